@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+// What Swift's Glibc overlay cannot express: macros, variadic calls, and Linux-only constants.
+#ifndef VARVE_CPLATFORM_H
+#define VARVE_CPLATFORM_H
+
+#include <stdint.h>
+
+// Option number of TCP_QUICKACK (IPPROTO_TCP), which the Glibc overlay does not import.
+int varve_tcp_quickack(void);
+
+// Option number of TCP_NODELAY (IPPROTO_TCP).
+int varve_tcp_nodelay(void);
+
+#endif

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The 128 bits behind a node's or a cluster's identity, written as a UUID (RFC 9562 §4).
+struct Identifier128: Hashable, Comparable, Sendable {
+    let high: UInt64
+    let low: UInt64
+
+    static func < (left: Self, right: Self) -> Bool {
+        (left.high, left.low) < (right.high, right.low)
+    }
+
+    /// 32 hexadecimal digits, hyphens anywhere between them; `nil` for anything else.
+    init?(_ text: some StringProtocol) {
+        var words: [UInt64] = [0, 0]
+        var count = 0
+        for character in text.utf8 where character != UInt8(ascii: "-") {
+            let nibble: UInt8
+            switch character {
+            case UInt8(ascii: "0")...UInt8(ascii: "9"): nibble = character - UInt8(ascii: "0")
+            case UInt8(ascii: "a")...UInt8(ascii: "f"): nibble = character - UInt8(ascii: "a") + 10
+            case UInt8(ascii: "A")...UInt8(ascii: "F"): nibble = character - UInt8(ascii: "A") + 10
+            default: return nil
+            }
+            guard count < 32 else { return nil }
+            words[count / 16] = words[count / 16] << 4 | UInt64(nibble)
+            count += 1
+        }
+        guard count == 32 else { return nil }
+        self.high = words[0]
+        self.low = words[1]
+    }
+
+    init(high: UInt64, low: UInt64) {
+        self.high = high
+        self.low = low
+    }
+
+    /// Lowercase, in groups of 8-4-4-4-12 digits.
+    var text: String {
+        let digits: [UInt8] = Array("0123456789abcdef".utf8)
+        var characters: [UInt8] = []
+        for index in 0..<32 {
+            if [8, 12, 16, 20].contains(index) { characters.append(UInt8(ascii: "-")) }
+            let word = index < 16 ? high : low
+            characters.append(digits[Int(truncatingIfNeeded: word >> UInt64(60 - 4 * (index % 16))) & 15])
+        }
+        return String(decoding: characters, as: UTF8.self)
+    }
+}
