@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the benchmark reads off the machine: CPU time of process trees, bytes on disk, free ports."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _stat(pid):
+    """(parent, CPU ticks of the process and of the children it has waited for), or None."""
+    try:
+        with open("/proc/%d/stat" % pid) as file:
+            fields = file.read().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return int(fields[1]), sum(int(field) for field in fields[11:15])
+
+
+def tree(roots):
+    """The process ids of `roots` and all their descendants."""
+    children = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            found = _stat(int(name))
+            if found:
+                children.setdefault(found[0], []).append(int(name))
+    wanted, queue = [], list(roots)
+    while queue:
+        pid = queue.pop()
+        wanted.append(pid)
+        queue.extend(children.get(pid, []))
+    return wanted
+
+
+def cpu_seconds(roots):
+    """CPU seconds used so far by the process trees under `roots`, exited children included."""
+    return sum((_stat(pid) or (0, 0))[1] for pid in tree(roots)) / _TICKS
+
+
+def peak_memory_bytes(roots):
+    """{process id: its peak resident bytes} for the process trees under `roots`."""
+    peaks = {}
+    for pid in tree(roots):
+        try:
+            for line in open("/proc/%d/status" % pid):
+                if line.startswith("VmHWM:"):
+                    peaks[pid] = int(line.split()[1]) * 1024
+        except (FileNotFoundError, ProcessLookupError):
+            pass
+    return peaks
+
+
+def written_bytes(directory):
+    """Bytes that files under `directory` hold: preallocated ranges never written do not count."""
+    total = 0
+    for folder, _, names in os.walk(directory):
+        for name in names:
+            try:
+                total += _data_bytes(os.path.join(folder, name))
+            except OSError:
+                pass
+    return total
+
+
+def _data_bytes(path):
+    total = 0
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        end = os.fstat(descriptor).st_size
+        offset = 0
+        while offset < end:
+            try:
+                start = os.lseek(descriptor, offset, os.SEEK_DATA)
+            except OSError:
+                break
+            offset = os.lseek(descriptor, start, os.SEEK_HOLE)
+            total += offset - start
+    finally:
+        os.close(descriptor)
+    return total
+
+
+def wait_for_port(port, seconds, process=None):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if process and process.poll() is not None:
+            raise RuntimeError("%s ended with status %s" % (process.args[0], process.returncode))
+        try:
+            socket.create_connection(("127.0.0.1", port), 0.5).close()
+            return
+        except OSError:
+            time.sleep(0.05)
+    raise RuntimeError("nothing listens on 127.0.0.1:%d after %d s" % (port, seconds))
+
+
+def stop(process, seconds=30):
+    """SIGTERM, and SIGKILL to the whole session when it has not ended after `seconds`."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(seconds)
+            return
+        except subprocess.TimeoutExpired:
+            pass
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(10)
