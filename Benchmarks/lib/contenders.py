@@ -6,11 +6,9 @@ which processes to count, and which folders are data and which are catalog.
 import glob
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
-import threading
 import time
 import urllib.request
 
@@ -201,13 +199,8 @@ class Varve(Contender):
             time.sleep(0.05)
 
     def held(self):
-        total, after = 0, ""
-        with urllib.request.urlopen("http://127.0.0.1:%d/api/v1/studies" % self.http, timeout=60) as answer:
-            listing = json.load(answer)
-        studies = listing["studies"] if isinstance(listing, dict) else listing
-        for study in studies:
-            total += study.get("instanceCount", study.get("instances", 0))
-        return total
+        with urllib.request.urlopen("http://127.0.0.1:%d/api/v1/status" % self.http, timeout=60) as answer:
+            return json.load(answer)["instances"]
 
     def folders(self):
         everything = [os.path.join(self.data, name) for name in os.listdir(self.data)]

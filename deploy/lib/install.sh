@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Sourced by quickstart.sh, test.sh and the benchmarks: installs what is missing, and nothing else.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # the lists are for those who source this
 
 VARVE_ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"
 VARVE_SWIFT_MINIMUM=6.2

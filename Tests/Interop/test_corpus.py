@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every file of the corpus goes in over DICOM and comes back over WADO-RS, compared by pydicom.
+
+What was sent in Explicit VR little endian must come back byte for byte. The rest must come back
+with equal pixels and equal elements. Files that break a rule of the standard must be refused.
+"""
+
+import glob
+import os
+import re
+import warnings
+from collections import Counter
+
+import numpy
+import part10
+import pydicom
+import pytest
+from support import compare, wado
+from support.phantom import uid
+from support.sender import store_one
+
+EXPLICIT = part10.EXPLICIT_LITTLE_ENDIAN
+IMPLICIT = "1.2.840.10008.1.2"
+NATIVE = (EXPLICIT, IMPLICIT, "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99")
+DEFLATED = ("1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.8.1", "1.2.840.10008.1.2.1.99")
+
+# Their pixel data ends early: there is nothing to decode, they only have to come back as sent.
+CUT_SHORT = ("emri_small_jpeg_2k_lossless_too_short.dcm",)
+
+
+class Case:
+    """One file: what is sent, under which UIDs."""
+
+    def __init__(self, path, taken):
+        self.name = os.path.join(os.path.basename(os.path.dirname(path)), os.path.basename(path))
+        contents = open(path, "rb").read()
+        if contents[128:132] == b"DICM":
+            meta, self.data_set = part10.split(contents)
+            self.syntax = part10.transfer_syntax(meta)
+        else:
+            self.syntax, self.data_set = IMPLICIT, contents
+        data = compare.read(self.syntax, self.data_set)
+        self.note = ""
+        self.sop_class = str(data.get("SOPClassUID", ""))
+        self.sop_instance = str(data.get("SOPInstanceUID", ""))
+        self.study, self.series = str(data.get("StudyInstanceUID", "")), str(data.get("SeriesInstanceUID", ""))
+        self.is_lawful = all(
+            re.fullmatch(r"[0-9.]{1,64}", text) for text in (self.sop_instance, self.study, self.series)
+        )
+        if self.is_lawful and self.sop_instance in taken:
+            self._rename(len(taken))
+        taken.add(self.sop_instance)
+
+    def _rename(self, number):
+        """Another SOP Instance UID of the same length: several corpus files share theirs."""
+        old = self.sop_instance.encode()
+        new = old[:-3] + b"%03d" % (number + 100)
+        if self.data_set.count(old) < 1:
+            raise ValueError("cannot rename " + self.name)
+        at = self.data_set.index(old)
+        self.data_set = self.data_set[:at] + new + self.data_set[at + len(old) :]
+        self.sop_instance = new.decode()
+        self.note = "UID changed"
+
+    def repaired(self):
+        """The same with the UIDs that are missing, so that its pixels are tested too."""
+        wanted = {
+            0x00080016: self.sop_class,
+            0x00080018: uid(self.name, "instance"),
+            0x0020000D: uid(self.name, "study"),
+            0x0020000E: uid(self.name, "series"),
+        }
+        pieces, missing = [], sorted(wanted)
+        for tag, _, start, _, end in part10.elements(self.data_set):
+            while missing and missing[0] <= tag:
+                fresh = missing.pop(0)
+                pieces.append(part10.element(fresh >> 16, fresh & 0xFFFF, "UI", wanted[fresh]))
+            if tag not in wanted:
+                pieces.append(self.data_set[start:end])
+        made = Case.__new__(Case)
+        made.name, made.syntax, made.note, made.is_lawful = self.name, self.syntax, "UIDs added", True
+        made.sop_class, made.sop_instance, made.study, made.series = (wanted[tag] for tag in (
+            0x00080016, 0x00080018, 0x0020000D, 0x0020000E))  # fmt: skip
+        made.data_set = b"".join(pieces)
+        return made
+
+
+def _cases(corpus):
+    taken = set()
+    # Uncompressed files first: where two files share a UID, they keep theirs.
+    paths = sorted(glob.glob(os.path.join(corpus, "*", "*.dcm")))
+    return [Case(path, taken) for path in paths]
+
+
+def _judge(cluster, case):
+    """(verdict, [differences])."""
+    affected = case.sop_instance if re.fullmatch(r"[0-9.]{1,64}", case.sop_instance) else uid(case.name)
+    status = store_one(cluster.port, case.sop_class, affected, case.syntax, case.data_set)
+    if not case.is_lawful:
+        if status is None or status == 0:
+            return "FAILED", ["has no lawful UIDs, yet the status is %s" % status]
+        return "refused %04XH: no lawful UIDs" % status, []
+    if status != 0:
+        return "FAILED", ["refused with %s" % ("%04XH" % status if status is not None else "no answer")]
+    stored_syntax, stored = wado.data_set(cluster, case.study, case.series, case.sop_instance, wado.AS_STORED)
+    problems = _judge_stored(case, stored_syntax, stored)
+    verdict = "stored as sent" if stored_syntax == case.syntax else "stored as " + pydicom.uid.UID(stored_syntax).name
+    try:
+        native_syntax, native = wado.data_set(cluster, case.study, case.series, case.sop_instance)
+    except wado.WadoError as error:
+        if case.syntax in NATIVE or error.status != 406:
+            return "FAILED", problems + ["default Accept: %s" % error]
+        return verdict + "; native not offered (406)", problems
+    if native_syntax != EXPLICIT:
+        problems.append("default Accept gave " + native_syntax)
+    elif case.syntax == EXPLICIT:
+        if native != case.data_set:
+            problems.append("not byte for byte: " + _first_difference(case.data_set, native))
+        verdict += "; byte for byte"
+    else:
+        problems += _judge_converted(case, native)
+        verdict += "; native equal"
+    return ("FAILED" if problems else verdict), problems
+
+
+def _judge_stored(case, syntax, stored):
+    if syntax == case.syntax:
+        return [] if stored == case.data_set else ["as stored: " + _first_difference(case.data_set, stored)]
+    sent, got = compare.read(case.syntax, case.data_set), compare.read(syntax, stored)
+    problems = compare.elements(sent, got, ignored=compare.CODING_KEYWORDS)
+    return ["as stored: " + text for text in problems + _pixel_differences(case, sent, got)]
+
+
+def _judge_converted(case, native):
+    sent, got = compare.read(case.syntax, case.data_set), compare.read(EXPLICIT, native)
+    ignored = frozenset() if case.syntax in NATIVE else compare.CODING_KEYWORDS
+    return ["native: " + text for text in compare.elements(sent, got, ignored) + _pixel_differences(case, sent, got)]
+
+
+def _pixel_differences(case, sent, got):
+    if os.path.basename(case.name) in CUT_SHORT:
+        return []
+    expected, found = compare.pixels(sent), compare.pixels(got)
+    if expected is None or found is None:
+        return [] if expected is found else ["pixel data is gone or new"]
+    if isinstance(expected, bytes):
+        return [] if expected == found else ["pixels differ"]
+    if expected.shape != found.shape or expected.dtype != found.dtype:
+        return ["pixels are %s %s, were %s %s" % (found.shape, found.dtype, expected.shape, expected.dtype)]
+    wrong = numpy.count_nonzero(expected != found)
+    return ["%d of %d pixel values differ" % (wrong, expected.size)] if wrong else []
+
+
+def _first_difference(sent, got):
+    at = next((index for index, (one, other) in enumerate(zip(sent, got)) if one != other), min(len(sent), len(got)))
+    return "%d bytes, were %d; first difference at %d: %s, was %s" % (
+        len(got), len(sent), at, got[at : at + 8].hex(), sent[at : at + 8].hex())  # fmt: skip
+
+
+@pytest.mark.timeout(1200)
+def test_whole_corpus_in_and_out(cluster, corpus, capsys):
+    cases = _cases(corpus)
+    cases += [case.repaired() for case in cases if not case.is_lawful and case.syntax == EXPLICIT or
+              not case.is_lawful and case.syntax.startswith("1.2.840.10008.1.2.4.")]  # fmt: skip
+    verdicts, failures = Counter(), []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for case in cases:
+            try:
+                verdict, problems = _judge(cluster, case)
+            except Exception as error:  # one file's trouble must not hide the others' verdicts
+                verdict, problems = "FAILED", ["%s: %s" % (type(error).__name__, error)]
+            folder = case.name.split("/")[0]
+            verdicts[(folder, verdict)] += 1
+            for problem in problems[:6]:
+                failures.append("%s (%s%s): %s" % (case.name, pydicom.uid.UID(case.syntax).name,
+                                                   ", " + case.note if case.note else "", problem))  # fmt: skip
+    with capsys.disabled():
+        print("\ncorpus in and out: %d files" % len(cases))
+        for (folder, verdict), count in sorted(verdicts.items()):
+            print("  %-20s %4d  %s" % (folder, count, verdict))
+    assert not failures, "\n" + "\n".join(failures)

@@ -1,0 +1,106 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Everything that is tested: installs what is missing, builds once (release), runs the Swift tests,
+# the interop suites against a cluster of their own, and the kill test. About half an hour on two
+# cores when nothing is built yet. The last line says how many tests passed, failed and were skipped.
+set -euo pipefail
+
+# shellcheck source=lib/install.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib/install.sh"
+
+usage() {
+    cat <<'TEXT'
+usage: deploy/test.sh [--rounds N] [--only PART[,PART...]]
+
+  --rounds N   rounds of the kill test (default 20)
+  --only       of: lint, swift, interop, kill (default all)
+
+example: deploy/test.sh --only interop
+TEXT
+}
+
+rounds=20
+only=lint,swift,interop,kill
+while [ $# -gt 0 ]; do
+    case $1 in
+        --rounds) rounds="${2:?--rounds needs a number}" && shift 2 ;;
+        --only) only="${2:?--only needs names}" && shift 2 ;;
+        -h | --help) usage && exit 0 ;;
+        *) usage >&2 && exit 2 ;;
+    esac
+done
+wanted() { [[ ",$only," == *",$1,"* ]]; }
+
+cd "$VARVE_ROOT"
+require_swift
+apt_install_missing "${VARVE_BUILD_PACKAGES[@]}" "${VARVE_TEST_PACKAGES[@]}"
+if wanted interop || wanted kill; then install_python; fi
+
+reports="$(mktemp -d)"
+trap 'rm -rf "$reports"' EXIT
+passed=0 failed=0 skipped=0
+add() {
+    passed=$((passed + $1))
+    failed=$((failed + $2))
+    skipped=$((skipped + $3))
+}
+started=$SECONDS
+took() { printf '    (%d s)\n' $((SECONDS - started)) && started=$SECONDS; }
+
+if wanted lint; then
+    step "checking the format of the Swift code"
+    if swift format lint --strict --recursive --parallel Package.swift Sources Tests; then add 1 0 0; else add 0 1 0; fi
+    if command -v shellcheck >/dev/null; then
+        step "checking the shell scripts"
+        if shellcheck -x deploy/*.sh deploy/lib/*.sh Benchmarks/*.sh Tests/Torture/*.sh .ci/run; then add 1 0 0; else add 0 1 0; fi
+    fi
+    took
+fi
+
+step "building everything (release, with tests)"
+swift build -c release --build-tests --explicit-target-dependency-import-check error
+took
+
+if wanted swift; then
+    step "running the Swift tests"
+    # Judged by the report and by the exit status: a crash leaves no report.
+    status=0
+    timeout 1800 swift test -c release --skip-build --disable-xctest --xunit-output "$reports/swift.xml" || status=$?
+    read -r -a counts < <(python3 deploy/lib/count_tests.py "$reports"/swift*.xml)
+    if [ "$status" -ne 0 ] && [ "${counts[1]}" -eq 0 ]; then
+        echo "error: swift test ended with status $status"
+        counts[1]=1
+    fi
+    add "${counts[@]}"
+    took
+fi
+
+if wanted interop; then
+    step "running the interop tests against a cluster"
+    status=0
+    timeout 2400 "$VARVE_VENV/bin/python" -m pytest Tests/Interop --junitxml "$reports/interop.xml" || status=$?
+    read -r -a counts < <(python3 deploy/lib/count_tests.py "$reports/interop.xml")
+    if [ "$status" -ne 0 ] && [ "${counts[1]}" -eq 0 ]; then
+        echo "error: pytest ended with status $status"
+        counts[1]=1
+    fi
+    add "${counts[@]}"
+    took
+fi
+
+if wanted kill; then
+    step "running the kill test"
+    status=0
+    timeout 2400 "$VARVE_VENV/bin/python" Tests/Torture/kill.py --rounds "$rounds" | tee "$reports/kill.txt" || status=$?
+    read -r killed_passed killed_failed < <(
+        sed -n 's/^kill test: \([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' "$reports/kill.txt"
+        echo 0 0
+    )
+    if [ "$status" -ne 0 ] && [ "$killed_failed" -eq 0 ]; then killed_failed=1; fi
+    add "$killed_passed" "$killed_failed" 0
+    took
+fi
+
+echo
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
