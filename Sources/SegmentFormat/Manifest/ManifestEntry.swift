@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import NIOCore
+
+/// The identity of a run of the operating system, from which a store tells a crash of the process (the page cache
+/// lived on) from one of the machine.
+public struct BootID: Hashable, Sendable {
+    public let high: UInt64
+    public let low: UInt64
+
+    public init(high: UInt64, low: UInt64) {
+        self.high = high
+        self.low = low
+    }
+}
+
+/// One durable fact about a store's segments.
+public enum ManifestEntry: Hashable, Sendable {
+    /// A process took the store into use; without a later `closed` it stopped uncleanly.
+    case opened(BootID)
+    /// Segment numbers below this may have been used.
+    case reserved(below: SegmentID)
+    /// A segment for many records was created and is the active one.
+    case created(SegmentID)
+    /// A segment is complete: its footer begins at `footerOffset`.
+    case sealed(SegmentID, SegmentClass, footerOffset: UInt64)
+    /// A segment that was active at an unclean stop was scanned: its records end at `end`, and it takes no more.
+    case recovered(SegmentID, end: UInt64)
+    /// A range of a segment was found unreadable.
+    case unreadable(SegmentID, UnreadableRange)
+    /// A write to or a sync of a segment failed.
+    case writeFailed(SegmentID)
+    /// A process left the store in order.
+    case closed
+    /// Acknowledged records may be missing, until `reconciled`.
+    case uncertain
+    /// What may be missing was compared with a peer: the store is complete again.
+    case reconciled
+
+    /// The number of bytes of an entry.
+    static let byteCount = 48
+
+    private struct Fields {
+        var kind: UInt8
+        var detail: UInt8 = 0
+        var segment: UInt64 = 0
+        var first: UInt64 = 0
+        var second: UInt64 = 0
+    }
+
+    private var fields: Fields {
+        switch self {
+        case .opened(let boot): Fields(kind: 1, first: boot.high, second: boot.low)
+        case .reserved(let below): Fields(kind: 2, segment: below.rawValue)
+        case .created(let segment): Fields(kind: 3, segment: segment.rawValue)
+        case .sealed(let segment, let segmentClass, let footerOffset):
+            Fields(kind: 4, detail: segmentClass.rawValue, segment: segment.rawValue, first: footerOffset)
+        case .recovered(let segment, let end): Fields(kind: 5, segment: segment.rawValue, first: end)
+        case .unreadable(let segment, let unreadable):
+            Fields(
+                kind: 6,
+                detail: unreadable.kind.rawValue,
+                segment: segment.rawValue,
+                first: unreadable.range.lowerBound,
+                second: unreadable.range.upperBound
+            )
+        case .writeFailed(let segment): Fields(kind: 7, segment: segment.rawValue)
+        case .closed: Fields(kind: 8)
+        case .uncertain: Fields(kind: 9)
+        case .reconciled: Fields(kind: 10)
+        }
+    }
+
+    func encode(into buffer: inout ByteBuffer) {
+        let fields = fields
+        buffer.writeLittle(fields.kind)
+        buffer.writeLittle(fields.detail)
+        buffer.writeZeros(6)
+        buffer.writeLittle(fields.segment)
+        buffer.writeLittle(fields.first)
+        buffer.writeLittle(fields.second)
+        buffer.writeZeros(16)
+    }
+
+    init(decoding reader: inout FieldReader) throws(SegmentFormatError) {
+        let kind: UInt8 = try reader.next()
+        let detail: UInt8 = try reader.next()
+        try reader.skip(6)
+        let segment = SegmentID(rawValue: try reader.next())
+        let first: UInt64 = try reader.next()
+        let second: UInt64 = try reader.next()
+        try reader.skip(16)
+        switch kind {
+        case 1: self = .opened(BootID(high: first, low: second))
+        case 2: self = .reserved(below: segment)
+        case 3: self = .created(segment)
+        case 4:
+            guard let segmentClass = SegmentClass(rawValue: detail) else {
+                throw SegmentFormatError(.malformed, "manifest seals a segment of class \(detail)")
+            }
+            self = .sealed(segment, segmentClass, footerOffset: first)
+        case 5: self = .recovered(segment, end: first)
+        case 6:
+            guard let kind = UnreadableRange.Kind(rawValue: detail), first <= second else {
+                throw SegmentFormatError(.malformed, "manifest gives an unreadable range that is none")
+            }
+            self = .unreadable(segment, UnreadableRange(range: first..<second, kind: kind))
+        case 7: self = .writeFailed(segment)
+        case 8: self = .closed
+        case 9: self = .uncertain
+        case 10: self = .reconciled
+        default:
+            throw SegmentFormatError(.unsupportedVersion, "manifest has an entry of unknown kind \(kind)")
+        }
+    }
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import NIOCore
+public import Placement
+
+/// What a manifest says about a store, as the sum of its entries.
+public struct ManifestState: Sendable {
+    /// Where a segment's records end, and how that is known.
+    public enum Extent: Hashable, Sendable {
+        /// The segment was in use: only a scan tells.
+        case open
+        /// The footer says it.
+        case sealed(SegmentClass, footerOffset: UInt64)
+        /// A scan after an unclean stop has told.
+        case recovered(end: UInt64)
+    }
+
+    public private(set) var segments: [SegmentID: Extent] = [:]
+    /// Unreadable ranges by segment, in the order in which they were found.
+    public private(set) var unreadable: [(segment: SegmentID, range: UnreadableRange)] = []
+    public private(set) var reservedBelow = SegmentID(rawValue: 1)
+    /// The run of the operating system in which the store was last in use.
+    public private(set) var lastBoot: BootID?
+    /// Whether the last process left the store in order; true for a new one.
+    public private(set) var isClosed = true
+    /// Whether acknowledged records may be missing.
+    public private(set) var isUncertain = false
+    /// Whether blocks are missing or out of order: facts may be lost, and the segments themselves must be looked at.
+    public private(set) var isDamaged = false
+    /// Where the next block goes.
+    public private(set) var nextOffset: UInt64 = 0
+    public private(set) var nextSequence: UInt64 = 0
+
+    public init() {}
+
+    /// Replays a manifest's `bytes`.
+    ///
+    /// An unreadable block is a torn write when the sequence goes on without a gap, else damage. Fails only when the
+    /// manifest belongs to another cluster or node, or a version of this program wrote it that knows more.
+    public init(replaying bytes: ByteBuffer, cluster: ClusterID, node: NodeID) throws(SegmentFormatError) {
+        self.init()
+        var rest = bytes
+        while let slot = rest.readSlice(length: ManifestBlock.byteCount) {
+            nextOffset += UInt64(ManifestBlock.byteCount)
+            let block: ManifestBlock
+            do {
+                block = try ManifestBlock(decoding: slot)
+            } catch {
+                if error.code == .unsupportedVersion { throw error }
+                continue
+            }
+            guard block.cluster == cluster, block.node == node else {
+                throw SegmentFormatError(.foreign, "manifest belongs to cluster \(block.cluster), node \(block.node)")
+            }
+            if block.sequence != nextSequence { isDamaged = true }
+            nextSequence = max(nextSequence, block.sequence &+ 1)
+            for entry in block.entries { apply(entry) }
+        }
+        // A block that was cut short by a crash stays where it is; the next one goes behind it.
+        if rest.readableBytes > 0 { nextOffset += UInt64(ManifestBlock.byteCount) }
+    }
+
+    /// Notes that `block` was written at `nextOffset`.
+    public mutating func appended(_ block: ManifestBlock) {
+        nextOffset += UInt64(ManifestBlock.byteCount)
+        nextSequence = block.sequence &+ 1
+        for entry in block.entries { apply(entry) }
+    }
+
+    private mutating func apply(_ entry: ManifestEntry) {
+        switch entry {
+        case .opened(let boot):
+            lastBoot = boot
+            isClosed = false
+        case .reserved(let below): reservedBelow = max(reservedBelow, below)
+        case .created(let segment): segments[segment] = .open
+        case .sealed(let segment, let segmentClass, let footerOffset):
+            segments[segment] = .sealed(segmentClass, footerOffset: footerOffset)
+        case .recovered(let segment, let end): segments[segment] = .recovered(end: end)
+        case .unreadable(let segment, let range):
+            if !unreadable.contains(where: { $0.segment == segment && $0.range == range }) {
+                unreadable.append((segment, range))
+            }
+        case .writeFailed: break
+        case .closed: isClosed = true
+        case .uncertain: isUncertain = true
+        case .reconciled: isUncertain = false
+        }
+    }
+}
