@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import DIMSE
+
+/// A received request that waits for its turn, or an answer that waits for those before it.
+enum PendingRequest {
+    case echo(CommandSet, contextID: UInt8)
+    case store(StoreRequest, CommandSet, ReceivedDataSet)
+    /// An answer that needs no service.
+    case answer(CommandSet, contextID: UInt8)
+}
+
+/// The association of a connection, once it is established.
+struct EstablishedAssociation {
+    let context: AssociationContext
+    let fragmenter: MessageFragmenter
+    /// Of the last data set received: what the next one may need.
+    var lastDataSetByteCount = 0
+
+    var contexts: NegotiatedContexts { self.context.presentationContexts }
+}
+
+/// What is done with the data set that is being received.
+enum Reception {
+    case none
+    case store(DataSetReception)
+    /// Nobody wants the data set; the answer, if any, is given at its end.
+    case discard(answer: CommandSet?, contextID: UInt8)
+}

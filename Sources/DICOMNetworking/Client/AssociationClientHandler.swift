@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import DIMSE
+import Logging
+import NIOCore
+
+/// A request to be sent.
+struct OutgoingRequest: Sendable {
+    var command: CommandSet
+    var contextID: UInt8
+    /// Sent after the command; nil where there is none, or where it comes in pieces.
+    var dataSet: ByteBuffer?
+    /// Fulfilled when the command is sent and pieces of the data set may follow.
+    var started: EventLoopPromise<Void>?
+}
+
+/// One association as requestor: negotiates, sends requests, matches responses.
+///
+/// Lives on the connection's event loop. One request is outstanding at a time; the others wait in order, bounded by
+/// the tasks that wait for them.
+final class AssociationClientHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    /// What the peer's acceptance brought.
+    struct Established: Sendable {
+        let channel: any Channel
+        let handler: NIOLoopBound<AssociationClientHandler>
+        let contexts: NegotiatedContexts
+        let peerInformation: UserInformation
+    }
+
+    struct Waiting {
+        var makeRequest: @Sendable (UInt16) -> OutgoingRequest
+        var response: EventLoopPromise<CommandSet>
+    }
+
+    struct Outstanding {
+        var messageID: UInt16
+        var contextID: UInt8
+        /// What the response has to be.
+        var expected: CommandField?
+        var isSentWhole: Bool
+        /// Arrived before the request was sent whole.
+        var earlyResponse: CommandSet?
+        var response: EventLoopPromise<CommandSet>
+    }
+
+    let configuration: DICOMClientConfiguration
+    private let proposed: [ProposedContext]
+    private let logger: Logger
+    let upper: UpperLayer
+    private var decoder: PDUDecoder
+    var assembler = MessageAssembler()
+    var fragmenter: MessageFragmenter?
+    var context: ChannelHandlerContext?
+    private var established: EventLoopPromise<Established>?
+    var waiting: [Waiting] = []
+    var outstanding: Outstanding?
+    var pieces = ByteBuffer()
+    var released: [EventLoopPromise<Void>] = []
+    var nextMessageID: UInt16 = 1
+    var timer: Scheduled<Void>?
+    var failure: DICOMNetworkError?
+
+    init(
+        configuration: DICOMClientConfiguration,
+        contexts: [ProposedContext],
+        established: EventLoopPromise<Established>,
+        logger: Logger
+    ) {
+        self.configuration = configuration
+        self.proposed = contexts
+        self.established = established
+        self.logger = logger
+        self.upper = UpperLayer(role: .requestor, artimTimeout: configuration.artimTimeout)
+        let limit = configuration.maximumPDULength
+        self.decoder = PDUDecoder(
+            limits: .init(dataByteCount: limit == 0 ? .max : limit.addingReportingOverflow(12).partialValue)
+        )
+        self.upper.willConnect()
+    }
+
+    // MARK: Connection
+
+    func channelActive(context: ChannelHandlerContext) {
+        self.context = context
+        let request = AssociateRequest(
+            calledAETitle: self.configuration.calledAETitle,
+            callingAETitle: self.configuration.callingAETitle,
+            presentationContexts: self.proposed,
+            userInformation: UserInformation(
+                maximumLength: self.configuration.maximumPDULength,
+                implementationClassUID: self.configuration.implementationClassUID,
+                implementationVersionName: self.configuration.implementationVersionName
+            )
+        )
+        self.upper.apply(.transportConnected, sending: .associateRequest(request), context: context)
+        self.startTimer(self.configuration.artimTimeout, context: context, "the peer did not answer A-ASSOCIATE-RQ")
+        context.fireChannelActive()
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        self.upper.apply(.transportClosed, context: context)
+        self.upper.stopTimer()
+        self.end(DICOMNetworkError(.closed, "the connection was closed"))
+        for promise in self.released {
+            promise.succeed(())
+        }
+        self.released.removeAll()
+        self.context = nil
+        context.fireChannelInactive()
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        self.end(DICOMNetworkError(.closed, "the connection failed", cause: error))
+        context.close(promise: nil)
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        var input = self.unwrapInboundIn(data)
+        while input.readableBytes > 0, self.upper.state != .awaitingTransportClose, self.upper.state != .idle {
+            do throws(DIMSEError) {
+                guard let element = try self.decoder.next(from: &input) else { return }
+                switch element {
+                case .fragment(let fragment): try self.receive(fragment, context: context)
+                case .pdu(let pdu): try self.receive(pdu, context: context)
+                }
+            } catch {
+                self.upper.apply(.invalidPDUReceived, abortReason: error.abortReason, context: context)
+                self.end(DICOMNetworkError(.protocolViolation, "the peer broke the protocol", cause: error))
+            }
+        }
+    }
+
+    // MARK: PDUs
+
+    private func receive(_ pdu: PDU, context: ChannelHandlerContext) throws(DIMSEError) {
+        switch pdu {
+        case .associateAccept(let accept):
+            guard self.upper.apply(.associateAcceptReceived, context: context) == .indicate else {
+                return self.end(Self.unexpected("A-ASSOCIATE-AC"))
+            }
+            try self.accepted(accept, context: context)
+        case .associateReject(let reject):
+            self.upper.apply(.associateRejectReceived, context: context)
+            self.end(DICOMNetworkError(.rejected, "\(reject)", rejection: reject))
+        case .abort(let abort):
+            self.upper.apply(.abortReceived, context: context)
+            let by = abort.source == 2 ? "provider, reason \(abort.reason)" : "user"
+            self.end(DICOMNetworkError(.aborted, "the peer aborted the association (service \(by))"))
+        case .releaseRequest:
+            self.upper.apply(.releaseRequestReceived, context: context)
+            // AR-2 or AR-8 as requestor: nothing of ours is worth holding it up for.
+            self.upper.apply(.releaseResponded, sending: .releaseResponse, context: context)
+            self.end(DICOMNetworkError(.closed, "the peer released the association"))
+        case .releaseResponse:
+            self.upper.apply(.releaseResponseReceived, context: context)
+        case .associateRequest:
+            self.upper.apply(.associateRequestReceived, context: context)
+            self.end(Self.unexpected("A-ASSOCIATE-RQ"))
+        case .data:
+            preconditionFailure("P-DATA-TF comes as fragments")
+        }
+    }
+
+    private func accepted(_ accept: AssociateAccept, context: ChannelHandlerContext) throws(DIMSEError) {
+        self.timer?.cancel()
+        self.fragmenter = try MessageFragmenter(
+            peerMaximumLength: accept.userInformation.maximumLength,
+            cap: self.configuration.maximumSentPDULength
+        )
+        self.established?.succeed(
+            Established(
+                channel: context.channel,
+                handler: NIOLoopBound(self, eventLoop: context.eventLoop),
+                contexts: NegotiatedContexts(proposed: self.proposed, results: accept.presentationContexts),
+                peerInformation: accept.userInformation
+            )
+        )
+        self.established = nil
+    }
+
+    private func receive(_ fragment: PDUDecoder.Fragment, context: ChannelHandlerContext) throws(DIMSEError) {
+        guard self.upper.isReceivingData else {
+            self.upper.apply(.dataReceived, context: context)
+            return self.end(Self.unexpected("P-DATA-TF"))
+        }
+        // Responses to C-ECHO and C-STORE carry no data set; one that comes all the same is dropped.
+        guard case .command(let command, _) = try self.assembler.receive(fragment) else { return }
+        guard let outstanding = self.outstanding,
+            command.commandField == outstanding.expected,
+            command.messageIDBeingRespondedTo == outstanding.messageID
+        else { throw DIMSEError(.malformedCommand, "a message that answers no request of ours") }
+        self.outstanding?.earlyResponse = command
+        self.completeIfDone(context: context)
+    }
+
+    // MARK: Ending
+
+    /// Fails everything that waits. The first reason counts.
+    func end(_ error: DICOMNetworkError) {
+        self.timer?.cancel()
+        self.timer = nil
+        if self.failure == nil {
+            self.failure = error
+        }
+        self.established?.fail(error)
+        self.established = nil
+        self.outstanding?.response.fail(error)
+        self.outstanding = nil
+        self.pieces = ByteBuffer()
+        self.failWaiting()
+    }
+
+    func startTimer(_ timeout: TimeAmount, context: ChannelHandlerContext, _ message: String) {
+        self.timer?.cancel()
+        self.timer = context.eventLoop.assumeIsolated().scheduleTask(in: timeout) {
+            self.upper.apply(.abortRequested, context: context)
+            self.end(DICOMNetworkError(.timedOut, message))
+        }
+    }
+
+    @inline(never)
+    private static func unexpected(_ pdu: String) -> DICOMNetworkError {
+        DICOMNetworkError(.protocolViolation, "an unexpected \(pdu) of the peer")
+    }
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import NIOCore
+import NIOPosix
+
+/// Writes one data set to a spool file, off the event loop and in order.
+///
+/// Lives on an event loop. One write is under way at a time; what arrives meanwhile is collected. The owner stops
+/// reading while `byteCountInFlight` is over its limit, and is told of every change through `onProgress`.
+final class SpoolWriter {
+    private let directory: String
+    private let pool: NIOThreadPool
+    private let eventLoop: any EventLoop
+
+    private var file: SpoolFile?
+    private var collected = ByteBuffer()
+    private var writtenByteCount = 0
+    private var isWriting = false
+    private var failure: (any Error)?
+    private var completion: ((Result<SpooledDataSet, any Error>) -> Void)?
+
+    private(set) var byteCountInFlight = 0
+    /// Called on the event loop after each write. Cleared when the data set is complete or given up.
+    var onProgress: (() -> Void)?
+
+    /// Smaller pieces are collected, so that a write is worth its thread hop.
+    private static let writeByteCount = 1 << 20
+
+    init(directory: String, pool: NIOThreadPool, eventLoop: any EventLoop) {
+        self.directory = directory
+        self.pool = pool
+        self.eventLoop = eventLoop
+    }
+
+    /// Takes over what was received before the decision to spool.
+    func start(with bytes: ByteBuffer) {
+        self.byteCountInFlight = bytes.readableBytes
+        self.collected = bytes
+        self.writeIfIdle()
+    }
+
+    func append(_ bytes: ByteBuffer) {
+        guard self.failure == nil else { return }
+        if self.collected.capacity == 0 {
+            self.collected.reserveCapacity(Self.writeByteCount)
+        }
+        self.collected.writeImmutableBuffer(bytes)
+        self.byteCountInFlight += bytes.readableBytes
+        if self.collected.readableBytes >= Self.writeByteCount {
+            self.writeIfIdle()
+        }
+    }
+
+    /// Calls `completion` on the event loop once everything is in the file.
+    func finish(_ completion: @escaping (Result<SpooledDataSet, any Error>) -> Void) {
+        self.completion = completion
+        self.writeIfIdle()
+        self.completeIfDone()
+    }
+
+    /// Forgets the data set. The file goes when the write under way is done.
+    func cancel() {
+        self.onProgress = nil
+        self.completion = nil
+        self.collected = ByteBuffer()
+    }
+
+    private func writeIfIdle() {
+        guard !self.isWriting, self.failure == nil, self.collected.readableBytes > 0 else { return }
+        self.isWriting = true
+        let bytes = self.collected
+        self.collected = ByteBuffer()
+        let offset = self.writtenByteCount
+        let byteCount = bytes.readableBytes
+        let (file, directory) = (self.file, self.directory)
+        self.pool.runIfActive(eventLoop: self.eventLoop) {
+            let target = try file ?? SpoolFile(directory: directory)
+            try target.write(bytes, at: offset)
+            return target
+        }.assumeIsolated().whenComplete { result in
+            self.isWriting = false
+            self.byteCountInFlight -= byteCount
+            switch result {
+            case .success(let file):
+                self.file = file
+                self.writtenByteCount += byteCount
+            case .failure(let error):
+                self.failure = error
+                self.byteCountInFlight = 0
+                self.collected = ByteBuffer()
+            }
+            self.progressed()
+        }
+    }
+
+    private func progressed() {
+        if self.completion != nil || self.collected.readableBytes >= Self.writeByteCount {
+            self.writeIfIdle()
+        }
+        self.completeIfDone()
+        self.onProgress?()
+    }
+
+    private func completeIfDone() {
+        guard !self.isWriting, let completion = self.completion else { return }
+        self.completion = nil
+        if let failure = self.failure {
+            completion(.failure(failure))
+        } else if let file = self.file {
+            completion(.success(SpooledDataSet(file: file, byteCount: self.writtenByteCount, pool: self.pool)))
+        }
+    }
+}

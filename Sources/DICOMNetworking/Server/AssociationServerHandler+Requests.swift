@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import DIMSE
+import Logging
+import NIOCore
+
+extension AssociationServerHandler {
+    // MARK: Receiving
+
+    func receive(_ fragment: PDUDecoder.Fragment, context: ChannelHandlerContext) throws(DIMSEError) {
+        guard self.upper.isReceivingData, let association = self.association else {
+            self.upper.apply(.dataReceived, context: context)
+            return
+        }
+        guard association.contexts[fragment.contextID] != nil else {
+            throw DIMSEError(.unexpectedFragment, "context \(fragment.contextID) was not accepted")
+        }
+        switch try self.assembler.receive(fragment) {
+        case .incomplete:
+            return
+        case .command(let command, let contextID):
+            try self.receive(command, contextID: contextID, context: context)
+        case .dataSet(let isEnd):
+            if case .store(let reception) = self.reception {
+                reception.append(fragment.bytes)
+            }
+            if isEnd {
+                self.finishDataSet(context: context)
+            }
+        }
+    }
+
+    private func receive(
+        _ command: CommandSet,
+        contextID: UInt8,
+        context: ChannelHandlerContext
+    ) throws(DIMSEError) {
+        guard let field = command.commandField else {
+            throw DIMSEError(.malformedCommand, "a command set without a command field")
+        }
+        guard !field.isResponse else {
+            throw DIMSEError(.malformedCommand, "a response where no request was sent")
+        }
+        switch field {
+        case .echoRequest where !command.hasDataSet:
+            self.queue.append(.echo(command, contextID: contextID))
+        case .storeRequest:
+            self.receiveStore(command, contextID: contextID, context: context)
+        case .cancelRequest:
+            // Nothing that can be cancelled is going on; PS3.7 section 9.3.2.3 defines no response.
+            if command.hasDataSet {
+                self.reception = .discard(answer: nil, contextID: contextID)
+            }
+        default:
+            self.answer(command.response(status: .unrecognizedOperation), to: command, contextID: contextID)
+        }
+        self.startNextRequest(context: context)
+    }
+
+    private func receiveStore(_ command: CommandSet, contextID: UInt8, context: ChannelHandlerContext) {
+        switch self.storeRequest(command, contextID: contextID) {
+        case .failure(let refusal):
+            let response = command.response(status: refusal.status, errorComment: refusal.errorComment)
+            self.answer(response, to: command, contextID: contextID)
+        case .success(let request):
+            let configuration = self.server.configuration
+            let reception = DataSetReception(
+                request: request,
+                command: command,
+                limits: .init(
+                    inMemoryByteCount: configuration.maximumInMemoryDataSetByteCount,
+                    byteCount: configuration.maximumDataSetByteCount,
+                    spoolByteCountInFlight: configuration.maximumSpoolByteCountInFlight,
+                    spoolDirectory: configuration.spoolDirectory
+                ),
+                expectedByteCount: self.association?.lastDataSetByteCount ?? 0,
+                pool: self.server.spoolPool,
+                context: context,
+                onProgress: { self.advance(context: context) }
+            )
+            self.reception = .store(reception)
+        }
+    }
+
+    /// An answer that needs no service, at once or at the end of the data set that nobody wants.
+    private func answer(_ response: CommandSet, to command: CommandSet, contextID: UInt8) {
+        if command.hasDataSet {
+            self.reception = .discard(answer: response, contextID: contextID)
+        } else {
+            self.queue.append(.answer(response, contextID: contextID))
+        }
+    }
+
+    /// Checks a C-STORE-RQ (PS3.7 section 9.3.1.1).
+    private func storeRequest(_ command: CommandSet, contextID: UInt8) -> Result<StoreRequest, StoreRefusal> {
+        guard let presentationContext = self.association?.contexts[contextID] else {
+            return .failure(StoreRefusal(status: .sopClassNotSupported, errorComment: "context not accepted"))
+        }
+        guard let sopClassUID = command.affectedSOPClassUID,
+            self.server.configuration.acceptsStorage(ofSOPClass: sopClassUID)
+        else {
+            return .failure(StoreRefusal(status: .sopClassNotSupported, errorComment: "SOP class not supported"))
+        }
+        guard let sopInstanceUID = command.affectedSOPInstanceUID, UIDText.isValid(sopInstanceUID) else {
+            return .failure(
+                StoreRefusal(status: .invalidSOPInstance, errorComment: "no valid Affected SOP Instance UID")
+            )
+        }
+        guard command.hasDataSet else {
+            return .failure(StoreRefusal(status: .cannotUnderstand, errorComment: "no data set announced"))
+        }
+        return .success(
+            StoreRequest(
+                messageID: command.messageID ?? 0,
+                affectedSOPClassUID: sopClassUID,
+                affectedSOPInstanceUID: sopInstanceUID,
+                priority: command[.priority].flatMap(DIMSEPriority.init(rawValue:)) ?? .medium,
+                // An invalid title is no title: the field is informative.
+                moveOriginatorAETitle: command.text(.moveOriginatorAETitle).flatMap { try? AETitle($0) },
+                moveOriginatorMessageID: command[.moveOriginatorMessageID],
+                transferSyntax: presentationContext.transferSyntax,
+                presentationContextID: contextID
+            )
+        )
+    }
+
+    private func finishDataSet(context: ChannelHandlerContext) {
+        let reception = self.reception
+        self.reception = .none
+        switch reception {
+        case .none:
+            return
+        case .discard(let answer, let contextID):
+            if let answer {
+                self.queue.append(.answer(answer, contextID: contextID))
+            }
+        case .store(let reception):
+            self.association?.lastDataSetByteCount = reception.byteCount
+            self.isFinishingDataSet = true
+            reception.finish { result in
+                self.isFinishingDataSet = false
+                self.enqueue(result, of: reception)
+                self.advance(context: context)
+            }
+        }
+        self.startNextRequest(context: context)
+    }
+
+    private func enqueue(_ result: Result<ReceivedDataSet, DataSetReception.Refusal>, of reception: DataSetReception) {
+        // The association may have ended while the spool file was being written.
+        guard self.upper.isReceivingData || self.isReleaseDue else { return }
+        switch result {
+        case .success(let dataSet):
+            self.queue.append(.store(reception.request, reception.command, dataSet))
+        case .failure(let refusal):
+            if let cause = refusal.cause {
+                self.logger.error("cannot spool a data set", metadata: ["error": "\(cause)"])
+            }
+            let response = reception.command.response(
+                status: refusal.response.status,
+                errorComment: refusal.response.errorComment
+            )
+            self.queue.append(.answer(response, contextID: reception.request.presentationContextID))
+        }
+    }
+
+    func cancelReception() {
+        if case .store(let reception) = self.reception {
+            reception.cancel()
+        }
+        self.reception = .none
+    }
+
+    // MARK: Working
+
+    /// Starts the request whose turn it is, unless one runs.
+    func startNextRequest(context: ChannelHandlerContext) {
+        while self.running == nil, !self.queue.isEmpty, let association = self.association {
+            switch self.queue.removeFirst() {
+            case .answer(let response, let contextID):
+                self.write(response, contextID: contextID, context: context)
+            case .echo(let command, let contextID):
+                self.run(context: context) { service in
+                    (command.response(status: await service.echo(association.context)), contextID)
+                }
+            case .store(let request, let command, let dataSet):
+                self.run(context: context) { service in
+                    let response = await service.store(request, dataSet: dataSet, context: association.context)
+                    return (
+                        command.response(status: response.status, errorComment: response.errorComment),
+                        request.presentationContextID
+                    )
+                }
+            }
+        }
+    }
+
+    private func run(
+        context: ChannelHandlerContext,
+        _ work: @escaping @Sendable (any DIMSEService) async -> (CommandSet, UInt8)
+    ) {
+        let server = self.server
+        let eventLoop = context.eventLoop
+        let bound = NIOLoopBound((self, context), eventLoop: eventLoop)
+        server.requestStarted()
+        // Cancelled by this handler on `ServerEvent.abort`; awaited by the server's count of running requests.
+        self.running = Task {
+            let (response, contextID) = await work(server.service)
+            eventLoop.execute {
+                let (handler, context) = bound.value
+                handler.requestEnded(response, contextID: contextID, context: context)
+                server.requestEnded()
+            }
+        }
+    }
+
+    private func requestEnded(_ response: CommandSet, contextID: UInt8, context: ChannelHandlerContext) {
+        self.running = nil
+        self.write(response, contextID: contextID, context: context)
+        self.advance(context: context)
+    }
+
+    private func write(_ response: CommandSet, contextID: UInt8, context: ChannelHandlerContext) {
+        guard let association,
+            self.upper.apply(.dataRequested, context: context).contains(.sendPDU)
+        else { return }
+        var buffer = context.channel.allocator.buffer(capacity: 512)
+        association.fragmenter.write(response, contextID: contextID, into: &buffer)
+        context.writeAndFlush(self.wrapOutboundOut(buffer), promise: nil)
+    }
+}
+
+/// Why a C-STORE is answered without asking the service.
+private struct StoreRefusal: Error {
+    var status: DIMSEStatus
+    var errorComment: String
+}

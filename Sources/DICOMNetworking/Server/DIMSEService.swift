@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import DIMSE
+public import NIOCore
+
+/// What a `DICOMServer` does with associations and requests.
+///
+/// Implemented by the role that stores instances. One service serves all associations at once; requests of
+/// one association come one after the other.
+public protocol DIMSEService: Sendable {
+    /// Accepts or rejects an association. Called on an event loop: must not block.
+    func negotiate(_ request: AssociationRequestInfo) -> AssociationDecision
+
+    /// Answers a C-ECHO.
+    func echo(_ context: AssociationContext) async -> DIMSEStatus
+
+    /// Takes an instance. The answer goes to the peer as soon as this returns. The task is cancelled when
+    /// a shutdown runs out of its grace period, not when the peer is gone.
+    func store(
+        _ request: StoreRequest,
+        dataSet: ReceivedDataSet,
+        context: AssociationContext
+    ) async -> StoreResponse
+}
+
+/// What a peer says of itself when it asks for an association.
+public struct AssociationRequestInfo: Sendable {
+    public var callingAETitle: AETitle
+    public var calledAETitle: AETitle
+    public var remoteAddress: SocketAddress?
+    public var presentationContexts: [ProposedContext]
+    public var userInformation: UserInformation
+}
+
+/// The service's decision about an association. Presentation contexts are answered by the configuration.
+public enum AssociationDecision: Sendable {
+    case accept
+    case reject(AssociateReject)
+}
+
+/// An established association, as services see it.
+public struct AssociationContext: Sendable {
+    /// Distinct among all associations of one server; for logs.
+    public let associationID: UInt64
+    public let callingAETitle: AETitle
+    public let calledAETitle: AETitle
+    public let remoteAddress: SocketAddress?
+    public let peerImplementationClassUID: String?
+    public let peerImplementationVersionName: String?
+    public let presentationContexts: NegotiatedContexts
+
+    public init(
+        associationID: UInt64,
+        callingAETitle: AETitle,
+        calledAETitle: AETitle,
+        remoteAddress: SocketAddress?,
+        peerImplementationClassUID: String?,
+        peerImplementationVersionName: String?,
+        presentationContexts: NegotiatedContexts
+    ) {
+        self.associationID = associationID
+        self.callingAETitle = callingAETitle
+        self.calledAETitle = calledAETitle
+        self.remoteAddress = remoteAddress
+        self.peerImplementationClassUID = peerImplementationClassUID
+        self.peerImplementationVersionName = peerImplementationVersionName
+        self.presentationContexts = presentationContexts
+    }
+}
+
+/// A C-STORE request. Both UIDs have the form of one; whether the data set agrees is the service's to check.
+public struct StoreRequest: Sendable, Hashable {
+    public var messageID: UInt16
+    public var affectedSOPClassUID: String
+    public var affectedSOPInstanceUID: String
+    public var priority: DIMSEPriority
+    public var moveOriginatorAETitle: AETitle?
+    public var moveOriginatorMessageID: UInt16?
+    /// The transfer syntax of the data set, by UID.
+    public var transferSyntax: String
+    public var presentationContextID: UInt8
+
+    public init(
+        messageID: UInt16,
+        affectedSOPClassUID: String,
+        affectedSOPInstanceUID: String,
+        priority: DIMSEPriority = .medium,
+        moveOriginatorAETitle: AETitle? = nil,
+        moveOriginatorMessageID: UInt16? = nil,
+        transferSyntax: String,
+        presentationContextID: UInt8
+    ) {
+        self.messageID = messageID
+        self.affectedSOPClassUID = affectedSOPClassUID
+        self.affectedSOPInstanceUID = affectedSOPInstanceUID
+        self.priority = priority
+        self.moveOriginatorAETitle = moveOriginatorAETitle
+        self.moveOriginatorMessageID = moveOriginatorMessageID
+        self.transferSyntax = transferSyntax
+        self.presentationContextID = presentationContextID
+    }
+}
+
+/// The answer to a C-STORE.
+public struct StoreResponse: Sendable, Hashable {
+    public var status: DIMSEStatus
+    /// At most 64 characters go out. No patient data.
+    public var errorComment: String?
+
+    public init(_ status: DIMSEStatus, errorComment: String? = nil) {
+        self.status = status
+        self.errorComment = errorComment
+    }
+
+    public static let success = StoreResponse(.success)
+}
+
+/// A received data set: the bytes without file meta information.
+public enum ReceivedDataSet: Sendable {
+    case memory(ByteBuffer)
+    /// A data set over the configured limit, in a file without a name.
+    case file(SpooledDataSet)
+
+    public var byteCount: Int {
+        switch self {
+        case .memory(let bytes): bytes.readableBytes
+        case .file(let spooled): spooled.byteCount
+        }
+    }
+}

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The Status (0000,0900) of a DIMSE response (PS3.7 annex C, PS3.4 table B.2-1).
+public struct DIMSEStatus: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
+    public let rawValue: UInt16
+
+    public init(rawValue: UInt16) {
+        self.rawValue = rawValue
+    }
+
+    public static let success = DIMSEStatus(rawValue: 0x0000)
+    public static let cancel = DIMSEStatus(rawValue: 0xFE00)
+    public static let pending = DIMSEStatus(rawValue: 0xFF00)
+
+    public static let noSuchSOPClass = DIMSEStatus(rawValue: 0x0118)
+    public static let processingFailure = DIMSEStatus(rawValue: 0x0110)
+    public static let duplicateSOPInstance = DIMSEStatus(rawValue: 0x0111)
+    public static let invalidSOPInstance = DIMSEStatus(rawValue: 0x0117)
+    public static let sopClassNotSupported = DIMSEStatus(rawValue: 0x0122)
+    public static let notAuthorized = DIMSEStatus(rawValue: 0x0124)
+    public static let duplicateInvocation = DIMSEStatus(rawValue: 0x0210)
+    public static let unrecognizedOperation = DIMSEStatus(rawValue: 0x0211)
+    public static let mistypedArgument = DIMSEStatus(rawValue: 0x0212)
+    public static let resourceLimitation = DIMSEStatus(rawValue: 0x0213)
+
+    /// C-STORE: refused, out of resources; the sender may try again.
+    public static let outOfResources = DIMSEStatus(rawValue: 0xA700)
+    /// C-STORE: the data set does not match the SOP class.
+    public static let dataSetDoesNotMatchSOPClass = DIMSEStatus(rawValue: 0xA900)
+    /// C-STORE: cannot understand.
+    public static let cannotUnderstand = DIMSEStatus(rawValue: 0xC000)
+    /// C-STORE warning: coercion of data elements.
+    public static let coercionOfDataElements = DIMSEStatus(rawValue: 0xB000)
+
+    public var isSuccess: Bool { self.rawValue == 0 }
+
+    /// PS3.7 annex C: 0001H, Bxxx and 0107H, 0116H are warnings.
+    public var isWarning: Bool {
+        self.rawValue == 0x0001 || self.rawValue & 0xF000 == 0xB000 || self.rawValue == 0x0107
+            || self.rawValue == 0x0116
+    }
+
+    /// FF00H and FF01H: more responses follow.
+    public var isPending: Bool { self.rawValue == 0xFF00 || self.rawValue == 0xFF01 }
+
+    public var description: String {
+        let digits = String(self.rawValue, radix: 16, uppercase: true)
+        return String(repeating: "0", count: 4 - digits.count) + digits + "H"
+    }
+}
