@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+
+extension Migration {
+    /// The cluster, its nodes, its placement maps, its coordinator.
+    static let clusterTables = Migration(
+        version: 1,
+        name: "cluster tables",
+        sql: #"""
+            -- A table of one row has the key `one`, which is always true.
+            CREATE TABLE cluster (
+                one boolean PRIMARY KEY DEFAULT true CHECK (one),
+                cluster_id uuid NOT NULL,
+                placement_groups integer NOT NULL,
+                created_at timestamptz NOT NULL DEFAULT now()
+            );
+
+            CREATE TABLE nodes (
+                id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+                node_id uuid NOT NULL UNIQUE,
+                name text COLLATE "C" NOT NULL,
+                address text COLLATE "C" NOT NULL,
+                port integer NOT NULL,
+                site text COLLATE "C" NOT NULL,
+                rack text COLLATE "C" NOT NULL,
+                host text COLLATE "C" NOT NULL,
+                weight bigint NOT NULL,
+                state smallint NOT NULL,
+                registered_at timestamptz NOT NULL DEFAULT now(),
+                state_changed_at timestamptz NOT NULL DEFAULT now()
+            );
+
+            -- Interned sets of nodes. A row never changes and is never removed, so its id can be kept in memory.
+            CREATE TABLE placements (
+                id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+                nodes integer[] NOT NULL UNIQUE,  -- ascending
+                node_ids uuid[] NOT NULL          -- the same, ascending by uuid
+            );
+            CREATE INDEX placements_by_node ON placements USING gin (nodes);
+
+            -- The epoch that is in force; its members and those of epochs before it.
+            CREATE TABLE placement_epoch (
+                one boolean PRIMARY KEY DEFAULT true CHECK (one),
+                epoch bigint NOT NULL
+            );
+            INSERT INTO placement_epoch (epoch) VALUES (0);
+            CREATE TABLE placement_members (
+                epoch bigint NOT NULL,
+                node_id uuid NOT NULL,
+                name text COLLATE "C" NOT NULL,
+                address text COLLATE "C" NOT NULL,
+                port integer NOT NULL,
+                site text COLLATE "C" NOT NULL,
+                rack text COLLATE "C" NOT NULL,
+                host text COLLATE "C" NOT NULL,
+                weight bigint NOT NULL,
+                state smallint NOT NULL,
+                PRIMARY KEY (epoch, node_id)
+            );
+
+            -- The term is the authority and is written only at a takeover; every transaction of a coordinator holds it
+            -- FOR SHARE. The lease, beside it, is what is renewed every few seconds.
+            CREATE TABLE coordinator_term (
+                one boolean PRIMARY KEY DEFAULT true CHECK (one),
+                term bigint NOT NULL
+            );
+            INSERT INTO coordinator_term (term) VALUES (0);
+            CREATE TABLE coordinator_lease (
+                one boolean PRIMARY KEY DEFAULT true CHECK (one),
+                term bigint NOT NULL,
+                holder text COLLATE "C" NOT NULL,
+                expires_at timestamptz NOT NULL
+            );
+            INSERT INTO coordinator_lease (term, holder, expires_at) VALUES (0, '', '-infinity');
+
+            -- Fails unless `mine` is the current term, and keeps it current until the transaction ends.
+            CREATE FUNCTION require_term(mine bigint) RETURNS void LANGUAGE plpgsql AS $$
+            BEGIN
+                PERFORM 1 FROM coordinator_term WHERE term = mine FOR SHARE;
+                IF NOT FOUND THEN
+                    RAISE EXCEPTION 'the term of office is over' USING ERRCODE = 'VA002';
+                END IF;
+            END $$;
+
+            -- Takes the lease when it is free, expired or already the holder's; NULL when another holds it.
+            CREATE FUNCTION acquire_lease(new_holder text, duration_ms bigint) RETURNS bigint
+            LANGUAGE plpgsql AS $$
+            DECLARE
+                held coordinator_lease;
+                until timestamptz;
+                new_term bigint;
+            BEGIN
+                SELECT * INTO held FROM coordinator_lease FOR UPDATE;
+                -- After the wait for the row, not now(), which is when the transaction began.
+                until := clock_timestamp() + duration_ms * interval '1 millisecond';
+                IF held.expires_at > clock_timestamp() THEN
+                    IF held.holder <> new_holder THEN
+                        RETURN NULL;
+                    END IF;
+                    UPDATE coordinator_lease SET expires_at = until;
+                    RETURN held.term;
+                END IF;
+                UPDATE coordinator_term SET term = term + 1 RETURNING term INTO new_term;
+                UPDATE coordinator_lease SET term = new_term, holder = new_holder, expires_at = until;
+                RETURN new_term;
+            END $$;
+            """#
+    )
+}
