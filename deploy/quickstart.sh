@@ -89,7 +89,7 @@ done
 grep -q '^varve: ready' "$scratch/up.log" || die "the cluster was not ready after two minutes (logs: $data/log)"
 
 step "asking over DICOM whether it is there (C-ECHO)"
-"$varve" echo "127.0.0.1:$dicom_port"
+"$varve" echo --port "$dicom_port"
 
 if [ ${#paths[@]} -eq 0 ]; then
     step "making a small CT study (8 slices of a phantom)"
@@ -98,7 +98,7 @@ if [ ${#paths[@]} -eq 0 ]; then
 fi
 
 step "storing it over DICOM (C-STORE)"
-"$varve" store --to "127.0.0.1:$dicom_port" "${paths[@]}"
+"$varve" store --port "$dicom_port" "${paths[@]}"
 
 step "reading one instance back over DICOMweb and comparing it with the file"
 study="$(PYTHONDONTWRITEBYTECODE=1 python3 "$VARVE_ROOT/deploy/lib/read_back.py" "$url" "${paths[@]}")"

@@ -74,7 +74,7 @@ def test_store_a_folder(cluster, tmp_path):
     for number, one in enumerate(instances):
         (folder / ("%d.dcm" % number)).write_bytes(one.file_bytes())
     (tmp_path / "notes.txt").write_text("not DICOM")
-    done = cluster.run("store", "--to", "127.0.0.1:%d" % cluster.port, str(tmp_path))
+    done = cluster.run("store", "--port", str(cluster.port), str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert len(cluster.study(instances[0].study)["instances"]) == 5
 
@@ -82,6 +82,6 @@ def test_store_a_folder(cluster, tmp_path):
 def test_store_says_what_failed(cluster, tmp_path):
     bad = instance("cli-bad", 0, values={0x0020000D: b""})
     (tmp_path / "bad.dcm").write_bytes(bad.file_bytes())
-    done = cluster.run("store", "--to", "127.0.0.1:%d" % cluster.port, str(tmp_path))
+    done = cluster.run("store", "--port", str(cluster.port), str(tmp_path))
     assert done.returncode == 1
     assert "bad.dcm" in done.stderr + done.stdout

@@ -49,7 +49,7 @@ def test_echoscu(cluster):
 
 
 def test_varve_echo(cluster):
-    done = cluster.run("echo", "127.0.0.1:%d" % cluster.port)
+    done = cluster.run("echo", "--port", str(cluster.port))
     assert done.returncode == 0, done.stderr
 
 

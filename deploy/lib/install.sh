@@ -8,11 +8,16 @@ VARVE_VENV="${VARVE_VENV:-$VARVE_ROOT/.venv}"
 
 # What the build needs, what the tests need on top, and the other side of the benchmarks.
 VARVE_BUILD_PACKAGES=(
-    g++ pkg-config zlib1g-dev libcharls-dev libopenjp2-7-dev libpq-dev liblmdb-dev libisal-dev
+    g++ git pkg-config zlib1g-dev libcharls-dev libopenjp2-7-dev libpq-dev liblmdb-dev libisal-dev
     postgresql curl python3
 )
 VARVE_TEST_PACKAGES=(dcmtk python3-venv)
 VARVE_BENCHMARK_PACKAGES=(dcmtk orthanc orthanc-postgresql)
+
+# What the Swift toolchain itself needs on Debian and Ubuntu, when it is unpacked by hand.
+VARVE_SWIFT_PACKAGES=(
+    binutils git libc6-dev libcurl4 libedit2 libncurses6 libsqlite3-0 libstdc++-12-dev libxml2 tzdata
+)
 
 # The Python side of the tests, pinned. The decoders let pydicom judge compressed images on its own.
 VARVE_PYTHON_PACKAGES=(
@@ -37,9 +42,14 @@ require_swift() {
     local how="Varve is built with Swift $VARVE_SWIFT_MINIMUM or newer. Get it from https://swift.org/install
        (choose Linux and your distribution), put its usr/bin on PATH, and run this again."
     command -v swift >/dev/null || die "no 'swift' on PATH. $how"
-    local have
-    have="$(swift --version 2>/dev/null | sed -n 's/.*Swift version \([0-9][0-9.]*\).*/\1/p' | head -n 1)"
-    [ -n "$have" ] || die "'swift --version' does not work here. $how"
+    local have said
+    if ! said="$(swift --version 2>&1)" && command -v apt-get >/dev/null; then
+        apt_install_missing "${VARVE_SWIFT_PACKAGES[@]}"
+        said="$(swift --version 2>&1)" || true
+    fi
+    have="$(printf '%s\n' "$said" | sed -n 's/.*Swift version \([0-9][0-9.]*\).*/\1/p' | head -n 1)"
+    [ -n "$have" ] || die "'swift --version' does not work here, it says: $said
+       $how"
     version_at_least "$have" "$VARVE_SWIFT_MINIMUM" || die "this is Swift $have. $how"
 }
 
