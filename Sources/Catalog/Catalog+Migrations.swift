@@ -6,7 +6,9 @@ extension Catalog {
     /// The schema version this program needs.
     public static var schemaVersion: Int { Migration.all.count }
 
-    /// Brings the schema up to date; returns the versions applied now. Any number of processes may call it at once.
+    /// Brings the schema up to date; returns the versions applied now.
+    ///
+    /// Any number of processes may call it at once.
     ///
     /// Throws `.schema` when the database has versions this program does not know.
     public func migrate() async throws(CatalogError) -> [Int] {

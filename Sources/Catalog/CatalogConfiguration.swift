@@ -4,11 +4,15 @@ extension Catalog {
     /// How to reach Postgres, and the limits of using it.
     public struct Configuration: Sendable {
         /// A libpq connection string, `key=value` pairs or a URI; several hosts may be named (then the one that takes
-        /// writes is used). May hold a password: never log it.
+        /// writes is used).
+        ///
+        /// May hold a password: never log it.
         public var connectionString: String
         /// Connections for questions and administration.
         public var poolSize: Int
-        /// Connections that commit instances. More than one helps only where a WAL flush takes longer than a batch.
+        /// Connections that commit instances.
+        ///
+        /// More than one helps only where a WAL flush takes longer than a batch.
         public var committerCount: Int
         /// The most instances of one round trip.
         public var maximumBatchCount: Int

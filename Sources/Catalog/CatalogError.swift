@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Why the catalog could not do what was asked. Never carries values of the data it was asked to store or find.
+/// Why the catalog could not do what was asked.
+///
+/// Never carries values of the data it was asked to store or find.
 public struct CatalogError: Error, Sendable, CustomStringConvertible {
     /// What kind of failure it is, and thereby what to do.
     public struct Code: Sendable, Hashable, CustomStringConvertible {
@@ -21,14 +23,21 @@ public struct CatalogError: Error, Sendable, CustomStringConvertible {
 
         private let kind: Kind
 
-        /// Postgres cannot be reached or refuses service for now. Nothing was changed; try again later.
+        /// Postgres cannot be reached or refuses service for now.
+        ///
+        /// Nothing was changed; try again later.
         public static let unavailable = Code(kind: .unavailable)
         /// The connection broke or the deadline passed while a change was under way: it may or may not have happened.
+        ///
         /// Asking for the same change again is safe.
         public static let outcomeUnknown = Code(kind: .outcomeUnknown)
-        /// A question was not answered in time. Nothing was changed.
+        /// A question was not answered in time.
+        ///
+        /// Nothing was changed.
         public static let timedOut = Code(kind: .timedOut)
-        /// Too much is waiting already. Nothing was changed; try again later.
+        /// Too much is waiting already.
+        ///
+        /// Nothing was changed; try again later.
         public static let overloaded = Code(kind: .overloaded)
         /// A compare-and-set found another value than expected: read again, then decide.
         public static let conflict = Code(kind: .conflict)

@@ -21,7 +21,9 @@ struct ResolvedEntry {
     let series: Int64
 }
 
-/// A batch as the four parameters of `commit_instances`. The rows' columns are those of migration 3.
+/// A batch as the four parameters of `commit_instances`.
+///
+/// The rows' columns are those of migration 3.
 struct BatchEncoding {
     let parameters: [PostgresValue]
     /// The series that were given with their attributes, in the order the function answers in.

@@ -103,6 +103,51 @@ extension Migration {
                 UPDATE coordinator_lease SET term = new_term, holder = new_holder, expires_at = until;
                 RETURN new_term;
             END $$;
+
+            -- A lease that has run out may still be renewed as long as nobody has taken over.
+            CREATE FUNCTION renew_lease(old_holder text, mine bigint, duration_ms bigint) RETURNS boolean
+            LANGUAGE plpgsql AS $$
+            BEGIN
+                UPDATE coordinator_lease SET expires_at = clock_timestamp() + duration_ms * interval '1 millisecond'
+                WHERE holder = old_holder AND term = mine;
+                RETURN FOUND;
+            END $$;
+
+            CREATE FUNCTION release_lease(old_holder text, mine bigint) RETURNS void LANGUAGE sql AS $$
+                UPDATE coordinator_lease SET expires_at = '-infinity' WHERE holder = old_holder AND term = mine;
+            $$;
+
+            CREATE FUNCTION set_node_state(node uuid, new_state integer, mine bigint) RETURNS void
+            LANGUAGE plpgsql AS $$
+            BEGIN
+                IF mine IS NOT NULL THEN
+                    PERFORM require_term(mine);
+                END IF;
+                UPDATE nodes SET state = new_state,
+                    state_changed_at = CASE WHEN state = new_state THEN state_changed_at ELSE now() END
+                WHERE node_id = node;
+                IF NOT FOUND THEN
+                    RAISE EXCEPTION 'the node is not registered' USING ERRCODE = 'VA001';
+                END IF;
+            END $$;
+
+            CREATE FUNCTION publish_placement_map(
+                expected bigint, new_epoch bigint, mine bigint, node_ids uuid[], names text[], addresses text[],
+                ports bigint[], sites text[], racks text[], hosts text[], weights bigint[], states bigint[]
+            ) RETURNS void LANGUAGE plpgsql AS $$
+            BEGIN
+                IF mine IS NOT NULL THEN
+                    PERFORM require_term(mine);
+                END IF;
+                UPDATE placement_epoch SET epoch = new_epoch WHERE epoch = expected;
+                IF NOT FOUND THEN
+                    RAISE EXCEPTION 'another placement map is in force' USING ERRCODE = 'VA003';
+                END IF;
+                INSERT INTO placement_members
+                SELECT new_epoch, n.node_id, n.name, n.address, n.port, n.site, n.rack, n.host, n.weight, n.state
+                FROM unnest(node_ids, names, addresses, ports, sites, racks, hosts, weights, states)
+                    AS n(node_id, name, address, port, site, rack, host, weight, state);
+            END $$;
             """#
     )
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What the catalog keeps of a patient. Empty means absent.
+/// What the catalog keeps of a patient.
+///
+/// Empty means absent.
 ///
 /// A patient is known by (Patient ID, Issuer of Patient ID). Without a Patient ID nothing says that two studies are of
 /// one person, so such a patient belongs to its study alone and is never merged with another.
@@ -31,11 +33,15 @@ public struct PatientAttributes: Sendable, Hashable {
     }
 }
 
-/// What the catalog keeps of a study. Empty means absent.
+/// What the catalog keeps of a study.
+///
+/// Empty means absent.
 public struct StudyAttributes: Sendable, Hashable {
     /// Study Instance UID (0020,000D).
     public var studyInstanceUID: String
-    /// Study Date (0008,0020), YYYYMMDD. What is no date is not kept.
+    /// Study Date (0008,0020), YYYYMMDD.
+    ///
+    /// What is no date is not kept.
     public var date: String
     /// Study Time (0008,0030), HHMMSS.FFFFFF or its beginning.
     public var time: String
@@ -67,7 +73,9 @@ public struct StudyAttributes: Sendable, Hashable {
     }
 }
 
-/// What the catalog keeps of a series. Empty means absent.
+/// What the catalog keeps of a series.
+///
+/// Empty means absent.
 public struct SeriesAttributes: Sendable, Hashable {
     /// Series Instance UID (0020,000E).
     public var seriesInstanceUID: String
@@ -83,7 +91,9 @@ public struct SeriesAttributes: Sendable, Hashable {
     public var stationName: String
     /// Laterality (0020,0060).
     public var laterality: String
-    /// Series Date (0008,0021), YYYYMMDD. What is no date is not kept.
+    /// Series Date (0008,0021), YYYYMMDD.
+    ///
+    /// What is no date is not kept.
     public var date: String
     /// Series Time (0008,0031), HHMMSS.FFFFFF or its beginning.
     public var time: String

@@ -22,7 +22,9 @@ public struct InstanceEntry: Sendable, Hashable {
     /// Bytes of the payload as stored, one copy.
     public var storedByteCount: Int
     public var recordID: RecordID
-    /// The nodes that hold a durable copy; their order does not matter. Each must be registered.
+    /// The nodes that hold a durable copy; their order does not matter.
+    ///
+    /// Each must be registered.
     public var nodes: [NodeID]
     /// Milliseconds since 1970.
     public var receivedAtMilliseconds: Int64

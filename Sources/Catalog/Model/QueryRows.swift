@@ -61,7 +61,9 @@ public struct StudySummary: Sendable, Hashable {
     }
 }
 
-/// A place in the listing of studies, newest first. Stays valid while studies come and go.
+/// A place in the listing of studies, newest first.
+///
+/// Stays valid while studies come and go.
 public struct StudyCursor: Sendable, Hashable {
     /// For carrying the cursor through an API.
     public let rawValue: Int64

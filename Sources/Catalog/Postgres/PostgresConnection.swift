@@ -231,7 +231,9 @@ final class PostgresConnection {
     }
 }
 
-/// A statement that connections prepare once. The name stands for the text: never two texts of one name.
+/// A statement that connections prepare once.
+///
+/// The name stands for the text: never two texts of one name.
 struct PreparedStatement: Sendable {
     let name: String
     let sql: String

@@ -59,19 +59,20 @@ struct PostgresFailure: Error {
         case .unexpected:
             return CatalogError(.failed, message)
         case .refused(let sqlState):
-            return CatalogError(code(of: sqlState), message, sqlState: state)
+            let (code, advice) = meaning(of: sqlState)
+            return CatalogError(code, advice.map { "\(message): \($0)" } ?? message, sqlState: state)
         }
     }
 
-    private func code(of state: SQLState) -> CatalogError.Code {
-        if state == .unknownNode { return .unknownNode }
-        if state == .staleTerm { return .staleTerm }
-        if state == .conflict { return .conflict }
-        if state.isMissingSchema { return .schema }
-        if state.isConfiguration { return .configuration }
-        if state.isInvalidData { return .invalid }
-        if state.isUnavailable { return .unavailable }
-        if state.code == "57014" { return .timedOut }
-        return .failed
+    private func meaning(of state: SQLState) -> (code: CatalogError.Code, advice: String?) {
+        if state == .unknownNode { return (.unknownNode, "a node is named that is not registered; register it first") }
+        if state == .staleTerm { return (.staleTerm, "the term of office is over; another coordinator leads") }
+        if state == .conflict { return (.conflict, "another placement map is in force; read it again") }
+        if state.isMissingSchema { return (.schema, "the schema is missing or too old; run the catalog's migrations") }
+        if state.isConfiguration { return (.configuration, "check the role, its password and its permissions") }
+        if state.isInvalidData { return (.invalid, "a value cannot be stored") }
+        if state.isUnavailable { return (.unavailable, nil) }
+        if state.code == "57014" { return (.timedOut, "the statement timeout passed") }
+        return (.failed, nil)
     }
 }

@@ -27,7 +27,9 @@ public struct CatalogQuery: Sendable, Hashable {
 
 /// One condition of a query (PS3.4 C.2.2.2).
 public struct CatalogMatch: Sendable, Hashable {
-    /// How values are compared. Leading and trailing spaces do not count; an empty value matches everything.
+    /// How values are compared.
+    ///
+    /// Leading and trailing spaces do not count; an empty value matches everything.
     public enum Condition: Sendable, Hashable {
         /// Equal; names without regard to case.
         case single(String)

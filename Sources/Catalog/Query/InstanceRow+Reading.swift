@@ -8,7 +8,7 @@ extension InstanceRow {
     /// The columns that `init?(row:from:)` reads, in order.
     static let columns = """
         t.uid, e.uid, i.uid, sc.text, i.number, i.rows, i.columns, i.frames, i.content_digest, i.pixel_digest,
-        rs.text, ss.text, i.received_bytes, i.stored_bytes, i.record, p.node_ids, i.received_at, ae.text
+        rs.text, ss.text, i.received_bytes, i.stored_bytes, i.record, pl.node_ids, i.received_at, ae.text
         """
     static let columnCount = 18
 
@@ -16,7 +16,7 @@ extension InstanceRow {
     static let joins = """
         JOIN terms sc ON sc.id = i.sop_class JOIN terms rs ON rs.id = i.received_syntax
         JOIN terms ss ON ss.id = i.stored_syntax JOIN terms ae ON ae.id = i.calling_ae
-        JOIN placements p ON p.id = i.placement
+        JOIN placements pl ON pl.id = i.placement
         """
 
     /// Everything but the condition.

@@ -31,8 +31,9 @@ enum BlockingThread {
             body()
         }
 
-        /// Names the calling thread for `top` and debuggers. Glibc's overlay lacks pthread_setname_np, which writes
-        /// this file.
+        /// Names the calling thread for `top` and debuggers.
+        ///
+        /// Glibc's overlay lacks pthread_setname_np, which writes this file.
         private func setName() {
             let file = open("/proc/thread-self/comm", O_WRONLY | O_CLOEXEC)
             guard file >= 0 else { return }

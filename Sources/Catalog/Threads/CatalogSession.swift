@@ -4,7 +4,9 @@ import Glibc
 import Logging
 import NIOCore
 
-/// One thread's hold on Postgres: the connection it has, or the next attempt to get one. Never shared.
+/// One thread's hold on Postgres: the connection it has, or the next attempt to get one.
+///
+/// Never shared.
 ///
 /// Everything remembered of the database (prepared statements, interned numbers) belongs to a connection and is
 /// forgotten with it: after a failover the next server may have lost the latest rows.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What the cluster believes of a storage node. The raw values are stored: never reuse one.
+/// What the cluster believes of a storage node.
+///
+/// The raw values are stored: never reuse one.
 public enum NodeState: UInt8, Sendable, Hashable, CaseIterable {
     /// Answers, takes writes.
     case up = 1

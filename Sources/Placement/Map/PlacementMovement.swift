@@ -32,7 +32,7 @@ public struct PlacementMovement: Hashable, Sendable {
     /// The copies of groups that travel.
     public var movedCopyCount: Int { changes.reduce(0) { $0 + $1.gaining.count } }
 
-    /// The share of all copies that travels: 0 ... 1.
+    /// The share of all copies that travels, from 0 to 1.
     public var movedFraction: Double {
         copies > 0 ? Double(movedCopyCount) / Double(copies * PlacementGroup.count) : 0
     }

@@ -11,11 +11,11 @@ struct RendezvousScore: Sendable {
     /// The binary digits after the point of `cost`.
     static let fractionBitCount = 32
 
-    /// -log2(u) in fixed point: 1 ... 64 << 32.
+    /// -log2(u) in fixed point, from 1 to 64 << 32.
     let cost: UInt64
     let weight: UInt32
 
-    /// - Parameter weight: not zero.
+    /// Scores a pair; the weight must not be zero.
     init(group: PlacementGroup, node: NodeID, weight: UInt32) {
         self.cost = Self.negativeLog2(Self.hash(group: group, node: node))
         self.weight = weight

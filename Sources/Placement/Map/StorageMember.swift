@@ -10,7 +10,9 @@ public struct StorageMember: Hashable, Sendable {
     /// The port it listens on.
     public var port: Int
     public var domain: FailureDomain
-    /// Units of capacity: a node of weight 2 holds twice the groups of a node of weight 1. Zero holds none.
+    /// Units of capacity: a node of weight 2 holds twice the groups of a node of weight 1.
+    ///
+    /// Zero holds none.
     public var weight: UInt32
     public var state: NodeState
 
