@@ -92,10 +92,11 @@ def measure(kind, files, warm_up, associations, nodelay, work):
         held = server.held()
         data, catalog = server.folders()
         sizes = [sum(map(machine.written_bytes, folders)) for folders in (data, catalog)]
-        cpu = machine.cpu_seconds(server.roots())
+        before, cpu = machine.cpu_seconds_by_label(server.roots()), machine.cpu_seconds(server.roots())
         seconds, client_cpu = send(files, associations, server.port, server.ae_title, nodelay)
         # storescp's children are counted when their parent has waited for them.
         cpu = machine.cpu_seconds(server.roots()) - cpu
+        after = machine.cpu_seconds_by_label(server.roots())
         peak = max(machine.peak_memory_bytes(server.roots()).values(), default=0)
         stored = server.held() - held
         os.sync()
@@ -112,6 +113,9 @@ def measure(kind, files, warm_up, associations, nodelay, work):
             "dataBytes": sizes[0] / len(files),
             "catalogBytes": sizes[1] / len(files),
             "peakBytes": peak,
+            "cpuMillisecondsOf": {
+                label: (spent - before.get(label, 0)) / len(files) * 1000 for label, spent in after.items()
+            },
             "stored": stored,
             "sent": len(files),
         }
@@ -162,6 +166,13 @@ def table(results):
             "%.0f" % (median("dataBytes") / 1000), "%.1f" % (median("catalogBytes") / 1000),
             "%.0f" % (median("peakBytes") / 1e6),
         ) + ("  LOST %d" % lost if lost else ""))  # fmt: skip
+    print()
+    print("where the CPU time goes, ms an instance:")
+    for (name, associations, nodelay), rows in results.items():
+        labels = sorted({label for row in rows for label in row["cpuMillisecondsOf"]})
+        spent = {label: statistics.median(row["cpuMillisecondsOf"].get(label, 0) for row in rows) for label in labels}
+        shown = ", ".join("%s %.2f" % pair for pair in sorted(spent.items(), key=lambda pair: -pair[1]) if pair[1] > 0)
+        print("  %-18s %d, %s: %s" % (name, associations, "tuned" if nodelay else "stock", shown))
     print()
     print("CPU ms: all server processes, Postgres included, an instance. client ms: dcmsend, an instance.")
     print("data KB, catalog KB: written to disk an instance, all copies. peak MB: the largest process.")

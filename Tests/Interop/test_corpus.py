@@ -22,9 +22,8 @@ from support.sender import store_one
 EXPLICIT = part10.EXPLICIT_LITTLE_ENDIAN
 IMPLICIT = "1.2.840.10008.1.2"
 NATIVE = (EXPLICIT, IMPLICIT, "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99")
-DEFLATED = ("1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.8.1", "1.2.840.10008.1.2.1.99")
 
-# Their pixel data ends early: there is nothing to decode, they only have to come back as sent.
+# Its pixel data ends early. It may be refused as malformed, or come back as it was sent.
 CUT_SHORT = ("emri_small_jpeg_2k_lossless_too_short.dcm",)
 
 
@@ -34,12 +33,14 @@ class Case:
     def __init__(self, path, taken):
         self.name = os.path.join(os.path.basename(os.path.dirname(path)), os.path.basename(path))
         contents = open(path, "rb").read()
+        if contents[:2] == b"\2\0":  # file meta information without a preamble
+            contents = b"\0" * 128 + b"DICM" + contents
         if contents[128:132] == b"DICM":
             meta, self.data_set = part10.split(contents)
             self.syntax = part10.transfer_syntax(meta)
         else:
             self.syntax, self.data_set = IMPLICIT, contents
-        data = compare.read(self.syntax, self.data_set)
+        data = compare.read(self.syntax, self.data_set, stop_before_pixels=True)
         self.note = ""
         self.sop_class = str(data.get("SOPClassUID", ""))
         self.sop_instance = str(data.get("SOPInstanceUID", ""))
@@ -87,7 +88,7 @@ class Case:
 
 def _cases(corpus):
     taken = set()
-    # Uncompressed files first: where two files share a UID, they keep theirs.
+    # Where several share a UID, the first keeps it.
     paths = sorted(glob.glob(os.path.join(corpus, "*", "*.dcm")))
     return [Case(path, taken) for path in paths]
 
@@ -100,6 +101,8 @@ def _judge(cluster, case):
         if status is None or status == 0:
             return "FAILED", ["has no lawful UIDs, yet the status is %s" % status]
         return "refused %04XH: no lawful UIDs" % status, []
+    if status is not None and status & 0xF000 == 0xC000 and os.path.basename(case.name) in CUT_SHORT:
+        return "refused %04XH: cut short" % status, []
     if status != 0:
         return "FAILED", ["refused with %s" % ("%04XH" % status if status is not None else "no answer")]
     stored_syntax, stored = wado.data_set(cluster, case.study, case.series, case.sop_instance, wado.AS_STORED)
@@ -138,9 +141,11 @@ def _judge_converted(case, native):
 
 
 def _pixel_differences(case, sent, got):
-    if os.path.basename(case.name) in CUT_SHORT:
-        return []
-    expected, found = compare.pixels(sent), compare.pixels(got)
+    try:
+        expected = compare.pixels(sent)
+    except (NotImplementedError, RuntimeError, ValueError):
+        return []  # pydicom cannot decode what was sent, so it cannot judge what came back
+    found = compare.pixels(got)
     if expected is None or found is None:
         return [] if expected is found else ["pixel data is gone or new"]
     if isinstance(expected, bytes):
@@ -160,8 +165,7 @@ def _first_difference(sent, got):
 @pytest.mark.timeout(1200)
 def test_whole_corpus_in_and_out(cluster, corpus, capsys):
     cases = _cases(corpus)
-    cases += [case.repaired() for case in cases if not case.is_lawful and case.syntax == EXPLICIT or
-              not case.is_lawful and case.syntax.startswith("1.2.840.10008.1.2.4.")]  # fmt: skip
+    cases += [case.repaired() for case in cases if not case.is_lawful and case.syntax not in (IMPLICIT, *NATIVE[2:])]
     verdicts, failures = Counter(), []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -64,6 +64,8 @@ def elements(data, offset=0):
 def _end_of_undefined(data, offset, vr):
     """The end of a value of undefined length, its sequence delimiter included."""
     while True:
+        if offset == len(data):  # some writers leave the last delimiter out
+            return offset
         group, number, count = struct.unpack_from("<HHI", data, offset)
         offset += 8
         if (group, number) == (0xFFFE, 0xE0DD):

@@ -5,8 +5,6 @@ from io import BytesIO
 
 import part10
 import pydicom
-from pydicom.filebase import DicomBytesIO
-from pydicom.uid import UID
 
 PIXEL_KEYWORDS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 # What a lossless change of the pixel data's coding has to change beside the pixels (PS3.5 section 8.2).
@@ -14,15 +12,9 @@ CODING_KEYWORDS = frozenset(("PhotometricInterpretation", "PlanarConfiguration",
                              "ExtendedOffsetTableLengths"))  # fmt: skip
 
 
-def read(syntax, data):
+def read(syntax, data, **options):
     """A pydicom data set, with file meta, of data set bytes in a transfer syntax."""
-    meta = pydicom.dataset.FileMetaDataset()
-    meta.TransferSyntaxUID = UID(syntax)
-    stream = DicomBytesIO()
-    stream.write(part10.file_bytes("1.2", "1.2", syntax, data))
-    stream.seek(0)
-    found = pydicom.dcmread(BytesIO(stream.getvalue()), force=True)
-    return found
+    return pydicom.dcmread(BytesIO(part10.file_bytes("1.2", "1.2", syntax, data)), force=True, **options)
 
 
 def elements(sent, got, ignored=frozenset(), path=""):
