@@ -4,7 +4,9 @@ public import DIMSE
 
 /// Why a server could not start, or an association or operation failed.
 public struct DICOMNetworkError: Error, Sendable, CustomStringConvertible {
-    /// The kind of failure. A struct, so that kinds can be added without breaking callers.
+    /// The kind of failure.
+    ///
+    /// A struct, so that kinds can be added without breaking callers.
     public struct Code: Sendable, Hashable, CustomStringConvertible {
         private enum Kind: String {
             case connectFailed, rejected, aborted, closed, timedOut, contextNotAccepted, protocolViolation, spool

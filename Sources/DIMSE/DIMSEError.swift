@@ -4,7 +4,9 @@
 ///
 /// Never carries values of the data set: messages name fields, lengths and offsets only.
 public struct DIMSEError: Error, Sendable, Equatable, CustomStringConvertible {
-    /// The kind of failure. A struct, so that kinds can be added without breaking callers.
+    /// The kind of failure.
+    ///
+    /// A struct, so that kinds can be added without breaking callers.
     public struct Code: Sendable, Hashable, CustomStringConvertible {
         private enum Kind: String {
             case unrecognizedPDU, malformedPDU, lengthOverLimit, looksLikeTLS, looksLikeHTTP

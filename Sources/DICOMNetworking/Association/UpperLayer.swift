@@ -4,7 +4,9 @@ import DIMSE
 import NIOCore
 
 /// Carries out what the association state machine decides: sends PDUs, runs the ARTIM timer, closes the
-/// connection. What concerns the service user is left to the handler that owns it.
+/// connection.
+///
+/// What concerns the service user is left to the handler that owns it.
 ///
 /// Owned by one channel handler; lives on its event loop.
 final class UpperLayer {
@@ -32,7 +34,7 @@ final class UpperLayer {
 
     /// Applies an event and carries out all effects but `indicate`, which the caller looks for in the result.
     ///
-    /// - Parameter pdu: what to send where the action sends a PDU that is not an A-ABORT.
+    /// `pdu` is sent where the action sends a PDU that is not an A-ABORT.
     @discardableResult
     func apply(
         _ event: AssociationStateMachine.Event,

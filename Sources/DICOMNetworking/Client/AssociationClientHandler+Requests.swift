@@ -57,7 +57,9 @@ extension AssociationClientHandler {
         request.started?.succeed(())
     }
 
-    /// Sends a piece of the outstanding request's data set. The promise succeeds when the kernel has taken it.
+    /// Sends a piece of the outstanding request's data set.
+    ///
+    /// The promise succeeds when the kernel has taken it.
     func sendPiece(_ piece: ByteBuffer, isLast: Bool, promise: EventLoopPromise<Void>) {
         guard let context, self.failure == nil, let outstanding, !outstanding.isSentWhole else {
             return promise.fail(self.ended)
@@ -119,7 +121,9 @@ extension AssociationClientHandler {
 
     // MARK: Release and abort
 
-    /// Releases when all requests are answered. The promise succeeds when the connection is closed.
+    /// Releases when all requests are answered.
+    ///
+    /// The promise succeeds when the connection is closed.
     func release(_ promise: EventLoopPromise<Void>) {
         guard self.failure == nil, let context else {
             return promise.fail(self.ended)

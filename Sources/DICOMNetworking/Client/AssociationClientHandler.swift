@@ -198,7 +198,9 @@ final class AssociationClientHandler: ChannelInboundHandler {
 
     // MARK: Ending
 
-    /// Fails everything that waits. The first reason counts.
+    /// Fails everything that waits.
+    ///
+    /// The first reason counts.
     func end(_ error: DICOMNetworkError) {
         self.timer?.cancel()
         self.timer = nil

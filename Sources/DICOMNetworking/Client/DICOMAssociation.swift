@@ -33,7 +33,9 @@ public final class DICOMAssociation: Sendable {
         return response.status ?? .processingFailure
     }
 
-    /// C-STORE of a data set in memory (without file meta information). It is sent without being copied.
+    /// C-STORE of a data set in memory (without file meta information).
+    ///
+    /// It is sent without being copied.
     public func store(
         _ dataSet: ByteBuffer,
         sopClassUID: String,
@@ -62,8 +64,10 @@ public final class DICOMAssociation: Sendable {
         return StoreResponse(response.status ?? .processingFailure, errorComment: response.errorComment)
     }
 
-    /// C-STORE of a data set that is read piece by piece: `nextPiece` is called when there is room to send, until it
-    /// returns nil. When it throws, the association is aborted: a half message cannot be taken back.
+    /// C-STORE of a data set that is read piece by piece: `nextPiece` is called when there is room to send,
+    /// until it returns nil.
+    ///
+    /// When it throws, the association is aborted: a half message cannot be taken back.
     public func store(
         sopClassUID: String,
         sopInstanceUID: String,
@@ -116,7 +120,9 @@ public final class DICOMAssociation: Sendable {
         try await Self.value(of: sent.futureResult)
     }
 
-    /// Ends the association in order, after the operations asked for before. Returns when the connection is closed.
+    /// Ends the association in order, after the operations asked for before.
+    ///
+    /// Returns when the connection is closed.
     public func release() async throws(DICOMNetworkError) {
         let handler = self.handler
         let released = self.channel.eventLoop.makePromise(of: Void.self)
@@ -124,7 +130,9 @@ public final class DICOMAssociation: Sendable {
         try await Self.value(of: released.futureResult)
     }
 
-    /// Ends the association at once. Operations under way fail.
+    /// Ends the association at once.
+    ///
+    /// Operations under way fail.
     public func abort() async {
         let handler = self.handler
         // Losing the error is right: it says that the event loop is gone, and the connection with it.

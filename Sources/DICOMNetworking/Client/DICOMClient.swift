@@ -60,7 +60,9 @@ public struct DICOMClient: Sendable {
         }
     }
 
-    /// Connects and negotiates. Throws `.rejected` with the peer's reason where it does not want the association.
+    /// Connects and negotiates.
+    ///
+    /// Throws `.rejected` with the peer's reason where it does not want the association.
     public func connect(contexts: [ProposedContext]) async throws(DICOMNetworkError) -> DICOMAssociation {
         guard (1...Self.maximumContexts).contains(contexts.count) else {
             throw DICOMNetworkError(.usage, "an association needs 1 to 128 contexts, not \(contexts.count)")

@@ -31,9 +31,8 @@ final class DataSetReception {
     private static let minimumReservation = 64 << 10
     private static let maximumReservation = 4 << 20
 
-    /// - Parameters:
-    ///   - expectedByteCount: of the association's last data set.
-    ///   - onProgress: called when a full spool has room again.
+    /// `expectedByteCount` is that of the association's last data set; `onProgress` is called when a full spool has
+    /// room again.
     init(
         request: StoreRequest,
         command: CommandSet,
@@ -82,7 +81,9 @@ final class DataSetReception {
         }
     }
 
-    /// Hands over the data set, or the answer to give instead. Calls back at once for data sets in memory.
+    /// Hands over the data set, or the answer to give instead.
+    ///
+    /// Calls back at once for data sets in memory.
     func finish(_ completion: @escaping (Result<ReceivedDataSet, Refusal>) -> Void) {
         if let failure {
             completion(.failure(Refusal(response: failure, cause: nil)))

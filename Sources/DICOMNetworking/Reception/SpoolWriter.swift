@@ -20,7 +20,9 @@ final class SpoolWriter {
     private var completion: ((Result<SpooledDataSet, any Error>) -> Void)?
 
     private(set) var byteCountInFlight = 0
-    /// Called on the event loop after each write. Cleared when the data set is complete or given up.
+    /// Called on the event loop after each write.
+    ///
+    /// Cleared when the data set is complete or given up.
     var onProgress: (() -> Void)?
 
     /// Smaller pieces are collected, so that a write is worth its thread hop.
@@ -58,7 +60,9 @@ final class SpoolWriter {
         self.completeIfDone()
     }
 
-    /// Forgets the data set. The file goes when the write under way is done.
+    /// Forgets the data set.
+    ///
+    /// The file goes when the write under way is done.
     func cancel() {
         self.onProgress = nil
         self.completion = nil

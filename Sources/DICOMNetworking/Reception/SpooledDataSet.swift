@@ -21,7 +21,9 @@ public final class SpooledDataSet: Sendable {
         self.pool = pool
     }
 
-    /// Reads a range. Blocks: not for event loops or the cooperative pool.
+    /// Reads a range.
+    ///
+    /// Blocks: not for event loops or the cooperative pool.
     public func readBlocking(_ range: Range<Int>) throws(DICOMNetworkError) -> ByteBuffer {
         guard range.lowerBound >= 0, range.upperBound <= self.byteCount else {
             throw DICOMNetworkError(.usage, "the range reaches past the \(self.byteCount) bytes of the data set")
@@ -34,14 +36,18 @@ public final class SpooledDataSet: Sendable {
         try await self.pool.runIfActive { try self.readBlocking(range) }
     }
 
-    /// Lends the file descriptor, for mmap or copy_file_range. The file holds the data set from its offset 0.
+    /// Lends the file descriptor, for mmap or copy_file_range.
+    ///
+    /// The file holds the data set from its offset 0.
     public func withFileDescriptor<T, E: Error>(_ body: (CInt) throws(E) -> T) throws(E) -> T {
         defer { withExtendedLifetime(self.file) {} }
         return try body(self.file.descriptor)
     }
 }
 
-/// An open file without a name. Closes it when released.
+/// An open file without a name.
+///
+/// Closes it when released.
 final class SpoolFile: Sendable {
     let descriptor: CInt
 

@@ -22,7 +22,9 @@ final class AssociationServerHandler: ChannelDuplexHandler {
     var reception = Reception.none
     /// Whether the end of a data set waits for its spool file.
     var isFinishingDataSet = false
-    /// Requests received whole, in order. At most one store or echo waits while another runs.
+    /// Requests received whole, in order.
+    ///
+    /// At most one store or echo waits while another runs.
     var queue: [PendingRequest] = []
     /// Cancelled by this handler when the server runs out of grace; ends by telling this handler.
     var running: Task<Void, Never>?
@@ -265,7 +267,9 @@ final class AssociationServerHandler: ChannelDuplexHandler {
         self.endAssociation()
     }
 
-    /// Gives back what the association held. A request that runs goes on; its answer is dropped.
+    /// Gives back what the association held.
+    ///
+    /// A request that runs goes on; its answer is dropped.
     private func endAssociation() {
         self.idleTimer?.cancel()
         self.idleTimer = nil

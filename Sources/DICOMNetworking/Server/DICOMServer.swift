@@ -35,7 +35,9 @@ public final class DICOMServer: Sendable {
     /// Requests that the service is working on.
     public var runningRequestCount: Int { self.state.runningRequestCount }
 
-    /// Opens the port. Returns its number.
+    /// Opens the port.
+    ///
+    /// Returns its number.
     public func start() async throws(DICOMNetworkError) -> Int {
         let state = self.state
         let configuration = state.configuration
@@ -77,8 +79,10 @@ public final class DICOMServer: Sendable {
         AdaptiveRecvByteBufferAllocator(minimum: 64 << 10, initial: 64 << 10, maximum: 256 << 10)
     }
 
-    /// Stops accepting, lets messages in progress be received, worked on and answered, and aborts each association
-    /// when it has none. After the grace period everything left is aborted and its tasks are cancelled.
+    /// Stops accepting, lets messages in progress be received, worked on and answered, and aborts each
+    /// association when it has none.
+    ///
+    /// After the grace period everything left is aborted and its tasks are cancelled.
     public func shutdown(gracePeriod: Duration) async {
         // Losing the error is right: the listener may be closed already.
         try? await self.listener.withLockedValue { listener in

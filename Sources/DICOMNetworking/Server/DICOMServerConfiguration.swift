@@ -3,14 +3,17 @@
 public import DIMSE
 public import NIOCore
 
-/// Settings of a `DICOMServer`. Every limit of the server is here.
+/// Settings of a `DICOMServer`.
+///
+/// Every limit of the server is here.
 public struct DICOMServerConfiguration: Sendable {
     public var host: String
     /// 0 takes any free port; `DICOMServer.start()` returns it.
     public var port: Int
     public var aeTitle: AETitle
-    /// Whether requests for another called AE title than ours are served too. Many modalities are configured
-    /// with a wrong one.
+    /// Whether requests for another called AE title than ours are served too.
+    ///
+    /// Many modalities are configured with a wrong one.
     public var acceptsAnyCalledAETitle: Bool
 
     /// What we tell peers: bytes of a P-DATA-TF PDU after its 6-byte header.
@@ -31,7 +34,9 @@ public struct DICOMServerConfiguration: Sendable {
     public var maximumInMemoryDataSetByteCount: Int
     /// The longest data set taken at all, in bytes; longer ones are answered with A700H.
     public var maximumDataSetByteCount: Int
-    /// Where long data sets are spooled. The files have no name: nothing is left behind by a crash.
+    /// Where long data sets are spooled.
+    ///
+    /// The files have no name: nothing is left behind by a crash.
     public var spoolDirectory: String
     /// Bytes of one association handed to the spool thread and not yet written, before reading stops.
     public var maximumSpoolByteCountInFlight: Int

@@ -32,7 +32,9 @@ public struct AssociationRequestInfo: Sendable {
     public var userInformation: UserInformation
 }
 
-/// The service's decision about an association. Presentation contexts are answered by the configuration.
+/// The service's decision about an association.
+///
+/// Presentation contexts are answered by the configuration.
 public enum AssociationDecision: Sendable {
     case accept
     case reject(AssociateReject)
@@ -68,7 +70,9 @@ public struct AssociationContext: Sendable {
     }
 }
 
-/// A C-STORE request. Both UIDs have the form of one; whether the data set agrees is the service's to check.
+/// A C-STORE request.
+///
+/// Both UIDs have the form of one; whether the data set agrees is the service's to check.
 public struct StoreRequest: Sendable, Hashable {
     public var messageID: UInt16
     public var affectedSOPClassUID: String
@@ -104,7 +108,9 @@ public struct StoreRequest: Sendable, Hashable {
 /// The answer to a C-STORE.
 public struct StoreResponse: Sendable, Hashable {
     public var status: DIMSEStatus
-    /// At most 64 characters go out. No patient data.
+    /// At most 64 characters go out.
+    ///
+    /// No patient data.
     public var errorComment: String?
 
     public init(_ status: DIMSEStatus, errorComment: String? = nil) {

@@ -11,7 +11,9 @@ enum AssociationAnswer {
 }
 
 extension ServerState {
-    /// Decides about an association. With `.accept`, a place is taken that must be given back.
+    /// Decides about an association.
+    ///
+    /// With `.accept`, a place is taken that must be given back.
     func answer(to request: AssociateRequest, remoteAddress: SocketAddress?) -> AssociationAnswer {
         guard request.protocolVersion & 1 == 1 else {
             return .reject(.protocolVersionNotSupported, isByProvider: true)

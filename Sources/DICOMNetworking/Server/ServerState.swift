@@ -94,7 +94,9 @@ final class ServerState: Sendable {
     var connectionCount: Int { self.counts.withLockedValue { $0.channels.count } }
     var runningRequestCount: Int { self.counts.withLockedValue { $0.runningRequestCount } }
 
-    /// Refuses everything new from now on; `promise` succeeds when nothing is left. Returns the open channels.
+    /// Refuses everything new from now on; `promise` succeeds when nothing is left.
+    ///
+    /// Returns the open channels.
     func startDraining(_ promise: EventLoopPromise<Void>) -> [any Channel] {
         let (channels, idle) = self.counts.withLockedValue { counts in
             counts.isDraining = true
@@ -105,7 +107,9 @@ final class ServerState: Sendable {
         return channels
     }
 
-    /// Stops waiting for what is left. Returns how many requests still run.
+    /// Stops waiting for what is left.
+    ///
+    /// Returns how many requests still run.
     func abandon() -> Int {
         let (promise, running) = self.counts.withLockedValue { counts in
             defer { counts.idlePromise = nil }

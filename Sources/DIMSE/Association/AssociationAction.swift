@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension AssociationStateMachine {
-    /// The actions of PS3.8 tables 9-6 to 9-9. The raw value is the standard's name; AE-6 has two outcomes.
+    /// The actions of PS3.8 tables 9-6 to 9-9.
+    ///
+    /// The raw value is the standard's name; AE-6 has two outcomes.
     public enum Action: String, Sendable, Hashable, CaseIterable {
         case connectTransport = "AE-1"
         case sendAssociateRequest = "AE-2"

@@ -13,7 +13,9 @@ public struct AssociationStateMachine: Sendable {
         case acceptor
     }
 
-    /// Table 9-1 to 9-5. The raw value is the number after "Sta".
+    /// Table 9-1 to 9-5.
+    ///
+    /// The raw value is the number after "Sta".
     public enum State: UInt8, Sendable, Hashable, CaseIterable {
         case idle = 1
         case awaitingAssociateRequest = 2
@@ -30,7 +32,9 @@ public struct AssociationStateMachine: Sendable {
         case awaitingTransportClose = 13
     }
 
-    /// The rows of table 9-10. The raw value is the number after "Evt".
+    /// The rows of table 9-10.
+    ///
+    /// The raw value is the number after "Evt".
     public enum Event: UInt8, Sendable, Hashable, CaseIterable {
         case associateRequested = 1
         case transportConnected = 2
@@ -60,11 +64,13 @@ public struct AssociationStateMachine: Sendable {
         self.role = role
     }
 
-    /// Applies an event. Nil means that the standard defines nothing for it here: an event of our own at the
-    /// wrong time, or a timer that fired too late. Nothing has changed then.
+    /// Applies an event.
     ///
-    /// - Parameter isAcceptable: for `associateRequestReceived`, whether the service provider can accept the
-    ///   request (AE-6): its protocol version, and room for another association.
+    /// Nil means that the standard defines nothing for it here: an event of our own at the wrong time, or a
+    /// timer that fired too late. Nothing has changed then.
+    ///
+    /// For `associateRequestReceived`, `isAcceptable` says whether the service provider can accept the request
+    /// (AE-6): its protocol version, and room for another association.
     public mutating func handle(_ event: Event, isAcceptable: Bool = true) -> Action? {
         guard let action = Self.action(for: event, in: self.state, isAcceptable: isAcceptable) else { return nil }
         self.state = action.nextState(role: self.role)

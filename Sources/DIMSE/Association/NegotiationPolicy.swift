@@ -95,8 +95,10 @@ public struct NegotiatedContexts: Sendable, Equatable {
     /// Index into `accepted` by id; 255 where there is none.
     private let indexByID: [UInt8]
 
-    /// Joins proposal and answer. Answers to contexts that were not proposed, or under repeated ids, and
-    /// syntaxes that were not proposed, are left out.
+    /// Joins proposal and answer.
+    ///
+    /// Answers to contexts that were not proposed, or under repeated ids, and syntaxes that were not proposed,
+    /// are left out.
     public init(proposed: [ProposedContext], results: [ContextResult]) {
         var accepted: [Context] = []
         var indexByID = [UInt8](repeating: 255, count: 256)

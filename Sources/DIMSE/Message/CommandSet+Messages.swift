@@ -40,7 +40,9 @@ extension CommandSet {
     public var affectedSOPInstanceUID: String? { self.text(.affectedSOPInstanceUID) }
     public var errorComment: String? { self.text(.errorComment) }
 
-    /// Whether a data set follows. A command that does not say so has none.
+    /// Whether a data set follows.
+    ///
+    /// A command that does not say so has none.
     public var hasDataSet: Bool {
         get { self[.commandDataSetType] ?? Self.noDataSet != Self.noDataSet }
         set { self[.commandDataSetType] = newValue ? 0x0000 : Self.noDataSet }
@@ -77,7 +79,7 @@ extension CommandSet {
 
     /// The response to a request without a data set: its command field, message id and SOP identity echoed.
     ///
-    /// - Parameter errorComment: cut to the 64 characters of its VR (LO), ASCII only.
+    /// The error comment is cut to the 64 characters of its VR (LO), ASCII only.
     public func response(status: DIMSEStatus, errorComment: String? = nil) -> CommandSet {
         var command = CommandSet((self.commandField ?? CommandField(rawValue: 0)).response)
         command.setUID(

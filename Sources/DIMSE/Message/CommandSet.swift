@@ -47,7 +47,9 @@ public struct CommandSet: Sendable, Equatable {
         var value: ByteBuffer
     }
 
-    /// The most elements a command set may have. The standard defines 40.
+    /// The most elements a command set may have.
+    ///
+    /// The standard defines 40.
     static let maximumElementCount = 128
 
     /// Sorted by element, each once.

@@ -23,7 +23,9 @@ public struct MessageAssembler: Sendable {
         case dataSet(contextID: UInt8)
     }
 
-    /// The longest command set. Ordinary ones have 100 to 300 bytes.
+    /// The longest command set.
+    ///
+    /// Ordinary ones have 100 to 300 bytes.
     public static let maximumCommandByteCount = 64 * 1024
 
     private var state = State.idle

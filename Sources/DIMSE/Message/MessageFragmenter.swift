@@ -7,10 +7,11 @@ public struct MessageFragmenter: Sendable {
     /// The most data bytes in one PDU; even, so that every fragment but the last of an odd data set is.
     public let fragmentByteCount: Int
 
-    /// - Parameters:
-    ///   - peerMaximumLength: from the peer's user information: bytes of a PDU after its 6-byte header, 0 for
-    ///     no limit, nil where the peer named none (then 16 KiB, which every implementation takes).
-    ///   - cap: our own limit on the same count, also where the peer has none.
+    /// Plans for a peer's maximum PDU length.
+    ///
+    /// The peer's maximum is that of its user information: bytes of a PDU after its 6-byte header, 0 for no
+    /// limit, nil where the peer named none (then 16 KiB, which every implementation takes). `cap` is our own limit
+    /// on the same count, also where the peer has none.
     public init(peerMaximumLength: UInt32?, cap: Int = 128 * 1024) throws(DIMSEError) {
         let claimed = Int(peerMaximumLength ?? 16 * 1024)
         let limit = claimed == 0 ? cap : min(claimed, cap)
@@ -43,11 +44,13 @@ public struct MessageFragmenter: Sendable {
         }
     }
 
-    /// Takes the next PDU's data from a data set: its headers (12 bytes) and a slice, to be written one after the
-    /// other without copying. Nil when nothing is left.
+    /// Takes the next PDU's data from a data set: its headers (12 bytes) and a slice, to be written one after
+    /// the other without copying.
     ///
-    /// - Parameter isLast: whether `dataSet` ends with the bytes at hand. Where it does not, what may be the last
-    ///   fragment is held back.
+    /// Nil when nothing is left.
+    ///
+    /// `isLast` says whether `dataSet` ends with the bytes at hand. Where it does not, what may be the last fragment
+    /// is held back.
     public func nextFragment(
         from dataSet: inout ByteBuffer,
         contextID: UInt8,

@@ -153,7 +153,9 @@ public struct ExtendedNegotiation: Sendable, Hashable {
     }
 }
 
-/// User identity (PS3.7 section D.3.3.7). Its description never shows the fields: they may be a password.
+/// User identity (PS3.7 section D.3.3.7).
+///
+/// Its description never shows the fields: they may be a password.
 public struct UserIdentity: Sendable, Hashable, CustomStringConvertible {
     /// 1 user name, 2 user name and passcode, 3 Kerberos, 4 SAML, 5 JSON web token.
     public var type: UInt8

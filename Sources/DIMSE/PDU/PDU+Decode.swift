@@ -3,8 +3,10 @@
 import NIOCore
 
 extension PDU {
-    /// The most presentation contexts a PDU may list. 128 distinct ids exist (odd, 1 to 255); some peers
-    /// repeat ids, and repeats are sorted out by the negotiation.
+    /// The most presentation contexts a PDU may list.
+    ///
+    /// 128 distinct ids exist (odd, 1 to 255); some peers repeat ids, and repeats are sorted out by the
+    /// negotiation.
     static let maximumContextItems = 256
     /// The most transfer syntaxes of one context that are kept.
     static let maximumTransferSyntaxes = 128

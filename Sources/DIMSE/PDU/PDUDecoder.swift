@@ -13,7 +13,9 @@ public struct PDUDecoder: Sendable {
     public struct Limits: Sendable, Hashable {
         /// The longest P-DATA-TF PDU: what we told the peer, and a little for those that count headers.
         public var dataByteCount: UInt32
-        /// The longest of all other PDUs. 128 contexts with 40 transfer syntaxes each are about 180 KB.
+        /// The longest of all other PDUs.
+        ///
+        /// 128 contexts with 40 transfer syntaxes each are about 180 KB.
         public var controlByteCount: UInt32
 
         public init(dataByteCount: UInt32 = 1 << 20, controlByteCount: UInt32 = 1 << 20) {

@@ -9,8 +9,9 @@ public enum UIDText {
     /// The longest UID (PS3.5 section 9).
     public static let maximumByteCount = 64
 
-    /// Whether a text is 1 to 64 digits and dots. Leading zeros in components, which some devices
-    /// write, are let through.
+    /// Whether a text is 1 to 64 digits and dots.
+    ///
+    /// Leading zeros in components, which some devices write, are let through.
     public static func isValid(_ text: some StringProtocol) -> Bool {
         let utf8 = text.utf8
         return (1...Self.maximumByteCount).contains(utf8.count)
