@@ -5,6 +5,8 @@
 
 #include <stdint.h>
 
+#include "CPlatformDisk.h"
+
 // Option number of TCP_QUICKACK (IPPROTO_TCP), which the Glibc overlay does not import.
 int varve_tcp_quickack(void);
 

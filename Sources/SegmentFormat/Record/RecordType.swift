@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What a record is. Unknown types are kept: a later version's records are listed and read like any other.
+/// What a record is.
+///
+/// Unknown types are kept: a later version's records are listed and read like any other.
 public struct RecordType: RawRepresentable, Hashable, Sendable {
     public let rawValue: UInt8
 

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// File operations that Swift's Glibc overlay lacks. Each returns 0 or an errno value unless it says otherwise.
+#ifndef VARVE_CPLATFORM_DISK_H
+#define VARVE_CPLATFORM_DISK_H
+
+#include <pthread.h>
+#include <stdint.h>
+
+// Reserves blocks for [offset, offset + byteCount) and extends the file to its end.
+int varve_file_allocate(int descriptor, int64_t offset, int64_t byteCount);
+
+// The first offset at or after `offset` that may hold written data, or -1 when there is none.
+int64_t varve_file_next_data(int descriptor, int64_t offset);
+
+// Gives the blocks behind the last data that was ever written at or after `offset` back; never touches data.
+int varve_file_release_unwritten(int descriptor, int64_t offset);
+
+// Drops the file's clean pages from the page cache.
+int varve_file_drop_cache(int descriptor);
+
+// Takes the exclusive advisory lock of an open file without waiting.
+int varve_file_lock(int descriptor);
+
+// Names a thread for tools like top; of a long name the first 15 bytes.
+void varve_thread_name(pthread_t thread, const char *name);
+
+#endif

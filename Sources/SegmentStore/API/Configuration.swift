@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import Placement
+
+extension SegmentStore {
+    /// Where a store is and what its limits are.
+    public struct Configuration: Sendable {
+        /// When a batch of records is written and synced.
+        public struct GroupCommit: Sendable {
+            /// A batch is closed when its records have this many bytes.
+            public var maximumByteCount = 4 << 20
+            /// A batch is closed when it has this many records.
+            public var maximumRecordCount = 64
+            /// The longest that a record waits for others; a record that has no company to expect does not wait.
+            public var maximumDelay = Duration.milliseconds(2)
+
+            public init() {}
+        }
+
+        /// The store's own directory, on the disk that it stands for.
+        public var directory: String
+        public var clusterID: ClusterID
+        public var nodeID: NodeID
+        /// The size at which a segment is sealed and the next one begun.
+        public var segmentByteCount: UInt64 = 1 << 30
+        /// How much of a segment is reserved on disk at a time.
+        public var allocationByteCount: UInt64 = 64 << 20
+        /// Below this much free space only tombstones and amendments are taken.
+        public var softLimitFreeBytes: UInt64 = 1 << 30
+        public var groupCommit = GroupCommit()
+        /// Payloads over this go through `beginLarge`.
+        public var largeRecordByteCount = 16 << 20
+        /// The most bytes that one read returns.
+        public var maximumReadByteCount = 256 << 20
+        /// The number of threads that read.
+        public var readThreads = 4
+        /// The number of threads that write large records.
+        public var largeWriteThreads = 2
+        /// The most records and payload bytes that wait for the writer.
+        public var maximumQueuedRecordCount = 4096
+        public var maximumQueuedByteCount = 512 << 20
+        /// The most reads that wait for a thread.
+        public var maximumQueuedReadCount = 16384
+        /// The most segment files that are kept open.
+        public var maximumOpenFileCount = 256
+        /// The largest size that the index can grow to: address space, not memory.
+        public var indexMapByteCount = 64 << 30
+
+        public init(directory: String, clusterID: ClusterID, nodeID: NodeID) {
+            self.directory = directory
+            self.clusterID = clusterID
+            self.nodeID = nodeID
+        }
+    }
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import SegmentFormat
+
+/// A range of a segment whose records can't be read.
+public struct QuarantinedRange: Hashable, Sendable {
+    public var segment: SegmentID
+    public var range: Range<UInt64>
+    public var kind: UnreadableRange.Kind
+
+    public init(segment: SegmentID, range: Range<UInt64>, kind: UnreadableRange.Kind) {
+        self.segment = segment
+        self.range = range
+        self.kind = kind
+    }
+}
+
+/// How a store is.
+public struct StoreStatus: Sendable {
+    public var recordCount: Int
+    /// The bytes of all segments.
+    public var usedBytes: UInt64
+    /// The free bytes of the disk.
+    public var freeBytes: UInt64
+    public var acceptsWrites: Bool
+    /// Why no records are taken.
+    public var reason: String?
+    /// What can't be read, as found when the store was opened and by reads since.
+    public var quarantinedRanges: [QuarantinedRange]
+    /// Whether acknowledged records may be missing: "not found" then means "unknown".
+    public var isUncertain: Bool
+    /// The number of syncs of segments since the store was opened.
+    public var batchCount: UInt64
+    /// The number of records written since the store was opened.
+    public var writtenRecordCount: UInt64
+}

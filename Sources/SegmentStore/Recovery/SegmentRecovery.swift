@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Logging
+import NIOCore
+import Placement
+import SegmentFormat
+
+/// Brings the index up to date with one segment after another, and collects what there is to note about them.
+struct SegmentRecovery {
+    let configuration: SegmentStore.Configuration
+    let files: SegmentFiles
+    let index: RecordIndex
+    let logger: Logger
+
+    /// What is to be written to the manifest.
+    private(set) var entries: [ManifestEntry] = []
+    private(set) var unreadable: [(SegmentID, UnreadableRange)] = []
+    /// Whether records may be lost that had been acknowledged.
+    private(set) var hasDamage = false
+    private(set) var hasRemovedFiles = false
+    private(set) var usedBytes: UInt64 = 0
+
+    /// How many records go into the index at a time.
+    private static let insertCount = 4096
+
+    init(configuration: SegmentStore.Configuration, files: SegmentFiles, index: RecordIndex, logger: Logger) {
+        self.configuration = configuration
+        self.files = files
+        self.index = index
+        self.logger = logger
+    }
+
+    /// Looks at `segment`, of which the manifest says `known`.
+    mutating func recover(_ segment: SegmentID, known: ManifestState.Extent?) throws(SegmentStoreError) {
+        do {
+            guard let file = try files.file(of: segment) else { return noteMissing(segment, known) }
+            switch known {
+            case .sealed(_, let footerOffset): try recoverSealed(segment, file, footerOffset: footerOffset)
+            case .recovered(let end):
+                usedBytes += end
+                if try indexedEnd(of: segment) < end { _ = try scan(segment, file, fileByteCount: end) }
+            case .open, nil: try recoverOpen(segment, file, isKnown: known != nil)
+            }
+        } catch let error as SegmentStoreError {
+            throw error
+        } catch let error as DiskError {
+            // One unreadable file does not keep the others from being served.
+            note(segment, 0..<UInt64(SegmentHeader.byteCount), .damaged, isNews: true)
+            logger.error("segment can't be read", metadata: ["segment": "\(segment)", "reason": "\(error)"])
+        } catch {
+            throw SegmentStoreError(.openFailed, "segment can't be indexed: \(error)", segment: segment)
+        }
+    }
+
+    private mutating func recoverSealed(
+        _ segment: SegmentID,
+        _ file: any DiskFile,
+        footerOffset: UInt64
+    ) throws {
+        usedBytes += try file.byteCount()
+        if try indexedEnd(of: segment) >= footerOffset { return }
+        if let footer = footer(segment, file, at: footerOffset) {
+            var batch: [(id: RecordID, locator: RecordLocator)] = []
+            for entry in footer.entries {
+                batch.append((entry.id, RecordLocator(entry, in: segment)))
+                if batch.count == Self.insertCount {
+                    try index.insert(batch, segment: segment, indexedUpTo: 0)
+                    batch = []
+                }
+            }
+            try index.insert(batch, segment: segment, indexedUpTo: footerOffset)
+            return
+        }
+        logger.warning("segment's footer is unreadable, scanning", metadata: ["segment": "\(segment)"])
+        let result = try scan(segment, file, fileByteCount: footerOffset)
+        noteUnreadable(segment, result.unreadable.map { UnreadableRange(range: $0.range, kind: .damaged) })
+        if result.end < footerOffset, result.unreadable.isEmpty {
+            note(segment, result.end..<footerOffset, .damaged, isNews: true)
+        }
+        try index.insert([], segment: segment, indexedUpTo: footerOffset)
+    }
+
+    private mutating func recoverOpen(_ segment: SegmentID, _ file: any DiskFile, isKnown: Bool) throws {
+        // What a killed process wrote and did not sync may still be in memory only, and what a failed sync left there
+        // may not be on the disk: write it out, and read what the disk has.
+        try file.sync()
+        file.dropCache()
+        let byteCount = try file.byteCount()
+        let header = try? SegmentHeader(decoding: file.read(at: 0, byteCount: SegmentHeader.byteCount))
+        if !isKnown, header?.segmentClass == .large {
+            return try recoverLarge(segment, file, fileByteCount: byteCount)
+        }
+        if isKnown, header == nil { note(segment, 0..<UInt64(SegmentHeader.byteCount), .damaged, isNews: true) }
+        let result = try scan(segment, file, fileByteCount: byteCount)
+        noteUnreadable(segment, result.unreadable)
+        if let footer = result.footer {
+            usedBytes += byteCount
+            entries.append(.sealed(segment, .shared, footerOffset: footer.offset))
+        } else {
+            usedBytes += result.end
+            entries.append(.recovered(segment, end: result.end))
+            file.releaseUnwritten(from: result.end)
+        }
+    }
+
+    /// A large record that the manifest does not know was not acknowledged: it is kept when it is whole.
+    private mutating func recoverLarge(
+        _ segment: SegmentID,
+        _ file: any DiskFile,
+        fileByteCount: UInt64
+    ) throws {
+        let last = fileByteCount - min(fileByteCount, UInt64(SegmentFooter.blockByteCount))
+        let block = try file.read(at: last, byteCount: SegmentFooter.blockByteCount)
+        guard let footer = try? SegmentFooter(decodingBlock: block), footer.segment == segment else {
+            try files.remove(segment)
+            hasRemovedFiles = true
+            logger.info("unfinished large record removed", metadata: ["segment": "\(segment)"])
+            return
+        }
+        let result = try scan(segment, file, fileByteCount: fileByteCount)
+        noteUnreadable(segment, result.unreadable)
+        usedBytes += fileByteCount
+        entries.append(.sealed(segment, .large, footerOffset: footer.offset))
+    }
+
+    /// Finds every sound record of a segment and indexes it.
+    private func scan(
+        _ segment: SegmentID,
+        _ file: any DiskFile,
+        fileByteCount: UInt64
+    ) throws -> SegmentScanner.Result {
+        let start = max(try indexedEnd(of: segment), UInt64(SegmentHeader.byteCount))
+        var scanner = SegmentScanner(
+            cluster: configuration.clusterID,
+            segment: segment,
+            start: start,
+            fileByteCount: fileByteCount
+        )
+        var batch: [(id: RecordID, locator: RecordLocator)] = []
+        while true {
+            switch scanner.next() {
+            case .read(let offset, let byteCount):
+                scanner.received(Self.readTolerantly(file, at: offset, byteCount: byteCount))
+            case .findData(let offset): scanner.receivedData(at: file.nextData(at: offset))
+            case .record(let header):
+                batch.append((header.id, RecordLocator(header)))
+                if batch.count == Self.insertCount {
+                    try index.insert(batch, segment: segment, indexedUpTo: start)
+                    batch = []
+                }
+            case .finished(let result):
+                try index.insert(batch, segment: segment, indexedUpTo: result.end)
+                return result
+            }
+        }
+    }
+
+    /// Bytes that the disk does not give are replaced by what no check accepts.
+    private static func readTolerantly(_ file: any DiskFile, at offset: UInt64, byteCount: Int) -> ByteBuffer {
+        if let bytes = try? file.read(at: offset, byteCount: byteCount) { return bytes }
+        var result = ByteBuffer()
+        let step = SegmentLayout.blockByteCount
+        for start in stride(from: 0, to: byteCount, by: step) {
+            let count = min(step, byteCount - start)
+            if var part = try? file.read(at: offset + UInt64(start), byteCount: count) {
+                let missing = count - part.readableBytes
+                result.writeBuffer(&part)
+                result.writeRepeatingByte(0xFF, count: missing)
+            } else {
+                result.writeRepeatingByte(0xFF, count: count)
+            }
+        }
+        return result
+    }
+
+    private func footer(
+        _ segment: SegmentID,
+        _ file: any DiskFile,
+        at offset: UInt64
+    ) -> (block: SegmentFooter, entries: [FooterEntry])? {
+        do {
+            let size = SegmentFooter.blockByteCount
+            let end = try file.byteCount()
+            // Either block will do.
+            for place in [offset, end - min(end, UInt64(size))] {
+                guard let block = try? SegmentFooter(decodingBlock: file.read(at: place, byteCount: size)),
+                    block.segment == segment, block.cluster == configuration.clusterID, block.offset == offset
+                else { continue }
+                let table = try file.read(at: block.tableOffset, byteCount: block.tableByteCount)
+                return (block, try block.entries(decoding: table))
+            }
+        } catch {
+            logger.warning("segment's footer is damaged", metadata: ["segment": "\(segment)", "reason": "\(error)"])
+        }
+        return nil
+    }
+
+    private func indexedEnd(of segment: SegmentID) throws(RecordIndex.Failure) -> UInt64 {
+        try index.indexedEnd(of: segment) ?? 0
+    }
+
+    // MARK: Notes
+
+    private mutating func noteMissing(_ segment: SegmentID, _ known: ManifestState.Extent?) {
+        let end: UInt64
+        switch known {
+        case .sealed(_, let footerOffset): end = footerOffset
+        case .recovered(let recoveredEnd): end = recoveredEnd
+        case .open, nil: end = UInt64(SegmentHeader.byteCount)
+        }
+        note(segment, 0..<end, .damaged, isNews: true)
+        logger.error("segment file is missing", metadata: ["segment": "\(segment)"])
+    }
+
+    private mutating func noteUnreadable(_ segment: SegmentID, _ ranges: [UnreadableRange]) {
+        for range in ranges { note(segment, range.range, range.kind, isNews: true) }
+    }
+
+    private mutating func note(
+        _ segment: SegmentID,
+        _ range: Range<UInt64>,
+        _ kind: UnreadableRange.Kind,
+        isNews: Bool
+    ) {
+        let found = UnreadableRange(range: range, kind: kind)
+        unreadable.append((segment, found))
+        entries.append(.unreadable(segment, found))
+        if kind == .damaged { hasDamage = true }
+        logger.warning(
+            "segment has an unreadable range",
+            metadata: ["segment": "\(segment)", "range": "\(range)", "kind": "\(kind)"]
+        )
+    }
+}

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Glibc
+import Logging
+import NIOCore
+import Placement
+import SegmentFormat
+
+extension SegmentWriter {
+    /// How many segment numbers are reserved in the manifest at a time.
+    static let reservationCount: UInt64 = 64
+
+    static func fullError(_ record: RecordID?) -> SegmentStoreError {
+        SegmentStoreError(.full, "too little space is left on the disk; free some or add a node", record: record)
+    }
+
+    /// Whether the disk has more free space than the soft limit.
+    func hasFreeSpace() -> Bool {
+        do {
+            return try disk.freeByteCount(at: configuration.directory) > configuration.softLimitFreeBytes
+        } catch {
+            // The write itself will tell.
+            return true
+        }
+    }
+
+    /// Marks the store as write-failed, for good, and returns the error for everyone who waits.
+    @discardableResult
+    mutating func fail(_ what: String, segment: ActiveSegment? = nil) -> SegmentStoreError {
+        if let failure { return failure }
+        let error = SegmentStoreError(
+            .writeFailed,
+            "\(what); the store takes no more records: check the disk, then restart the node",
+            segment: segment?.id,
+            offset: segment?.position
+        )
+        failure = error
+        active = nil
+        facts.update { $0.writeFailure = error }
+        logger.error("segment store takes no more records", metadata: ["reason": "\(error)"])
+        if let segment {
+            // The page cache may hold what the disk does not: reads must see the disk.
+            segment.file.dropCache()
+            do {
+                try manifest.append([.writeFailed(segment.id)])
+            } catch {
+                logger.error("write failure could not be noted", metadata: ["reason": "\(error)"])
+            }
+        }
+        return error
+    }
+
+    /// Appends `entries`, and those that waited for it, to the manifest.
+    mutating func append(_ entries: [ManifestEntry]) throws(SegmentStoreError) {
+        if let failure { throw failure }
+        do {
+            try manifest.append(pendingEntries + entries)
+            pendingEntries = []
+        } catch {
+            if error.isFull { throw Self.fullError(nil) }
+            throw fail("the manifest could not be written: \(error)")
+        }
+    }
+
+    /// A number that no segment ever had.
+    mutating func takeSegmentID() throws(SegmentStoreError) -> SegmentID {
+        if let failure { throw failure }
+        if nextSegmentID >= manifest.state.reservedBelow.rawValue {
+            try append([.reserved(below: SegmentID(rawValue: nextSegmentID + Self.reservationCount))])
+        }
+        defer { nextSegmentID += 1 }
+        return SegmentID(rawValue: nextSegmentID)
+    }
+
+    mutating func markReconciled() throws(SegmentStoreError) {
+        try append([.reconciled])
+        facts.update { $0.isUncertain = false }
+    }
+
+    /// Makes a new segment and makes it durable before the manifest names it.
+    mutating func create() throws(SegmentStoreError) {
+        let id = try takeSegmentID()
+        let header = SegmentHeader(
+            segment: id,
+            segmentClass: .shared,
+            cluster: configuration.clusterID,
+            node: configuration.nodeID,
+            createdAtMilliseconds: wallClockMilliseconds()
+        )
+        do {
+            let file = try disk.createFile(files.path(of: id))
+            var segment = ActiveSegment(id: id, file: file, allocatedEnd: 0)
+            try reserve(upTo: UInt64(SegmentHeader.byteCount), in: &segment)
+            try file.write([header.encoded()], at: 0)
+            try file.sync()
+            try disk.syncDirectory(files.directory)
+            try append([.created(id)])
+            files.add(file, for: id)
+            facts.update { $0.usedBytes += UInt64(SegmentHeader.byteCount) }
+            active = segment
+        } catch let error as DiskError {
+            if error.isFull { throw discard(id) }
+            throw fail("a segment could not be made: \(error)")
+        } catch let error as SegmentStoreError {
+            throw error.code == .full ? discard(id) : error
+        } catch {
+            throw fail("a segment could not be made: \(error)")
+        }
+    }
+
+    /// Ends the active segment, whose records are durable already, with its footer.
+    mutating func seal() throws(SegmentStoreError) {
+        guard let segment = active else { return }
+        do {
+            let footer = try SegmentFooter.encoded(
+                cluster: configuration.clusterID,
+                segment: segment.id,
+                offset: segment.position,
+                entries: segment.entries
+            )
+            try segment.file.write([footer], at: segment.position)
+            try segment.file.cutReserve(at: segment.position + UInt64(footer.readableBytes))
+            try segment.file.sync()
+            facts.update { $0.usedBytes += UInt64(footer.readableBytes) }
+            pendingEntries.append(.sealed(segment.id, .shared, footerOffset: segment.position))
+            active = nil
+        } catch {
+            if let error = error as? DiskError, error.isFull {
+                pendingEntries.append(.recovered(segment.id, end: segment.position))
+                active = nil
+                throw Self.fullError(nil)
+            }
+            throw fail("a segment could not be sealed: \(error)", segment: segment)
+        }
+    }
+
+    /// Reserves space up to `end`, and some more.
+    func reserve(upTo end: UInt64, in segment: inout ActiveSegment) throws(SegmentStoreError) {
+        guard let allocatedEnd = segment.allocatedEnd, end > allocatedEnd else { return }
+        let ahead = min(allocatedEnd + configuration.allocationByteCount, configuration.segmentByteCount)
+        let newEnd = max(end, ahead)
+        do {
+            try segment.file.allocate(allocatedEnd..<newEnd)
+            segment.allocatedEnd = newEnd
+        } catch {
+            if error.isFull { throw Self.fullError(nil) }
+            // This file system reserves nothing: then a write tells when the disk is full.
+            segment.allocatedEnd = nil
+        }
+    }
+
+    /// Leaves the store so that the next start needs no scan.
+    mutating func closeInOrder() {
+        guard failure == nil else { return }
+        do {
+            if active != nil { try seal() }
+            try index.sync()
+            try append([.closed])
+        } catch {
+            logger.warning(
+                "store could not be closed in order; the next start will scan it",
+                metadata: [
+                    "reason": "\(error)"
+                ]
+            )
+        }
+    }
+
+    /// Removes the file of a segment that could not be made for want of space.
+    private func discard(_ id: SegmentID) -> SegmentStoreError {
+        do {
+            try files.remove(id)
+        } catch {
+            logger.warning("unused segment could not be removed", metadata: ["segment": "\(id)", "reason": "\(error)"])
+        }
+        return Self.fullError(nil)
+    }
+}
+
+extension DiskError {
+    /// Whether it failed for want of space before anything could be lost.
+    var isFull: Bool {
+        (number == ENOSPC || number == EDQUOT) && operation != "fdatasync"
+    }
+}

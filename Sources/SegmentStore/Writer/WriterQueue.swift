@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Checksums
+import NIOCore
+import Placement
+import SegmentFormat
+
+/// What waits for the writer thread, and what it has in hand.
+///
+/// Two puts of one id are one write: the second waits for the first and then learns what became of it.
+final class WriterQueue: Sendable {
+    enum Command: Sendable {
+        case reserveSegmentID(CheckedContinuation<Result<SegmentID, SegmentStoreError>, Never>)
+        case markReconciled(CheckedContinuation<Result<Void, SegmentStoreError>, Never>)
+        /// Ends the writer; without `clean` as a crash would, for tests.
+        case close(clean: Bool, CheckedContinuation<Void, Never>)
+    }
+
+    enum Work: Sendable {
+        case batch([Put])
+        case command(Command)
+    }
+
+    private struct State {
+        var puts = CircularBuffer<Put>()
+        var commands = CircularBuffer<Command>()
+        var putByteCount: UInt64 = 0
+        var inHand: [RecordID: [(digest: SHA256Digest, continuation: PutContinuation)]] = [:]
+        var isClosing = false
+        /// How many puts the writer waits for before it goes on; it sleeps until then.
+        var wakeCount = 1
+        /// Puts that are being compared with a stored record and may come back.
+        var comparingCount = 0
+    }
+
+    private let monitor = Monitor(State())
+    private let recordLimit: Int
+    private let byteLimit: UInt64
+
+    init(recordLimit: Int, byteLimit: Int) {
+        self.recordLimit = recordLimit
+        self.byteLimit = UInt64(byteLimit)
+    }
+
+    // MARK: For any task
+
+    /// Takes a put, or answers it at once when it can't be taken.
+    func submit(_ put: Put) {
+        var refusal: SegmentStoreError?
+        monitor.withLockSignalling { state in
+            if state.isClosing {
+                refusal = SegmentStoreError(.closed, "store is closed")
+                return false
+            }
+            if state.inHand[put.id] != nil {
+                state.inHand[put.id]?.append((put.digest, put.continuation))
+                return false
+            }
+            guard state.inHand.count < recordLimit, state.putByteCount + put.byteCount <= byteLimit else {
+                refusal = SegmentStoreError(.overloaded, "too many records wait for the disk", record: put.id)
+                return false
+            }
+            state.inHand[put.id] = []
+            state.puts.append(put)
+            state.putByteCount += put.byteCount
+            return state.puts.count >= state.wakeCount
+        }
+        if let refusal { put.continuation.resume(returning: .failure(refusal)) }
+    }
+
+    /// Hands a command to the writer; false when the store is closed.
+    func submit(_ command: Command) -> Bool {
+        var isTaken = false
+        monitor.withLockSignalling { state in
+            guard !state.isClosing else { return false }
+            if case .close = command { state.isClosing = true }
+            state.commands.append(command)
+            isTaken = true
+            return true
+        }
+        return isTaken
+    }
+
+    // MARK: For the writer and the comparing threads
+
+    /// Waits for work: a command, or the puts of one batch.
+    ///
+    /// With `company` puts expected, waits a little for as many: an eighth of what the last sync took, and not
+    /// beyond the longest delay of the oldest put. A put without company is taken at once.
+    func next(limits: SegmentStore.Configuration.GroupCommit, company: Int, lastSync: Int64) -> Work {
+        let command: Command? = monitor.wait { state -> Command?? in
+            if !state.puts.isEmpty { return .some(nil) }
+            // Closing waits for the puts that are out for comparison.
+            if case .close = state.commands.first, state.comparingCount > 0 { return nil }
+            return state.commands.popFirst().map { .some($0) }
+        }
+        if let command { return .command(command) }
+        if company > 1 {
+            let company = min(company, limits.maximumRecordCount)
+            let oldest = monitor.withLock { $0.puts.first?.arrivedAtNanoseconds ?? 0 }
+            let latest = oldest + limits.maximumDelay.nanoseconds
+            monitor.wait(until: min(latest, monotonicNanoseconds() + lastSync / 8)) { state in
+                let isReady =
+                    state.puts.count >= company || state.putByteCount >= UInt64(limits.maximumByteCount)
+                    || state.isClosing
+                state.wakeCount = company
+                return isReady
+            }
+        }
+        let batch: [Put] = monitor.withLock { state in
+            state.wakeCount = 1
+            var batch: [Put] = []
+            var byteCount: UInt64 = 0
+            while let put = state.puts.first, batch.count < limits.maximumRecordCount {
+                byteCount += put.byteCount
+                if !batch.isEmpty, byteCount > UInt64(limits.maximumByteCount) { break }
+                state.putByteCount -= put.byteCount
+                batch.append(state.puts.removeFirst())
+            }
+            return batch
+        }
+        return .batch(batch)
+    }
+
+    /// How many puts wait.
+    var waitingCount: Int { monitor.withLock { $0.puts.count } }
+
+    /// Notes that a put leaves the writer to be compared with the stored record of its id.
+    func beginComparing() {
+        monitor.withLock { $0.comparingCount += 1 }
+    }
+
+    /// Brings a put back whose stored record turned out to be damaged.
+    func resubmit(_ put: Put) {
+        monitor.withLockSignalling { state in
+            state.comparingCount -= 1
+            state.puts.prepend(put)
+            state.putByteCount += put.byteCount
+            return true
+        }
+    }
+
+    /// Answers a put that was out for comparison.
+    func endComparing(_ put: Put, _ result: PutResult) {
+        finish(put, result)
+        monitor.withLockSignalling { state in
+            state.comparingCount -= 1
+            return state.isClosing
+        }
+    }
+
+    /// Answers a put and those of the same id that waited for it.
+    func finish(_ put: Put, _ result: PutResult) {
+        let joined = monitor.withLock { $0.inHand.removeValue(forKey: put.id) ?? [] }
+        switch result {
+        case .durable(let wasThere):
+            put.continuation.resume(returning: .success(wasThere ? .alreadyStored : .stored))
+            for other in joined { Self.answer(other.continuation, other.digest, stored: put.digest, put.id) }
+        case .conflict(let stored):
+            Self.answer(put.continuation, put.digest, stored: stored, put.id)
+            for other in joined { Self.answer(other.continuation, other.digest, stored: stored, put.id) }
+        case .failed(let error):
+            put.continuation.resume(returning: .failure(error))
+            for other in joined { other.continuation.resume(returning: .failure(error)) }
+        }
+    }
+
+    private static func answer(
+        _ continuation: PutContinuation,
+        _ digest: SHA256Digest,
+        stored: SHA256Digest,
+        _ id: RecordID
+    ) {
+        if digest == stored {
+            continuation.resume(returning: .success(.alreadyStored))
+        } else {
+            let error = SegmentStoreError(.conflict, "a record with this id and another payload is stored", record: id)
+            continuation.resume(returning: .failure(error))
+        }
+    }
+}
+
+extension Duration {
+    /// In whole nanoseconds; a setting, so within 64 bits.
+    fileprivate var nanoseconds: Int64 {
+        components.seconds * 1_000_000_000 + components.attoseconds / 1_000_000_000
+    }
+}
