@@ -31,38 +31,21 @@ enum SampleScan {
 
     /// The OR of all samples, each with `bias` added modulo its width.
     private static func reduce(_ frame: UnsafeRawBufferPointer, adding bias: UInt16, bitsAllocated: Int) -> UInt16 {
-        if bitsAllocated == 8 {
-            let bytes = frame.reduceVectors(SIMD64<UInt8>.self) { $0 | ($1 &+ SIMD64(repeating: UInt8(bias))) }
-            var result = UInt8(0)
-            for lane in bytes.lanes.indices { result |= bytes.lanes[lane] }
-            for byte in bytes.rest { result |= byte &+ UInt8(bias) }
-            return UInt16(result)
-        }
-        let words = frame.reduceVectors(SIMD32<UInt16>.self) { $0 | ($1 &+ SIMD32(repeating: bias)) }
-        var result = UInt16(0)
-        for lane in words.lanes.indices { result |= words.lanes[lane] }
-        for offset in stride(from: 0, to: words.rest.count - 1, by: 2) {
-            result |= words.rest.loadUnaligned(fromByteOffset: offset, as: UInt16.self) &+ bias
+        bitsAllocated == 8
+            ? UInt16(reduce(frame, adding: UInt8(truncatingIfNeeded: bias))) : reduce(frame, adding: bias)
+    }
+
+    /// A plain loop over concrete integers, which LLVM turns into vector code; `SIMD` types came out 100 times slower.
+    @inline(__always)
+    private static func reduce<Sample: FixedWidthInteger & BitwiseCopyable>(
+        _ frame: UnsafeRawBufferPointer,
+        adding bias: Sample
+    ) -> Sample {
+        var result = Sample(0)
+        for index in 0..<frame.count / MemoryLayout<Sample>.size {
+            result |= frame.loadUnaligned(fromByteOffset: index &* MemoryLayout<Sample>.size, as: Sample.self) &+ bias
         }
         return result
-    }
-}
-
-extension UnsafeRawBufferPointer {
-    /// Folds whole vectors from the start and returns what is left over as bytes.
-    @inline(__always)
-    fileprivate func reduceVectors<Vector: SIMD & BitwiseCopyable>(
-        _ type: Vector.Type,
-        _ combine: (Vector, Vector) -> Vector
-    ) -> (lanes: Vector, rest: UnsafeRawBufferPointer) where Vector.Scalar: FixedWidthInteger {
-        let step = MemoryLayout<Vector>.size
-        var lanes = Vector()
-        var offset = 0
-        while offset + step <= count {
-            lanes = combine(lanes, loadUnaligned(fromByteOffset: offset, as: Vector.self))
-            offset += step
-        }
-        return (lanes, UnsafeRawBufferPointer(rebasing: self[offset...]))
     }
 }
 
@@ -93,6 +76,27 @@ enum SampleLayout {
         case (1, 1): turn(source, UInt8.self, into: destination, UInt8.self, rows: rows, columns: columns)
         case (1, _): turn(source, UInt8.self, into: destination, UInt16.self, rows: rows, columns: columns)
         case (_, _): turn(source, UInt16.self, into: destination, UInt16.self, rows: rows, columns: columns)
+        }
+    }
+
+    /// Spreads each sample's highest bit of `precision` over the bits above it.
+    static func extendSign(_ frame: UnsafeMutableRawBufferPointer, precision: Int, sampleByteCount: Int) {
+        if sampleByteCount == 1 {
+            extendSign(frame, by: Int8(8 - precision))
+        } else {
+            extendSign(frame, by: Int16(16 - precision))
+        }
+    }
+
+    @inline(__always)
+    private static func extendSign<Sample: FixedWidthInteger & BitwiseCopyable>(
+        _ frame: UnsafeMutableRawBufferPointer,
+        by shift: Sample
+    ) {
+        let width = MemoryLayout<Sample>.size
+        for index in 0..<frame.count / width {
+            let sample = frame.loadUnaligned(fromByteOffset: index &* width, as: Sample.self)
+            frame.storeBytes(of: (sample &<< shift) &>> shift, toByteOffset: index &* width, as: Sample.self)
         }
     }
 

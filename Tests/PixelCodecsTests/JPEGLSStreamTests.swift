@@ -69,9 +69,20 @@ import Testing
         #expect(try precision(12, .smooth) == 12)
         #expect(try precision(16, .smooth) == 16)
         #expect(try precision(12, .dirty) == 16)
+        // Negative samples: with or without sign extension the exact bits, to every reader.
         #expect(try precision(12, .signExtended, isSigned: true) == 16)
+        #expect(try precision(12, .zero, isSigned: true) == 12)
         // Samples of up to 8 bits would be one byte each to a reader.
         #expect(try precision(8, .smooth) == 9)
+    }
+
+    @Test("signed samples of a stream with fewer bits than allocated come back sign extended")
+    func signExtension() throws {
+        var format = PixelFormat(rows: 1, columns: 3, bitsAllocated: 16, bitsStored: 12)
+        let encoded = try PixelCodec.jpegLS.encode(ByteBuffer(bytes: [0xFF, 0x0F, 0, 8, 0xFF, 7]), format: format)
+        format.isSigned = true
+        let expected = ByteBuffer(bytes: [0xFF, 0xFF, 0, 0xF8, 0xFF, 7])
+        #expect(try PixelCodec.jpegLS.decode(encoded, format: format) == expected)
     }
 
     private func expectRefusal(_ stream: ByteBuffer, _ format: PixelFormat, _ code: CodecError.Code) {

@@ -174,7 +174,8 @@ private struct JPEG2000Walker {
     }
 
     private mutating func readSegment(_ marker: Int) throws(CodecError) {
-        guard marker >= 0xFF51, marker != 0xFF51, marker != 0xFFD9 else {
+        // CAP (FF50, in high-throughput streams) to the Part 2 markers; SIZ came first and only once.
+        guard (0xFF50...0xFF8F).contains(marker), marker != 0xFF51 else {
             throw reader.corrupt("marker \(marker) does not belong in a header")
         }
         let start = reader.offset

@@ -6,8 +6,10 @@ import NIOCore
 /// JPEG-LS lossless through CharLS's C functions: the only file that calls them.
 ///
 /// JPEG-LS is blind to sign: samples are bit patterns. The stream's precision is Bits Stored when no bit above it is
-/// set and the high bit is where the stored bits end, else Bits Allocated; both are what PS3.5 section 8.2.3 lets a
-/// reader expect, and either way all allocated bits come back.
+/// set and the high bit is where the stored bits end, else Bits Allocated; readers take any precision between the two,
+/// and either way all allocated bits come back. Signed samples of a stream whose precision is less than Bits Allocated
+/// are sign extended when decoded, as viewers expect of native data; so signed frames with negative samples are encoded
+/// at Bits Allocated, where nothing is extended, and other readers see the very bits too.
 enum JPEGLSCodec {
     static func encode(
         _ frame: ByteBuffer,
@@ -69,6 +71,9 @@ enum JPEGLSCodec {
                 change: stream.hasPlanes == format.hasPlanes ? .none : format.hasPlanes ? .toPlanar : .toInterleaved
             )
         }
+        if format.isSigned, stream.precision < format.bitsAllocated {
+            SampleLayout.extendSign(destination, precision: stream.precision, sampleByteCount: format.sampleByteCount)
+        }
     }
 
     // MARK: - Choices
@@ -76,11 +81,11 @@ enum JPEGLSCodec {
     private static func precision(of frame: UnsafeRawBufferPointer, format: PixelFormat) -> Int {
         // CharLS keeps samples of 8 bits and less in one byte, so two allocated bytes need 9.
         let least = format.bitsAllocated == 16 ? 9 : 2
-        let isPlain =
-            format.highBit == format.bitsStored - 1
-            && (format.bitsStored == format.bitsAllocated
-                || SampleScan.significantBits(frame, bitsAllocated: format.bitsAllocated) <= format.bitsStored)
-        return isPlain ? max(least, format.bitsStored) : format.bitsAllocated
+        guard format.bitsStored < format.bitsAllocated, format.highBit == format.bitsStored - 1 else {
+            return format.bitsAllocated
+        }
+        let needed = SampleScan.significantBits(frame, bitsAllocated: format.bitsAllocated) + (format.isSigned ? 1 : 0)
+        return needed <= format.bitsStored ? max(least, format.bitsStored) : format.bitsAllocated
     }
 
     /// Planes are coded as they lie, one scan each; pixels by line, which CharLS has its fastest code for.
