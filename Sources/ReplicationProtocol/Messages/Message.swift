@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import NIOCore
+public import Placement
+
+/// A message's payload, decoded.
+public enum Message: Hashable, Sendable {
+    case hello(Hello)
+    case helloAck(HelloAck)
+    case ping(token: UInt64)
+    case pong(token: UInt64)
+    case goAway(GoAway)
+    case credit(byteCount: UInt64)
+    case cancel
+    case error(ReplicationError)
+    case putBegin(PutBegin)
+    case metadata(ByteBuffer)
+    case data(ByteBuffer)
+    case putCommit(payloadByteCount: UInt64)
+    case putAck(PutOutcome)
+    case get(GetRequest)
+    case getBegin(GetBegin)
+    case head(RecordQuery)
+    /// `nil`: the node does not have the record.
+    case headResult(HeadBegin?)
+    case verify(RecordQuery)
+    case verifyResult
+    case list(ListRequest)
+    case listResult([RecordID])
+    case status(timeoutMilliseconds: UInt32)
+    case statusResult(NodeStatusReport)
+
+    public var type: MessageType {
+        switch self {
+        case .hello: .hello
+        case .helloAck: .helloAck
+        case .ping: .ping
+        case .pong: .pong
+        case .goAway: .goAway
+        case .credit: .credit
+        case .cancel: .cancel
+        case .error: .error
+        case .putBegin: .putBegin
+        case .metadata: .metadata
+        case .data: .data
+        case .putCommit: .putCommit
+        case .putAck: .putAck
+        case .get: .get
+        case .getBegin: .getBegin
+        case .head: .head
+        case .headResult: .headResult
+        case .verify: .verify
+        case .verifyResult: .verifyResult
+        case .list: .list
+        case .listResult: .listResult
+        case .status: .status
+        case .statusResult: .statusResult
+        }
+    }
+}

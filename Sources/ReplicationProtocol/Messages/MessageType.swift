@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What a message is; the number in its header.
+public enum MessageType: UInt8, Sendable, CaseIterable {
+    case hello = 0x01
+    case helloAck = 0x02
+    case ping = 0x03
+    case pong = 0x04
+    case goAway = 0x05
+    case credit = 0x06
+    case cancel = 0x07
+    case error = 0x08
+    case putBegin = 0x10
+    case metadata = 0x11
+    case data = 0x12
+    case putCommit = 0x13
+    case putAck = 0x14
+    case get = 0x20
+    case getBegin = 0x21
+    case head = 0x30
+    case headResult = 0x31
+    case verify = 0x32
+    case verifyResult = 0x33
+    case list = 0x34
+    case listResult = 0x35
+    case status = 0x36
+    case statusResult = 0x37
+
+    /// The name as in docs/replication-protocol.md.
+    public var name: String {
+        switch self {
+        case .hello: "HELLO"
+        case .helloAck: "HELLO-ACK"
+        case .ping: "PING"
+        case .pong: "PONG"
+        case .goAway: "GOAWAY"
+        case .credit: "CREDIT"
+        case .cancel: "CANCEL"
+        case .error: "ERROR"
+        case .putBegin: "PUT-BEGIN"
+        case .metadata: "METADATA"
+        case .data: "DATA"
+        case .putCommit: "PUT-COMMIT"
+        case .putAck: "PUT-ACK"
+        case .get: "GET"
+        case .getBegin: "GET-BEGIN"
+        case .head: "HEAD"
+        case .headResult: "HEAD-RESULT"
+        case .verify: "VERIFY"
+        case .verifyResult: "VERIFY-RESULT"
+        case .list: "LIST"
+        case .listResult: "LIST-RESULT"
+        case .status: "STATUS"
+        case .statusResult: "STATUS-RESULT"
+        }
+    }
+
+    /// The most payload bytes a message of this type may have; checked before anything is allocated.
+    public var maximumPayloadByteCount: Int {
+        switch self {
+        case .hello, .helloAck, .statusResult: 4096
+        case .ping, .pong, .credit, .putCommit: 8
+        case .cancel, .verifyResult: 0
+        case .goAway, .error: 1024
+        case .putAck: 1
+        case .get, .head, .verify, .list, .status: 64
+        case .getBegin: 56
+        case .putBegin, .metadata, .data, .headResult, .listResult: MessageHeader.maximumPayloadByteCount
+        }
+    }
+
+    /// Whether the message opens a stream: the first one a client sends on it.
+    public var opensStream: Bool {
+        switch self {
+        case .putBegin, .get, .head, .verify, .list, .status: true
+        case .hello, .helloAck, .ping, .pong, .goAway, .credit, .cancel, .error, .metadata, .data, .putCommit, .putAck,
+            .getBegin, .headResult, .verifyResult, .listResult, .statusResult:
+            false
+        }
+    }
+
+    /// Whether the message may be sent before the handshake is complete.
+    public var belongsToHandshake: Bool {
+        switch self {
+        case .hello, .helloAck, .error: true
+        case .ping, .pong, .goAway, .credit, .cancel, .putBegin, .metadata, .data, .putCommit, .putAck, .get, .getBegin,
+            .head, .headResult, .verify, .verifyResult, .list, .listResult, .status, .statusResult:
+            false
+        }
+    }
+}
+
+/// The flag bits of a message header; receivers ignore bits they do not know.
+public struct MessageFlags: OptionSet, Hashable, Sendable {
+    public let rawValue: UInt16
+
+    public init(rawValue: UInt16) { self.rawValue = rawValue }
+
+    /// The bytes of this METADATA or DATA are charged to the connection's unsolicited credit.
+    public static let unsolicited = MessageFlags(rawValue: 1 << 0)
+}

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Logging
+import NIOConcurrencyHelpers
+import NIOCore
+import NIOPosix
+import ReplicationProtocol
+
+/// A client's part on its event loop: keeps one connection, makes it anew when it ends, hands requests to it.
+final class ClientCore {
+    private enum State {
+        /// An attempt is under way. Requests wait only for the very first one.
+        case connecting(isFirst: Bool)
+        case connected(ClientConnection)
+        /// A pause before the next attempt.
+        case pausing(Scheduled<Void>)
+        case stopped
+    }
+
+    private let host: String
+    private let port: Int
+    private let hello: Hello
+    private let configuration: ReplicationClientConfiguration
+    private let eventLoop: any EventLoop
+    private let logger: Logger
+    private let peer: NIOLockedValueBox<HelloIdentity?>
+    private var state = State.stopped
+    private var backoff: ReconnectBackoff
+    private var lastError = ReplicationError(.notConnected, "no connection to the node yet")
+    private var early: [ClientStream] = []
+    private var stopWaiters: [CheckedContinuation<Void, Never>] = []
+    /// The connection, from its making to its end; there may be one that drains while the next is made.
+    private var channels: [ObjectIdentifier: any Channel] = [:]
+
+    init(
+        host: String,
+        port: Int,
+        hello: Hello,
+        configuration: ReplicationClientConfiguration,
+        eventLoop: any EventLoop,
+        logger: Logger,
+        peer: NIOLockedValueBox<HelloIdentity?>
+    ) {
+        self.host = host
+        self.port = port
+        self.hello = hello
+        self.configuration = configuration
+        self.eventLoop = eventLoop
+        self.logger = logger
+        self.peer = peer
+        self.backoff = ReconnectBackoff(
+            initialMilliseconds: max(1, configuration.initialReconnectPause.nanoseconds / 1_000_000),
+            maximumMilliseconds: max(
+                1,
+                configuration.initialReconnectPause.nanoseconds / 1_000_000,
+                configuration.maximumReconnectPause.nanoseconds / 1_000_000
+            )
+        )
+    }
+
+    func start() {
+        connect(isFirst: true)
+    }
+
+    // MARK: - Requests
+
+    /// Sends the request, keeps it for the first connection, or fails it at once.
+    func submit(_ stream: ClientStream) {
+        stream.startDeadline(on: eventLoop) {
+            let error = ReplicationError(.deadlineExceeded, "no answer within the request's timeout")
+            stream.abandon(error)
+        }
+        switch state {
+        case .connected(let connection):
+            connection.submit(stream)
+        case .connecting(let isFirst):
+            guard isFirst, early.count < configuration.maximumEarlyRequests else { return stream.fail(down) }
+            early.append(stream)
+        case .pausing:
+            stream.fail(down)
+        case .stopped:
+            stream.fail(ReplicationError(.shuttingDown, "the client was shut down", retry: .never))
+        }
+    }
+
+    func ping(_ continuation: CheckedContinuation<Result<TimeAmount, ReplicationError>, Never>) {
+        switch state {
+        case .connected(let connection): connection.ping(continuation)
+        case .connecting, .pausing, .stopped: continuation.resume(returning: .failure(down))
+        }
+    }
+
+    /// Stops for good; `stopped` is resumed when no connection is left.
+    func stop(_ stopped: CheckedContinuation<Void, Never>) {
+        switch state {
+        case .connected(let connection): connection.drain()
+        case .pausing(let attempt): attempt.cancel()
+        case .connecting, .stopped: break
+        }
+        state = .stopped
+        failEarly(ReplicationError(.shuttingDown, "the client was shut down", retry: .never))
+        stopWaiters.append(stopped)
+        resumeStopWaiters()
+    }
+
+    /// Ends what has not ended by itself after ``stop(_:)``.
+    func abort() {
+        for channel in channels.values { channel.close(promise: nil) }
+    }
+
+    private var down: ReplicationError {
+        ReplicationError(.notConnected, "no connection to the node at the moment: \(lastError)")
+    }
+
+    // MARK: - Connection
+
+    private func connect(isFirst: Bool) {
+        state = .connecting(isFirst: isFirst)
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        ClientBootstrap(group: eventLoop)
+            .connectTimeout(configuration.connectTimeout)
+            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .channelOption(.recvAllocator, value: ConnectionTuning.receiveAllocator)
+            .channelOption(.writeBufferWaterMark, value: ConnectionTuning.writeWaterMark)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    // TLS goes here: NIOSSLClientHandler in front of the connection, which then sees plain bytes.
+                    try channel.pipeline.syncOperations.addHandler(bound.value.makeConnection())
+                }
+            }
+            .connect(host: host, port: port)
+            .assumeIsolated()
+            .whenComplete { result in
+                switch result {
+                case .success(let channel): self.made(channel)
+                case .failure(let error):
+                    self.lost(ReplicationError(.notConnected, "\(self.host):\(self.port) cannot be reached: \(error)"))
+                }
+            }
+    }
+
+    private func makeConnection() -> ClientConnection {
+        ClientConnection(
+            hello: hello,
+            configuration: configuration,
+            eventLoop: eventLoop,
+            logger: logger,
+            ready: { [weak self] connection, agreement in self?.ready(connection, agreement) },
+            over: { [weak self] connection, reason in self?.over(connection, reason) }
+        )
+    }
+
+    /// TCP is up; the handshake is under way.
+    private func made(_ channel: any Channel) {
+        channels[ObjectIdentifier(channel)] = channel
+        channel.closeFuture.assumeIsolated().whenComplete { [self] _ in
+            channels[ObjectIdentifier(channel)] = nil
+            resumeStopWaiters()
+        }
+        if case .stopped = state { channel.close(promise: nil) }
+    }
+
+    private func ready(_ connection: ClientConnection, _ agreement: SessionAgreement) {
+        guard case .connecting = state else {
+            connection.drain()
+            return
+        }
+        state = .connected(connection)
+        backoff.reset()
+        peer.withLockedValue { $0 = agreement.peer }
+        logger.info("Connected to replication peer", metadata: ["peer": "\(agreement.peer.nodeID)"])
+        let waiting = early
+        early = []
+        for stream in waiting where !stream.isOver { connection.submit(stream) }
+    }
+
+    /// A connection has ended: the current one, the one being made, or one that was draining.
+    private func over(_ connection: ClientConnection, _ reason: ReplicationError) {
+        switch state {
+        case .connected(let current):
+            guard current === connection else { return }
+            lost(reason)
+        case .connecting:
+            lost(reason)
+        case .pausing, .stopped:
+            break
+        }
+    }
+
+    private func lost(_ reason: ReplicationError) {
+        if case .stopped = state { return resumeStopWaiters() }
+        lastError = reason
+        peer.withLockedValue { $0 = nil }
+        failEarly(down)
+        let pause = backoff.nextPause(random: .random(in: 0 ... .max))
+        logger.info("Replication peer is not connected", metadata: ["reason": "\(reason)", "retryInMs": "\(pause)"])
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        state = .pausing(
+            eventLoop.scheduleTask(in: .milliseconds(pause)) {
+                if case .pausing = bound.value.state { bound.value.connect(isFirst: false) }
+            }
+        )
+    }
+
+    private func failEarly(_ error: ReplicationError) {
+        let waiting = early
+        early = []
+        for stream in waiting { stream.fail(error) }
+    }
+
+    private func resumeStopWaiters() {
+        guard case .stopped = state, channels.isEmpty else { return }
+        let waiters = stopWaiters
+        stopWaiters = []
+        for waiter in waiters { waiter.resume() }
+    }
+}

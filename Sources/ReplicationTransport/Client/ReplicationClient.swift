@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import Logging
+import NIOConcurrencyHelpers
+public import NIOCore
+public import Placement
+public import ReplicationProtocol
+
+/// Talks to one peer: keeps one connection to it and carries any number of requests at once.
+///
+/// Begins to connect when it is made and goes on trying, with growing pauses, until it is shut down. Requests made
+/// before the first attempt has ended wait for it; after that, requests fail at once while there is no connection.
+/// Cancelling the calling task withdraws the request. All of it may be used from any task.
+public final class ReplicationClient: Sendable {
+    let configuration: ReplicationClientConfiguration
+    let eventLoop: any EventLoop
+    let core: NIOLoopBoundBox<ClientCore>
+    private let peerBox: NIOLockedValueBox<HelloIdentity?>
+
+    /// Makes a client and begins to connect.
+    ///
+    /// - Parameters:
+    ///   - host, port: where the peer listens.
+    ///   - identity: who we are.
+    ///   - expectedNodeID: the node that must answer there; `nil` for any of the cluster.
+    public init(
+        host: String,
+        port: Int,
+        identity: HelloIdentity,
+        expectedNodeID: NodeID?,
+        group: any EventLoopGroup,
+        logger: Logger,
+        configuration: ReplicationClientConfiguration = ReplicationClientConfiguration()
+    ) {
+        self.configuration = configuration
+        self.eventLoop = group.next()
+        let peer = NIOLockedValueBox<HelloIdentity?>(nil)
+        self.peerBox = peer
+        let hello = Hello(identity: identity, expectedNodeID: expectedNodeID)
+        let eventLoop = eventLoop
+        self.core = NIOLoopBoundBox.makeBoxSendingValue(
+            ClientCore(
+                host: host,
+                port: port,
+                hello: hello,
+                configuration: configuration,
+                eventLoop: eventLoop,
+                logger: logger,
+                peer: peer
+            ),
+            eventLoop: eventLoop
+        )
+        let core = core
+        eventLoop.execute { core.value.start() }
+    }
+
+    /// Whether there is a connection at the moment.
+    public var isConnected: Bool { peerBox.withLockedValue { $0 != nil } }
+
+    /// Who answered, while there is a connection.
+    public var peer: HelloIdentity? { peerBox.withLockedValue { $0 } }
+
+    /// Ends the connection once the requests under way have ended, but at the latest after `gracePeriod`.
+    public func shutdown(gracePeriod: TimeAmount = .seconds(5)) async {
+        let core = core
+        let alarm = eventLoop.scheduleTask(in: gracePeriod) { core.value.abort() }
+        await withCheckedContinuation { continuation in
+            eventLoop.execute { core.value.stop(continuation) }
+        }
+        alarm.cancel()
+    }
+}

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import Logging
+import NIOConcurrencyHelpers
+public import NIOCore
+import NIOPosix
+import ReplicationProtocol
+
+/// Listens for peers and lets a ``ReplicationService`` answer them.
+///
+/// Each connection lives on one event loop; each request is served by one task. Nothing a peer sends costs more than
+/// its own connection.
+public final class ReplicationServer: Sendable {
+    private enum State {
+        case idle
+        case starting
+        case listening(any Channel)
+        case stopped
+    }
+
+    private let configuration: ReplicationServerConfiguration
+    private let service: any ReplicationService
+    private let group: any EventLoopGroup
+    private let logger: Logger
+    private let registry: ConnectionRegistry
+    private let state = NIOLockedValueBox(State.idle)
+
+    public init(
+        configuration: ReplicationServerConfiguration,
+        service: any ReplicationService,
+        group: any EventLoopGroup,
+        logger: Logger
+    ) {
+        self.configuration = configuration
+        self.service = service
+        self.group = group
+        self.logger = logger
+        self.registry = ConnectionRegistry(maximumConnections: configuration.limits.maximumConnections)
+    }
+
+    /// The connections there are.
+    public var connectionCount: Int { registry.connectionCount }
+
+    /// Begins to listen; returns the port.
+    public func start() async throws -> Int {
+        let isFirst = state.withLockedValue { state in
+            guard case .idle = state else { return false }
+            state = .starting
+            return true
+        }
+        guard isFirst else { throw ReplicationError(.invalidRequest, "the server was started before") }
+        let setAside = configuration.setAsideByteCount
+        guard configuration.memory.reserveAtOnce(byteCount: setAside) else {
+            throw ReplicationError(
+                .tooLarge,
+                "the memory budget has no room for \(setAside) bytes (maximumConnections * connectionCreditByteCount)"
+            )
+        }
+        let channel: any Channel
+        do {
+            channel = try await bootstrap().bind(host: configuration.host, port: configuration.port).get()
+        } catch {
+            configuration.memory.release(byteCount: setAside)
+            state.withLockedValue { $0 = .stopped }
+            throw error
+        }
+        state.withLockedValue { $0 = .listening(channel) }
+        guard let port = channel.localAddress?.port else {
+            throw ReplicationError(.internal, "the listening socket has no port")
+        }
+        logger.info("Replication server listens", metadata: ["host": "\(configuration.host)", "port": "\(port)"])
+        return port
+    }
+
+    /// Stops: no new connections or streams at once; what is under way may finish within the grace period.
+    public func shutdown(gracePeriod: TimeAmount = .seconds(5)) async {
+        let listener = state.withLockedValue { state -> (any Channel)? in
+            defer { state = .stopped }
+            if case .listening(let channel) = state { return channel }
+            return nil
+        }
+        guard let listener else { return }
+        // Closing fails only when the channel is closed already, which is what we want.
+        try? await listener.close()
+        registry.drain()
+        let registry = registry
+        let alarm = group.next().scheduleTask(in: gracePeriod) { registry.abort() }
+        await registry.idle()
+        alarm.cancel()
+        configuration.memory.release(byteCount: configuration.setAsideByteCount)
+    }
+
+    private func bootstrap() -> ServerBootstrap {
+        let (configuration, service, registry, logger) = (configuration, service, registry, logger)
+        return ServerBootstrap(group: group)
+            .serverChannelOption(.backlog, value: 256)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .childChannelOption(.recvAllocator, value: ConnectionTuning.receiveAllocator)
+            .childChannelOption(.writeBufferWaterMark, value: ConnectionTuning.writeWaterMark)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    // TLS goes here: NIOSSLServerHandler in front of the connection, which then sees plain bytes.
+                    let refusal: ReplicationError?
+                    switch registry.admit() {
+                    case .admit: refusal = nil
+                    case .refuse(let error): refusal = error
+                    case .drop: throw ReplicationError(.overloaded, "too many connections")
+                    }
+                    let connection = ServerConnection(
+                        service: service,
+                        configuration: configuration,
+                        registry: registry,
+                        refusal: refusal,
+                        eventLoop: channel.eventLoop,
+                        logger: logger
+                    )
+                    try channel.pipeline.syncOperations.addHandler(connection)
+                    registry.register(connection)
+                }
+            }
+    }
+}
+
+/// How both ends set up their channels.
+enum ConnectionTuning {
+    /// Room for a whole DATA message a read.
+    static let receiveAllocator = FixedSizeRecvByteBufferAllocator(capacity: 256 * 1024 + 4096)
+    /// Above the upper mark streams stop writing; a put of up to 1 MiB goes out in one piece.
+    static let writeWaterMark = ChannelOptions.Types.WriteBufferWaterMark(low: 512 * 1024, high: 1024 * 1024)
+}
+
+extension ReplicationServerConfiguration {
+    /// The memory that unsolicited bytes may take, whoever connects.
+    var setAsideByteCount: Int { limits.maximumConnections * limits.connectionCreditByteCount }
+}

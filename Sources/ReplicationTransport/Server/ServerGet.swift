@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import NIOCore
+import ReplicationProtocol
+
+/// A get on the server: the task reads the source a little ahead of what ``GetSender`` lets out.
+final class ServerGet: ServerStream {
+    private let request: GetRequest
+    private var sender: GetSender
+    private var queue: SendQueue
+    private var opening: GetBegin?
+    private var isBeginSent = false
+
+    init(id: UInt32, _ request: GetRequest, connection: ServerConnection) {
+        self.request = request
+        self.sender = GetSender(request)
+        self.queue = SendQueue(limit: connection.limits.readAheadByteCount)
+        super.init(id: id, timeoutMilliseconds: request.timeoutMilliseconds, connection: connection)
+    }
+
+    override func begin() {
+        reserveMemory(byteCount: connection.limits.readAheadByteCount)
+    }
+
+    override func memoryGranted(afterWaiting: Bool) {
+        let service = connection.service
+        let request = request
+        let eventLoop = connection.eventLoop
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        serve { () async throws(ReplicationError) -> Void in
+            let source = try await service.get(request.recordID, range: request.range)
+            let begin = GetBegin(
+                payloadByteCount: source.payloadByteCount,
+                payloadDigest: source.payloadDigest,
+                range: source.range
+            )
+            // The first bytes come along with GET-BEGIN: a small get crosses to the event loop once.
+            var chunk = source.range.isEmpty ? nil : try await source.next()
+            var opening: GetBegin? = begin
+            repeat {
+                let isWanted = await withCheckedContinuation { continuation in
+                    let (begin, chunk) = (opening, chunk)
+                    eventLoop.execute { bound.value.offer(begin, chunk, continuation) }
+                }
+                guard isWanted, chunk != nil else { return }
+                opening = nil
+                chunk = try await source.next()
+            } while true
+        } finished: { [unowned self] result in
+            switch result {
+            case .success: break
+            case .failure(let error): fail(error)
+            }
+        }
+    }
+
+    override func received(_ header: MessageHeader, _ message: Message) throws(ReplicationError) {
+        switch message {
+        case .credit(let byteCount):
+            sender.creditReceived(byteCount: byteCount)
+            connection.requestTurn(self)
+        case .cancel:
+            cancelled()
+        case .hello, .helloAck, .ping, .pong, .goAway, .error, .putBegin, .metadata, .data, .putCommit, .putAck, .get,
+            .getBegin, .head, .headResult, .verify, .verifyResult, .list, .listResult, .status, .statusResult:
+            try super.received(header, message)
+        }
+    }
+
+    override func nextOutbound() -> OutboundItem? {
+        guard !isOver else { return nil }
+        if let opening, !isBeginSent {
+            isBeginSent = true
+            return .message(.getBegin(opening))
+        }
+        switch sender.next(availableByteCount: queue.firstByteCount) {
+        case .sendData(let byteCount): return .bytes(.data, queue.take(byteCount: byteCount), flags: [])
+        case .awaitSource:
+            if queue.isFinished { fail(ReplicationError(.internal, "the record's source ended early")) }
+            return nil
+        case .finish:
+            end()
+            return nil
+        case .awaitCredit, .idle:
+            return nil
+        }
+    }
+
+    override func ended() {
+        _ = sender.ended()
+        queue.close()
+    }
+
+    /// The task has opened the source (`begin`), read bytes, or found its end (no `chunk`).
+    private func offer(_ begin: GetBegin?, _ chunk: ByteBuffer?, _ continuation: CheckedContinuation<Bool, Never>) {
+        guard !isOver else {
+            continuation.resume(returning: false)
+            return
+        }
+        if let begin, sender.opened(begin) { opening = begin }
+        if let chunk { queue.append(chunk) } else { queue.finish() }
+        queue.resumeWhenThereIsRoom(continuation)
+        connection.requestTurn(self)
+        connection.sendAndFlush()
+    }
+}
