@@ -2,7 +2,9 @@
 
 /// Bounds on what a reader builds from bytes of a stranger; reaching one is `DICOMError.Code.limitExceeded`.
 public struct ReadLimits: Hashable, Sendable {
-    /// Sequences within sequences. Real data sets stay below 20; the stack is what this protects.
+    /// Sequences within sequences.
+    ///
+    /// Real data sets stay below 20; the stack is what this protects.
     public var maximumDepth = 64
     /// Elements in the whole data set.
     ///

@@ -27,7 +27,7 @@ extension DataSet {
         guard case .bytes(let bytes) = element.value, bytes.readableBytes > 0 else { return [] }
         let vr = element.vr == .un ? DataDictionary.vr(for: element.tag).vr : element.vr
         switch vr {
-        case .us, .ss, .ul, .sl, .uv, .sv: return self.integers(of: element).map { String($0) }
+        case .us, .ss, .ul, .sl, .uv, .sv: return self.integerTexts(of: element)
         case .fl, .fd: return self.decimals(of: element).map { String($0) }
         case .at, .sq: return []
         default: break
@@ -56,10 +56,10 @@ extension DataSet {
         self[tag].map { self.decimals(of: $0) } ?? []
     }
 
-    /// The first value as a UID.
+    /// The first value as a UID; letters are accepted, see `UID.init(lenient:)`.
     public func uid(_ tag: Tag) -> UID? {
         // An absent, empty or malformed UID is all one to the caller: there is no UID here.
-        self.string(tag).flatMap { try? UID(validating: $0) }
+        self.string(tag).flatMap { try? UID(lenient: $0) }
     }
 
     /// The data sets of a sequence's items; empty when absent or no sequence.
@@ -94,6 +94,18 @@ extension DataSet {
 }
 
 extension DataSet {
+    /// The binary integers of `element` in decimal; UV beyond `Int` included.
+    func integerTexts(of element: DataElement) -> [String] {
+        guard element.vr == .uv, case .bytes(var bytes) = element.value else {
+            return self.integers(of: element).map { String($0) }
+        }
+        var result: [String] = []
+        while let value = bytes.readInteger(endianness: self.encoding.isBigEndian ? .big : .little, as: UInt64.self) {
+            result.append(String(value))
+        }
+        return result
+    }
+
     /// The integers of `element`, which must be of this data set.
     public func integers(of element: DataElement) -> [Int] {
         guard case .bytes(var bytes) = element.value else { return [] }

@@ -6,7 +6,9 @@
 public struct DataSet: Sendable {
     /// All elements, in order.
     public private(set) var elements: [DataElement] = []
-    /// The encoding the byte values are in. Items inside UN may differ from what encloses them.
+    /// The encoding the byte values are in.
+    ///
+    /// Items inside UN may differ from what encloses them.
     public var encoding: DataSetEncoding
     /// The repertoire of its text: its own Specific Character Set, or that of what encloses it.
     public internal(set) var characterSet: SpecificCharacterSet

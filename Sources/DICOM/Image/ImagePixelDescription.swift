@@ -54,7 +54,9 @@ public struct ImagePixelDescription: Hashable, Sendable {
         if self.numberOfFrames == 0 { self.numberOfFrames = 1 }
     }
 
-    /// Bits of one native frame. Chroma is shared in YBR_FULL_422: two samples a pixel (PS3.3 section C.7.6.3.1.2).
+    /// Bits of one native frame.
+    ///
+    /// Chroma is shared in YBR_FULL_422: two samples a pixel (PS3.3 section C.7.6.3.1.2).
     public var frameBitCount: Int {
         let samples: Int
         switch self.photometricInterpretation {

@@ -99,7 +99,8 @@ public enum Part10 {
             // A wrong group length is no reason to fail: the elements below tell where the group ends.
             let result = try? DataSetReader.read(group, encoding: encoding),
             result.consumedByteCount == count, result.dataSet.elements.allSatisfy({ $0.tag.group == 2 }),
-            result.dataSet[.transferSyntaxUID] != nil
+            let syntax = FileMeta(elements: result.dataSet).transferSyntaxUID,
+            TransferSyntax.known(syntax)?.isDeflated == true || !self.isGroup2(bytes, at: count, isBigEndian)
         {
             return (result.dataSet, count)
         }
@@ -111,6 +112,11 @@ public enum Part10 {
             error.offset = error.offset.map { $0 + offset }
             throw error
         }
+    }
+
+    private static func isGroup2(_ bytes: ByteBuffer, at offset: Int, _ isBigEndian: Bool) -> Bool {
+        let order: Endianness = isBigEndian ? .big : .little
+        return bytes.getInteger(at: bytes.readerIndex + offset, endianness: order, as: UInt16.self) == 2
     }
 
     /// Bytes of the group, (0002,0000) included, as that element claims.

@@ -35,6 +35,8 @@ struct DataSetParser {
     private var elementCount = 0
     /// US was assumed for an element before Pixel Representation was known.
     private var hasUnresolvedSign = false
+    /// Offset from which on all bytes are zero, once it was looked for.
+    private var zeroTail: Int?
 
     init(source: ByteBuffer, limits: ReadLimits, stop: Stop) {
         self.source = source
@@ -90,7 +92,7 @@ struct DataSetParser {
                 continue
             }
             if scope == .top, self.isStop(header, bytes, start, end, encoding) { return dataSet }
-            if header.tag.rawValue == 0, bytes.isZero(from: start, to: end), scope == .top { return dataSet }
+            if header.tag.rawValue == 0, scope == .top, self.isPadding(bytes, from: start) { return dataSet }
             self.elementCount += 1
             guard self.elementCount <= self.limits.maximumElementCount else {
                 throw DICOMError(
@@ -142,6 +144,7 @@ struct DataSetParser {
                 byteCount: count,
                 endOffset: valueStart + count
             )
+            self.pixelData?.isBigEndian = context.encoding.isBigEndian
         }
         return DataElement(
             tag: header.tag,
@@ -209,6 +212,15 @@ struct DataSetParser {
         location.locateEnd(bytes, limits: self.limits)
         self.pixelData = location
         return true
+    }
+
+    /// True when nothing but zero bytes is left; looked for once, from the end, so that hostile bytes cost one pass.
+    private mutating func isPadding(_ bytes: RawSpan, from offset: Int) -> Bool {
+        if let zeroTail { return offset >= zeroTail }
+        var start = bytes.byteCount
+        while start > offset, bytes.byte(at: start - 1) == 0 { start -= 1 }
+        self.zeroTail = start
+        return offset >= start
     }
 
     /// Handles a tag of group FFFE among elements; true when it ends the data set.

@@ -3,7 +3,9 @@
 import CZlib
 public import NIOCore
 
-/// Raw deflate streams (RFC 1951), as PS3.5 section A.5 wraps a data set in one. The one place that calls zlib.
+/// Raw deflate streams (RFC 1951), as PS3.5 section A.5 wraps a data set in one.
+///
+/// The one place that calls zlib.
 public enum Deflate {
     /// Inflates the readable bytes; what follows the end of the stream (padding to even length) is ignored.
     public static func inflate(_ bytes: ByteBuffer, maximumByteCount: Int) throws(DICOMError) -> ByteBuffer {

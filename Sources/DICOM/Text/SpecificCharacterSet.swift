@@ -6,8 +6,7 @@ public import NIOCore
 ///
 /// Terms that are misspelt in known ways are understood; unknown ones decode as Latin-1, without failing.
 public struct SpecificCharacterSet: Hashable, Sendable {
-    /// The repertoires in order: the first is in force at the start of each value, the others are reached by escape
-    /// sequences. Empty is the default repertoire, ASCII.
+    /// The first holds at the start of each value, escape sequences switch to the others; empty is ASCII.
     let repertoires: [Repertoire]
 
     /// ISO-IR 6, which holds where nothing else is said.

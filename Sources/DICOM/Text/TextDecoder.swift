@@ -130,7 +130,9 @@ struct TextDecoder {
         return CharacterConversion.convert(euc, from: name) ?? self.latin1(bytes)
     }
 
-    /// JIS X 0201: A1H to DFH are U+FF61 onwards. The backslash and the tilde stay themselves, as toolkits do it.
+    /// JIS X 0201, where A1H to DFH are U+FF61 onwards.
+    ///
+    /// The backslash and the tilde stay themselves, as toolkits do it.
     private static func katakana(_ bytes: ArraySlice<UInt8>) -> String {
         var scalars = String.UnicodeScalarView()
         for byte in bytes {

@@ -12,11 +12,28 @@ public struct UID: Hashable, Sendable, CustomStringConvertible {
 
     /// Checks `text`; trailing NULs and spaces around it are not significant.
     public init(validating text: some StringProtocol) throws(DICOMError) {
-        try self.init(validating: Array(text.utf8))
+        try self.init(Array(text.utf8), isLenient: false)
     }
 
     /// Checks the bytes of a UI value; trailing NULs and spaces around it are not significant.
     public init(validating bytes: [UInt8]) throws(DICOMError) {
+        try self.init(bytes, isLenient: false)
+    }
+
+    /// Accepts letters, `-` and `_` as well, which some anonymisers write.
+    ///
+    /// Still safe in URLs and file names. For identifiers that come with stored instances, which must not be refused
+    /// for their looks.
+    public init(lenient text: some StringProtocol) throws(DICOMError) {
+        try self.init(Array(text.utf8), isLenient: true)
+    }
+
+    /// True for digits and dots only, as PS3.5 wants it.
+    public var isConformant: Bool {
+        self.string.utf8.allSatisfy { Self.isDigitOrDot($0) }
+    }
+
+    private init(_ bytes: [UInt8], isLenient: Bool) throws(DICOMError) {
         var start = 0
         var end = bytes.count
         while end > start, bytes[end - 1] == 0 || bytes[end - 1] == 0x20 { end -= 1 }
@@ -27,10 +44,27 @@ public struct UID: Hashable, Sendable, CustomStringConvertible {
         guard end - start <= Self.maximumByteCount else {
             throw DICOMError(.invalidUID, "the UID has \(end - start) bytes; 64 are allowed")
         }
-        for index in start..<end where !(bytes[index] == 0x2E || (bytes[index] >= 0x30 && bytes[index] <= 0x39)) {
-            throw DICOMError(.invalidUID, "byte \(index) of the UID is neither a digit nor a dot")
+        var hasOthersThanDots = false
+        for index in start..<end {
+            let byte = bytes[index]
+            guard Self.isDigitOrDot(byte) || (isLenient && Self.isLetterOrDash(byte)) else {
+                throw DICOMError(.invalidUID, "byte \(index) of the UID is neither a digit nor a dot")
+            }
+            if byte != 0x2E { hasOthersThanDots = true }
+        }
+        // `.` and `..` would be directories.
+        guard hasOthersThanDots else {
+            throw DICOMError(.invalidUID, "the UID has no digits")
         }
         self.string = String(decoding: bytes[start..<end], as: UTF8.self)
+    }
+
+    private static func isDigitOrDot(_ byte: UInt8) -> Bool {
+        byte == 0x2E || (byte >= 0x30 && byte <= 0x39)
+    }
+
+    private static func isLetterOrDash(_ byte: UInt8) -> Bool {
+        (byte >= 0x41 && byte <= 0x5A) || (byte >= 0x61 && byte <= 0x7A) || byte == 0x2D || byte == 0x5F
     }
 
     /// For literals of this module, which its tests check.

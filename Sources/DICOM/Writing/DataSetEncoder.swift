@@ -96,7 +96,7 @@ struct DataSetEncoder {
             width = bitsAllocated / 8
         }
         if swapped, width > 1 {
-            self.writeSwapped(bytes, width)
+            self.output.writeSwapped(bytes, every: width)
         } else {
             self.output.writeImmutableBuffer(bytes)
         }
@@ -174,26 +174,6 @@ struct DataSetEncoder {
             throw DICOMError(.valueTooLong, "the fragment has \(bytes.readableBytes) bytes", at: tag)
         }
         self.writeItemHeader(.item, length: UInt32(bytes.readableBytes), encoding)
-        if swapped { self.writeSwapped(bytes, 4) } else { self.output.writeImmutableBuffer(bytes) }
-    }
-
-    /// Appends numbers of `width` bytes with their bytes reversed; a rest that is no whole number stays as it is.
-    private mutating func writeSwapped(_ bytes: ByteBuffer, _ width: Int) {
-        var input = bytes
-        switch width {
-        case 2:
-            while let value = input.readInteger(endianness: .big, as: UInt16.self) {
-                self.output.writeInteger(value, endianness: .little)
-            }
-        case 4:
-            while let value = input.readInteger(endianness: .big, as: UInt32.self) {
-                self.output.writeInteger(value, endianness: .little)
-            }
-        default:
-            while let value = input.readInteger(endianness: .big, as: UInt64.self) {
-                self.output.writeInteger(value, endianness: .little)
-            }
-        }
-        self.output.writeImmutableBuffer(input)
+        if swapped { self.output.writeSwapped(bytes, every: 4) } else { self.output.writeImmutableBuffer(bytes) }
     }
 }

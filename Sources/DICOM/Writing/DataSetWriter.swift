@@ -43,7 +43,9 @@ public enum DataSetWriter {
     /// The most a buffer may become; `ByteBuffer` ends at 4 GiB.
     public static let maximumByteCount = 4_000_000_000
 
-    /// Encodes `dataSet`. Fragments stay fragments: whether pixel data suits the syntax is the caller's affair.
+    /// Encodes `dataSet`.
+    ///
+    /// Fragments stay fragments: whether pixel data suits the syntax is the caller's affair.
     public static func write(
         _ dataSet: DataSet,
         transferSyntax: TransferSyntax,
