@@ -9,36 +9,41 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib/install.sh"
 
 usage() {
     cat <<'TEXT'
-usage: deploy/quickstart.sh [--keep] [PATH...]
+usage: deploy/quickstart.sh [--keep] [--data DIR] [PATH...]
 
 Stores the DICOM files under PATH, or a small CT phantom that it makes when there is no PATH.
-  --keep   leave the cluster running in the foreground; Ctrl-C stops it
+  --keep      leave the cluster running in the foreground; Ctrl-C stops it
+  --data DIR  where the cluster keeps its data (default ./varve-data)
 
 example: deploy/quickstart.sh --keep ~/my-ct-study
 
-Environment: VARVE_DATA (default ./varve-data), VARVE_DICOM_PORT (11112), VARVE_HTTP_PORT (8042),
-VARVE_BINARY (use this program instead of building one).
+Environment: VARVE_DICOM_PORT (default 11112), VARVE_HTTP_PORT (8042), VARVE_BINARY (use this
+program instead of building one).
 TEXT
 }
 
 keep=
+data="$PWD/varve-data"
 paths=()
-for argument in "$@"; do
-    case $argument in
+while [ $# -gt 0 ]; do
+    case $1 in
         -h | --help) usage && exit 0 ;;
         --keep) keep=yes ;;
+        --data) data="$(realpath -m "${2:?--data needs a folder}")" && shift ;;
         -*) usage >&2 && exit 2 ;;
         *)
-            [ -e "$argument" ] || die "there is no $argument"
-            paths+=("$argument")
+            [ -e "$1" ] || die "there is no $1"
+            paths+=("$1")
             ;;
     esac
+    shift
 done
 
-data="${VARVE_DATA:-$PWD/varve-data}"
 dicom_port="${VARVE_DICOM_PORT:-11112}"
 http_port="${VARVE_HTTP_PORT:-8042}"
 url="http://127.0.0.1:$http_port"
+# The processes of the cluster would take these for their own settings.
+unset VARVE_DICOM_PORT VARVE_HTTP_PORT
 scratch="$(mktemp -d)"
 cluster=
 
