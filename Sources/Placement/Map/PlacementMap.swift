@@ -3,9 +3,9 @@
 /// Which storage nodes hold which placement groups, at one epoch: a pure function of the members.
 ///
 /// Members are ranked for a group by weighted rendezvous hashing (`RendezvousScore`). The first `copies` are chosen one
-/// by one: each time the member whose site holds the fewest copies so far, then whose rack, then whose host does, and
-/// among equals the nearest. Copies are thereby on distinct sites while there are enough sites, else on distinct racks,
-/// else on distinct hosts, and they are even over what there is.
+/// by one: each time a member whose host holds the fewest copies so far, among those one whose site, then whose rack
+/// does, and among equals the nearest. Copies are thereby never on one host while another is free, on distinct sites
+/// while there are enough sites, else on distinct racks, and even over the sites there are.
 ///
 /// That choice is the greedy solution of a problem with nested (laminar) concave costs, which has the exchange
 /// property: taking one member away, or adding one, changes at most one holder of any group.
@@ -114,14 +114,16 @@ public struct PlacementMap: Hashable, Sendable {
         return crowding
     }
 
-    /// Copies already in a candidate's domains; compared from the widest to the narrowest.
+    /// Copies already in a candidate's domains.
+    ///
+    /// A second copy on one host is worth least of all; then the widest domain counts first.
     private struct Crowding: Comparable {
         var site = 0
         var rack = 0
         var host = 0
 
         static func < (left: Self, right: Self) -> Bool {
-            (left.site, left.rack, left.host) < (right.site, right.rack, right.host)
+            (left.host, left.site, left.rack) < (right.host, right.site, right.rack)
         }
     }
 }
