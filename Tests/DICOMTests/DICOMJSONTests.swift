@@ -137,6 +137,16 @@ import Testing
         #expect(self.json(dataSet) { path, _ in path.urlPath } == #"{"7FE00010":{"vr":"OW","BulkDataURI":"7FE00010"}}"#)
     }
 
+    @Test func unknownOfAKnownElementIsWhatTheDictionarySays() throws {
+        let bytes = Bytes().explicit(.modality, .un, "CT").explicit(.rows, .un, [0, 2])
+            .explicit(Tag(0x0009, 0x1001), .un, [1])
+        #expect(
+            try self.json(bytes)
+                == #"{"00080060":{"vr":"CS","Value":["CT"]},"00091001":{"vr":"UN","InlineBinary":"AQ=="},"#
+                + #""00280010":{"vr":"US","Value":[512]}}"#
+        )
+    }
+
     @Test func strings() {
         var buffer = ByteBuffer(string: "[")
         DICOMJSON.writeString("a\"\\\u{7}é", into: &buffer)

@@ -162,7 +162,7 @@ import Testing
             let end = try DataSetReader.readHeader(bytes, transferSyntax: syntax).pixelData?.valueOffset
             let count = min(end ?? bytes.readableBytes, 16384)
             let header = try #require(bytes.getSlice(at: bytes.readerIndex, length: count))
-            Self.mutate(header, syntax, rounds: 60)
+            Self.mutate(header, syntax, rounds: 40)
         }
     }
 

@@ -15,10 +15,10 @@ struct JSONEncoder {
             if !isFirst { self.output.writeStaticString(",") }
             isFirst = false
             self.output.writeStaticString("\"")
-            self.output.writeString(element.tag.hexadecimal)
+            self.writeHexadecimal(element.tag)
             self.output.writeStaticString("\":{\"vr\":\"")
             let vr = Self.representation(of: element)
-            self.output.writeString(vr.description)
+            self.output.writeInteger(vr.rawValue)
             self.output.writeStaticString("\"")
             self.writeValue(of: element, vr, in: dataSet, steps: steps, bulkDataURI: bulkDataURI)
             self.output.writeStaticString("}")
@@ -26,12 +26,28 @@ struct JSONEncoder {
         self.output.writeStaticString("}")
     }
 
+    private mutating func writeHexadecimal(_ tag: Tag) {
+        var digits: UInt64 = 0
+        for shift in stride(from: UInt32(28), through: 0, by: -4) {
+            let digit = UInt64(tag.rawValue >> shift & 0xF)
+            digits = digits << 8 | (digit < 10 ? 0x30 + digit : 0x37 + digit)
+        }
+        self.output.writeInteger(digits)
+    }
+
     /// The VR as JSON names it: SQ for what was understood as a sequence, UN for what no VR describes.
+    ///
+    /// UN of an element that the dictionary knows is what the dictionary says.
     private static func representation(of element: DataElement) -> VR {
         switch element.value {
-        case .items: .sq
-        case .bytes: element.vr.isKnown && element.vr != .sq ? element.vr : .un
-        case .fragments: element.vr
+        case .items: return .sq
+        case .fragments: return element.vr
+        case .bytes:
+            guard element.vr == .un, !element.tag.isPrivate else {
+                return element.vr.isKnown && element.vr != .sq ? element.vr : .un
+            }
+            let known = DataDictionary.vr(for: element.tag).vr
+            return known == .sq ? .un : known
         }
     }
 
@@ -85,6 +101,8 @@ struct JSONEncoder {
     private mutating func writeValues(of element: DataElement, _ vr: VR, in dataSet: DataSet) {
         switch vr {
         case .us, .ss, .ul, .sl, .uv, .sv:
+            var element = element
+            element.vr = vr
             self.writeList(dataSet.integerTexts(of: element)) { encoder, value in
                 // Beyond 53 bits a JavaScript reader would round.
                 let isSafe = Int(value).map { $0.magnitude <= 1 << 53 } ?? false
@@ -182,25 +200,5 @@ struct JSONEncoder {
 
     private static func name(ofNonFinite value: Double) -> String {
         value.isNaN ? "NaN" : value < 0 ? "-Infinity" : "Infinity"
-    }
-}
-
-/// Base64 (RFC 4648 section 4), appended to a buffer.
-enum Base64 {
-    private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
-
-    static func append(_ bytes: ByteBuffer, to output: inout ByteBuffer) {
-        let alphabet = self.alphabet
-        var input = bytes
-        output.reserveCapacity(minimumWritableBytes: (bytes.readableBytes + 2) / 3 * 4)
-        while input.readableBytes > 0 {
-            let count = min(3, input.readableBytes)
-            var group: UInt32 = 0
-            for _ in 0..<3 { group = group << 8 | UInt32(input.readInteger(as: UInt8.self) ?? 0) }
-            for index in 0..<4 {
-                let digit = alphabet[Int(group >> UInt32(18 - 6 * index) & 63)]
-                output.writeInteger(index <= count ? digit : UInt8(ascii: "="))
-            }
-        }
     }
 }

@@ -144,19 +144,22 @@ struct DataSetEncoder {
     }
 
     private mutating func writeHeader(_ tag: Tag, _ vr: VR, length: UInt32, _ encoding: DataSetEncoding) {
+        // The whole header as one number: each write to a buffer has its price.
         let order: Endianness = encoding.isBigEndian ? .big : .little
-        self.output.writeMultipleIntegers(tag.group, tag.element, endianness: order)
+        let (first, second) = (UInt64(tag.group), UInt64(tag.element))
         guard encoding.isExplicitVR else {
-            self.output.writeInteger(length, endianness: order)
+            self.output.writeInteger(second << 16 | first | UInt64(length) << 32, endianness: .little)
             return
         }
-        self.output.writeInteger(vr.rawValue)
-        if vr.hasLongLength {
-            self.output.writeInteger(UInt16(0))
-            self.output.writeInteger(length, endianness: order)
+        let isLong = vr.hasLongLength
+        let short = isLong ? 0 : UInt64(length & 0xFFFF)
+        if encoding.isBigEndian {
+            self.output.writeInteger(first << 48 | second << 32 | UInt64(vr.rawValue) << 16 | short)
         } else {
-            self.output.writeInteger(UInt16(truncatingIfNeeded: length), endianness: order)
+            let letters = UInt64(vr.rawValue.byteSwapped)
+            self.output.writeInteger(first | second << 16 | letters << 32 | short << 48, endianness: .little)
         }
+        if isLong { self.output.writeInteger(length, endianness: order) }
     }
 
     private mutating func writeItemHeader(_ tag: Tag, length: UInt32, _ encoding: DataSetEncoding) {
