@@ -53,7 +53,9 @@ public struct MemoryBudget: Sendable {
         return .waiting(nextTicket)
     }
 
-    /// Asks for bytes, not ready to wait: the claim is whether they are lent. Nobody jumps the line.
+    /// Asks for bytes, not ready to wait: the claim is whether they are lent.
+    ///
+    /// Nobody jumps the line.
     public mutating func reserveAtOnce(byteCount: Int) -> Bool {
         guard waiters.isEmpty, byteCount <= capacity - lentByteCount else { return false }
         lentByteCount += byteCount

@@ -37,7 +37,9 @@ public struct PutRequest: Hashable, Sendable {
     }
 }
 
-/// How a put ended well. Either way the record is durable on the node.
+/// How a put ended well.
+///
+/// Either way the record is durable on the node.
 public enum PutOutcome: UInt8, Sendable, CaseIterable {
     /// The record was written.
     case stored = 1
@@ -45,7 +47,9 @@ public enum PutOutcome: UInt8, Sendable, CaseIterable {
     case alreadyStored = 2
 }
 
-/// PUT-BEGIN: opens a put. The payload follows in DATA messages, unasked for within the credits.
+/// PUT-BEGIN: opens a put.
+///
+/// The payload follows in DATA messages, unasked for within the credits.
 public struct PutBegin: Hashable, Sendable {
     /// The most metadata bytes that fit into PUT-BEGIN itself; the rest follows in METADATA messages.
     public static let maximumInlineMetadataByteCount = 128 * 1024
@@ -82,7 +86,9 @@ public struct PutBegin: Hashable, Sendable {
 /// GET: asks for a range of a record's payload.
 public struct GetRequest: Hashable, Sendable {
     public var recordID: RecordID
-    /// The wanted bytes; `nil` for all. What lies beyond the payload's end is not an error unless nothing is left.
+    /// The wanted bytes; `nil` for all.
+    ///
+    /// What lies beyond the payload's end is not an error unless nothing is left.
     public var range: Range<UInt64>?
     /// Bytes of DATA the server may send before it gets more by CREDIT.
     public var credit: UInt64
@@ -169,7 +175,9 @@ public struct ListRequest: Hashable, Sendable {
     public var group: PlacementGroup
     /// Only ids above this one.
     public var after: RecordID?
-    /// At most so many, 1 ... `maximumCount`.
+    /// At most so many, 1 ...
+    ///
+    /// `maximumCount`.
     public var limit: Int
     public var timeoutMilliseconds: UInt32
 

@@ -46,7 +46,9 @@ public struct ClientSession: Sendable {
     }
 
     private struct Streams: Hashable, Sendable {
-        /// The next id; odd. `nil` when the ids are used up.
+        /// The next id; odd.
+        ///
+        /// `nil` when the ids are used up.
         var nextID: UInt32?
         var openCount = 0
     }
@@ -55,7 +57,9 @@ public struct ClientSession: Sendable {
     private let firstStreamID: UInt32
     private var state: State = .idle
 
-    /// Prepares a session. `firstStreamID` is 1 except in tests.
+    /// Prepares a session.
+    ///
+    /// `firstStreamID` is 1 except in tests.
     public init(hello: Hello, firstStreamID: UInt32 = 1) {
         precondition(firstStreamID % 2 == 1, "a client's stream ids are odd")
         self.hello = hello
@@ -137,7 +141,9 @@ public struct ClientSession: Sendable {
         }
     }
 
-    /// The peer takes no new streams. Streams above its `lastStreamID` have had no effect and fail.
+    /// The peer takes no new streams.
+    ///
+    /// Streams above its `lastStreamID` have had no effect and fail.
     public mutating func goAwayReceived(_ goAway: GoAway) -> LeaveAction {
         let reason = ReplicationError(goAway.code, goAway.message)
         switch state {

@@ -37,7 +37,9 @@ public struct MessageSequence: Hashable, Sendable {
 
     public init() {}
 
-    /// The number of the next message to be sent. Numbers start over after 2^32 messages.
+    /// The number of the next message to be sent.
+    ///
+    /// Numbers start over after 2^32 messages.
     public mutating func next() -> UInt32 {
         defer { nextOutbound &+= 1 }
         return nextOutbound

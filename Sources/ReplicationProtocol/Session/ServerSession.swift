@@ -100,7 +100,9 @@ public struct ServerSession: Sendable {
         }
     }
 
-    /// The client opens a stream. A refused stream counts as ended.
+    /// The client opens a stream.
+    ///
+    /// A refused stream counts as ended.
     public mutating func streamOpened(_ id: UInt32) -> OpenAction {
         switch state {
         case .awaitingHello, .closed:

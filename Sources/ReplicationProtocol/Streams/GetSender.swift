@@ -56,7 +56,9 @@ public struct GetSender: Sendable {
         }
     }
 
-    /// What to send next, given the bytes at hand. What it says is then sent.
+    /// What to send next, given the bytes at hand.
+    ///
+    /// What it says is then sent.
     public mutating func next(availableByteCount: Int) -> Step {
         switch state {
         case .opening, .ended:

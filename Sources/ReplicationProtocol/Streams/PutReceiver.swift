@@ -298,7 +298,9 @@ public struct PutReceiver: Sendable {
         }
     }
 
-    /// Whole: all that is to come. Streamed: the window, less what may yet come (or came) unsolicited.
+    /// Whole: all that is to come.
+    ///
+    /// Streamed: the window, less what may yet come (or came) unsolicited.
     private func grantFirst(_ progress: inout Progress) -> [Action] {
         let window = UInt64(limits.windowByteCount - limits.streamCredit)
         let grant = isStreamed ? UInt64(progress.metadataRemaining) + window : progress.remaining

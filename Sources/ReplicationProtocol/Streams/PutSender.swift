@@ -95,7 +95,9 @@ public struct PutSender: Sendable {
         }
     }
 
-    /// What to send next, given the payload bytes at hand and the connection's credit. What it says is then sent.
+    /// What to send next, given the payload bytes at hand and the connection's credit.
+    ///
+    /// What it says is then sent.
     public mutating func next(availableByteCount: Int, connectionCredit: inout ConnectionCredit) -> Step {
         switch state {
         case .sending(var sending):

@@ -30,7 +30,9 @@ final class ClientGet: ClientStream, InboundStream {
     private var neededByteCount: Int
     private var lentByteCount = 0
     private var ticket: MemoryBudget.Ticket?
-    /// Of a buffer target: what has arrived. Of a queue target: the DATA message that is arriving.
+    /// Of a buffer target: what has arrived.
+    ///
+    /// Of a queue target: the DATA message that is arriving.
     private var bytes = ByteBuffer()
     private var isLastData = false
     private var hasTold = false

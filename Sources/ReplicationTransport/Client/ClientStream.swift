@@ -53,7 +53,9 @@ class ClientStream: OutboundStream {
 
     // MARK: - Life
 
-    /// Starts the clock. `expired` is called when the node has let the timeout pass.
+    /// Starts the clock.
+    ///
+    /// `expired` is called when the node has let the timeout pass.
     final func startDeadline(on eventLoop: any EventLoop, expired: @escaping () -> Void) {
         guard !isOver else { return }
         let bound = NIOLoopBound((self, expired), eventLoop: eventLoop)

@@ -80,7 +80,7 @@ extension ReplicationClient {
         }
     }
 
-    /// The ids of a group's records above `after`, ascending; at most `limit` (1 ... 8192) of them.
+    /// The ids of a group's records above `after`, ascending; at most `limit` of them, which is 1 to 8192.
     public func list(
         group: PlacementGroup,
         after: RecordID? = nil,
@@ -107,7 +107,9 @@ extension ReplicationClient {
         }
     }
 
-    /// The time a message takes to the peer and back. Ends when the connection does; it has no timeout of its own.
+    /// The time a message takes to the peer and back.
+    ///
+    /// Ends when the connection does; it has no timeout of its own.
     public func ping() async throws(ReplicationError) -> TimeAmount {
         let core = core
         let result = await withCheckedContinuation { continuation in

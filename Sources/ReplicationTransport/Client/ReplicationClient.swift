@@ -20,9 +20,13 @@ public final class ReplicationClient: Sendable {
     /// Makes a client and begins to connect.
     ///
     /// - Parameters:
-    ///   - host, port: where the peer listens.
+    ///   - host: the peer's address.
+    ///   - port: the peer's port.
     ///   - identity: who we are.
     ///   - expectedNodeID: the node that must answer there; `nil` for any of the cluster.
+    ///   - group: the client takes one of its loops for good.
+    ///   - logger: for the comings and goings of the connection.
+    ///   - configuration: timeouts and limits.
     public init(
         host: String,
         port: Int,

@@ -67,7 +67,9 @@ final class RequestSlot<Stream: ClientStream>: Sendable {
 }
 
 extension ReplicationClient {
-    /// Makes a request and waits for its end. Cancelling the task withdraws it.
+    /// Makes a request and waits for its end.
+    ///
+    /// Cancelling the task withdraws it.
     func perform<Stream: ClientStream, Value: Sendable>(
         _ slot: RequestSlot<Stream>,
         _ make: @escaping @Sendable (@escaping @Sendable (Result<Value, ReplicationError>) -> Void) -> Stream

@@ -108,7 +108,9 @@ class MessageConnection: ChannelInboundHandler {
         return false
     }
 
-    /// Ends the connection. A reason that the peer should know is sent to it first.
+    /// Ends the connection.
+    ///
+    /// A reason that the peer should know is sent to it first.
     func close(_ reason: ReplicationError, tellingPeer: Bool = true) {
         guard !isClosed, let context else { return }
         isClosed = true
@@ -228,7 +230,9 @@ enum OutboundItem {
     case bytes(MessageType, ByteBuffer, flags: MessageFlags)
 }
 
-/// A stream that sends: what a connection knows of it. Event-loop state.
+/// A stream that sends: what a connection knows of it.
+///
+/// Event-loop state.
 class OutboundStream {
     /// Its number on the connection; 0 while it has none.
     var id: UInt32
@@ -243,7 +247,9 @@ class OutboundStream {
     func nextOutbound() -> OutboundItem? { nil }
 }
 
-/// A stream that takes DATA. Event-loop state.
+/// A stream that takes DATA.
+///
+/// Event-loop state.
 protocol InboundStream: AnyObject {
     /// Bytes, not yet verified.
     func dataPiece(_ piece: ByteBuffer)

@@ -34,7 +34,9 @@ public final class ReplicationMemoryBudget: Sendable {
     /// The number of requests that wait for bytes.
     public var waiterCount: Int { state.withLockedValue { $0.budget.waiterCount } }
 
-    /// Asks for bytes. When they have to be waited for, `granted` is called on `eventLoop` once they are there.
+    /// Asks for bytes.
+    ///
+    /// When they have to be waited for, `granted` is called on `eventLoop` once they are there.
     func reserve(
         byteCount: Int,
         eventLoop: any EventLoop,
@@ -60,7 +62,9 @@ public final class ReplicationMemoryBudget: Sendable {
         notify { budget in budget.release(byteCount: byteCount) }
     }
 
-    /// Stops waiting. When this says `false`, the bytes are granted already and the notice is on its way.
+    /// Stops waiting.
+    ///
+    /// When this says `false`, the bytes are granted already and the notice is on its way.
     func withdraw(_ ticket: MemoryBudget.Ticket) -> Bool {
         var wasWaiting = false
         notify { budget in

@@ -56,7 +56,9 @@ final class ConnectionRegistry: Sendable {
         }
     }
 
-    /// Keeps an admitted connection. Called on its event loop.
+    /// Keeps an admitted connection.
+    ///
+    /// Called on its event loop.
     func register(_ connection: ServerConnection) {
         let bound = NIOLoopBound(connection, eventLoop: connection.eventLoop)
         let isDraining = state.withLockedValue { state in

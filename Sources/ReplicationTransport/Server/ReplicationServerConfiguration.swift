@@ -14,7 +14,9 @@ public struct ReplicationServerConfiguration: Sendable {
     /// Memory for payloads in transit; `maximumConnections * connectionCreditByteCount` of it is set aside at the start.
     public var memory = ReplicationMemoryBudget(byteCount: 512 << 20)
 
-    /// The server's limits. Each is tested where it is reached.
+    /// The server's limits.
+    ///
+    /// Each is tested where it is reached.
     public struct Limits: Sendable {
         /// Connections at once; further ones are told so and closed.
         public var maximumConnections = 128

@@ -9,7 +9,9 @@ final class ServerPut: ServerStream, InboundStream {
     private var request: PutRequest
     private let metadataByteCount: Int
     private var metadata: ByteBuffer
-    /// Of a whole put: what has arrived. Of a streamed one: the DATA message that is arriving.
+    /// Of a whole put: what has arrived.
+    ///
+    /// Of a streamed one: the DATA message that is arriving.
     private var payload = ByteBuffer()
     private var queue: ChunkQueue?
     /// Chunks of a streamed put that arrived before its memory.

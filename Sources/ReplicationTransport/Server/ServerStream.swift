@@ -116,7 +116,9 @@ class ServerStream: OutboundStream {
         connection.sendAndFlush()
     }
 
-    /// The stream is over. Memory goes back once the task that may use it has ended.
+    /// The stream is over.
+    ///
+    /// Memory goes back once the task that may use it has ended.
     final func end() {
         guard !isOver else { return }
         isOver = true

@@ -5,7 +5,9 @@ public import NIOCore
 public import Placement
 public import ReplicationProtocol
 
-/// What a node does for its peers. ``ReplicationServer`` calls it, one task a request.
+/// What a node does for its peers.
+///
+/// ``ReplicationServer`` calls it, one task a request.
 ///
 /// Called from tasks on the global executor, many at once. A task is cancelled when the client withdraws the request or
 /// its connection ends.
