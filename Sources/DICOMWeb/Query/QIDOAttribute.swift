@@ -44,7 +44,6 @@ public enum QIDOAttribute: UInt32, Sendable, Hashable, CaseIterable, Comparable 
     case numberOfFrames = 0x0028_0008
     case rows = 0x0028_0010
     case columns = 0x0028_0011
-    case bitsAllocated = 0x0028_0100
 
     public var tag: UInt32 { rawValue }
 
@@ -125,9 +124,8 @@ public enum QIDOAttribute: UInt32, Sendable, Hashable, CaseIterable, Comparable 
         .numberOfStudyRelatedSeries: Definition("NumberOfStudyRelatedSeries", "IS", .study, .returned),
         .numberOfStudyRelatedInstances: Definition("NumberOfStudyRelatedInstances", "IS", .study, .returned),
         .numberOfSeriesRelatedInstances: Definition("NumberOfSeriesRelatedInstances", "IS", .series, .returned),
-        .numberOfFrames: Definition("NumberOfFrames", "IS", .instance),
-        .rows: Definition("Rows", "US", .instance),
-        .columns: Definition("Columns", "US", .instance),
-        .bitsAllocated: Definition("BitsAllocated", "US", .instance, .returned),
+        .numberOfFrames: Definition("NumberOfFrames", "IS", .instance, .returned),
+        .rows: Definition("Rows", "US", .instance, .returned),
+        .columns: Definition("Columns", "US", .instance, .returned),
     ]
 }

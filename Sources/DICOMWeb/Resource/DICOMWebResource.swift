@@ -125,7 +125,7 @@ public enum DICOMWebAspect: Sendable, Hashable {
     case thumbnail
     /// Frames by number, from 1.
     case frames([Int])
-    /// A bulk data value: tags (eight hexadecimal digits) and item numbers (from 1) in turn.
+    /// A bulk data value: tags (eight hexadecimal digits) and item numbers (from 0) in turn, a tag last.
     case bulkData([String])
 }
 

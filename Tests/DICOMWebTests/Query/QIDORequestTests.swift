@@ -46,7 +46,7 @@ struct QIDORequestTests {
             ("StudyTime=10-1059", [QIDOMatch(.studyTime, .range(lower: "10", upper: "1059"))]),
             ("StudyTime=101112.5", [QIDOMatch(.studyTime, .single("101112.5"))]),
             ("SeriesNumber=007", [QIDOMatch(.seriesNumber, .single("7"))]),
-            ("Rows=512", [QIDOMatch(.rows, .single("512"))]),
+            ("InstanceNumber=-3", [QIDOMatch(.instanceNumber, .single("-3"))]),
             ("PatientID=a&PatientID=a", [QIDOMatch(.patientID, .single("a"))]),
             ("TimezoneOffsetFromUTC=%2B0100", []),
             ("PatientComments=", []),
@@ -71,7 +71,8 @@ struct QIDORequestTests {
             ("StudyDate=2024-01-01", "YYYYMMDD"), ("StudyDate=20241301", "YYYYMMDD"), ("StudyDate=-", "YYYYMMDD"),
             ("StudyDate=20241231-20240101", "ends before"), ("StudyTime=25", "HHMMSS"), ("StudyTime=1", "HHMMSS"),
             ("StudyTime=1000.5", "HHMMSS"), ("StudyInstanceUID=abc", "UIDs"), ("StudyInstanceUID=1.2*", "UIDs"),
-            ("Modality=CT,M*", "single value"), ("Rows=many", "integer"), ("limit=-1", "whole number"),
+            ("Modality=CT,M*", "single value"), ("InstanceNumber=many", "integer"), ("Rows=512", "not searched"),
+            ("limit=-1", "whole number"),
             ("limit=", "whole number"), ("limit=%2B5", "whole number"), ("offset=99999999999", "whole number"),
             ("fuzzymatching=yes", "true or false"), ("includefield=Nope", "not an attribute"),
             ("<script>=1", "'?script?'"),
@@ -85,7 +86,9 @@ struct QIDORequestTests {
 
     @Test("A value never comes back in a message")
     func noValuesInMessages() {
-        for query in ["StudyDate=Mueller", "Rows=Mueller", "PatientComments=Mueller", "PatientID=Mueller&PatientID=b"] {
+        for query in [
+            "StudyDate=Mueller", "SeriesNumber=Mueller", "PatientComments=Mueller", "PatientID=Mueller&PatientID=b",
+        ] {
             let error = #expect(throws: DICOMWebError.self) { try request(query) }
             #expect(error?.message.contains("Mueller") == false)
         }

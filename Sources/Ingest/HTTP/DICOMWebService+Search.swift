@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import DICOMWeb
+import Hummingbird
+
+extension DICOMWebService {
+    /// QIDO-RS (PS3.18 §10.6).
+    func search(_ resource: DICOMWebResource, _ exchange: Exchange) async throws -> Response {
+        let request = try QIDORequest(resource: resource, query: exchange.query, dictionary: Self.dictionary)
+        _ = try Negotiation.accepted(
+            headers: exchange.accept,
+            parameter: exchange.acceptParameter,
+            offers: [.dicomJSON]
+        )
+        let limit = min(request.limit ?? Self.maximumResultCount, Self.maximumResultCount)
+        // One more than wanted tells whether there are more.
+        var results = limit == 0 ? [] : try await retrieve.directory.search(request, limit: limit + 1)
+        var headers: HTTPFields = [.contentType: "application/dicom+json"]
+        for warning in request.warnings { headers.addWarning(warning) }
+        if results.count > limit {
+            results.removeLast(results.count - limit)
+            // The wording of PS3.18 §10.6.3.2, without the number, which nobody counts.
+            headers.addWarning("There are additional results that can be requested")
+        }
+        guard !results.isEmpty else {
+            headers[.contentType] = nil
+            return Response(status: .noContent, headers: headers)
+        }
+        var writer = DICOMJSONWriter(capacity: results.count * 1024)
+        for result in results { Self.write(result, request, exchange.root, into: &writer) }
+        return Response(status: .ok, headers: headers, body: ResponseBody(byteBuffer: writer.finish()))
+    }
+
+    private static func write(
+        _ result: SearchResult,
+        _ request: QIDORequest,
+        _ root: ServiceRoot,
+        into writer: inout DICOMJSONWriter
+    ) {
+        writer.beginDataSet()
+        for attribute in request.returned {
+            switch attribute {
+            case .retrieveURL:
+                let url = root.url(study: result.study, series: result.series, instance: result.instance)
+                writer.attribute(attribute, .strings([url]))
+            case .instanceAvailability:
+                // Whatever is catalogued is on a node.
+                writer.attribute(attribute, .strings(["ONLINE"]))
+            default:
+                writer.attribute(attribute, result.attributes[attribute] ?? .empty)
+            }
+        }
+        writer.endDataSet()
+    }
+}

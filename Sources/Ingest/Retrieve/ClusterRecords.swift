@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ClusterClient
+import NIOCore
+import Placement
+import ReplicationProtocol
+
+/// The records of the cluster.
+struct ClusterRecords: RecordReader {
+    let cluster: ClusterClient
+
+    func read(_ id: RecordID, copies: [NodeID], range: Range<Int>?) async throws(RetrieveFailure) -> ByteBuffer {
+        let range = range.map { UInt64($0.lowerBound)..<UInt64($0.upperBound) }
+        do throws(ClusterError) {
+            return try await cluster.read(id, copies: copies, range: range)
+        } catch {
+            throw RetrieveFailure(error)
+        }
+    }
+
+    func head(_ id: RecordID, copies: [NodeID]) async throws(RetrieveFailure) -> HeadResult {
+        do throws(ClusterError) {
+            return try await cluster.head(id, copies: copies)
+        } catch {
+            throw RetrieveFailure(error)
+        }
+    }
+}
+
+extension RetrieveFailure {
+    fileprivate init(_ error: ClusterError) {
+        switch error.code {
+        case .notFound: self.init(.damaged, error.message)
+        default: self.init(.unavailable, error.message)
+        }
+    }
+}
