@@ -147,6 +147,15 @@ import Testing
         )
     }
 
+    @Test func undefinedLengthsWhereTheDictionaryExpectsNoSequence() throws {
+        // In implicit VR a UI of undefined length has items; its 16-bit length could not say so in explicit VR.
+        let implicit = Bytes().tag(.sopInstanceUID).length(.max).openItem(Bytes().implicit(.modality, "CT")).close()
+        let explicit = Bytes().open(.sopInstanceUID).openItem(Bytes().explicit(.modality, .cs, "CT")).close()
+        let dataSet = try self.read(implicit, .implicitVRLittleEndian)
+        #expect(try self.write(dataSet) == explicit.array)
+        #expect(try self.write(dataSet, .implicitVRLittleEndian) == implicit.array)
+    }
+
     @Test func settingAndRemoving() throws {
         var dataSet = DataSet()
         dataSet.set(.patientID, .lo, "ABC")

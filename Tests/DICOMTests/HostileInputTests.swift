@@ -144,6 +144,7 @@ import Testing
         ?? UInt64.random(in: 0...UInt64.max)
 
     @Test func mutationsOfTheSample() throws {
+        print("mutationsOfTheSample: VARVE_TEST_SEED=\(Self.seed)")
         let sample = try DataSetReader.read(Self.sample.buffer, transferSyntax: .explicitVRLittleEndian).dataSet
         for syntax in [TransferSyntax.explicitVRLittleEndian, .implicitVRLittleEndian, .explicitVRBigEndian] {
             let bytes = try DataSetWriter.write(sample, transferSyntax: syntax)
@@ -153,6 +154,7 @@ import Testing
 
     @Test(.enabled(if: Corpus.isPresent, "no corpus: set VARVE_TEST_CORPUS"))
     func mutationsOfCorpusHeaders() throws {
+        print("mutationsOfCorpusHeaders: VARVE_TEST_SEED=\(Self.seed)")
         for path in Corpus.files(limitPerFolder: 2) where path != Corpus.cut {
             let (bytes, syntax) = try Corpus.dataSet(path)
             guard !syntax.isDeflated else {
@@ -168,7 +170,6 @@ import Testing
 
     /// Flips bits, overwrites lengths and cuts, then runs everything; a trap ends the test run, the seed repeats it.
     private static func mutate(_ bytes: ByteBuffer, _ syntax: TransferSyntax, rounds: Int) {
-        print("VARVE_TEST_SEED=\(self.seed)")
         var random = SplitMix64(state: self.seed)
         let original = bytes.array
         guard !original.isEmpty else { return }

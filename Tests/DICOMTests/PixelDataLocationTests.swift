@@ -98,6 +98,16 @@ import Testing
         #expect(location.endOffset == big.array.count)
     }
 
+    @Test func itemHeadersForThoseWhoWalkAFile() throws {
+        let bytes = Bytes().open(.pixelData, .ob).fragment([1, 2, 3, 4]).close()
+        let location = try #require(try self.find(bytes.buffer, .jpegLSLossless))
+        func header(_ bytes: Bytes) throws -> PixelDataLocation.ItemHeader? { try location.itemHeader(bytes.buffer) }
+        #expect(try header(Bytes().fragment([1, 2, 3, 4])) == .item(byteCount: 4))
+        #expect(try header(Bytes().close()) == .end)
+        #expect(try header(Bytes().raw([1, 2, 3])) == nil)
+        #expect(readError { _ = try header(Bytes().open(.pixelData)) }?.code == .invalidStructure)
+    }
+
     @Test func noPixelData() throws {
         #expect(try self.find(Bytes().explicit(.modality, .cs, "SR").buffer) == nil)
         #expect(try self.find(self.icon.buffer) == nil)

@@ -26,6 +26,7 @@ extension DataSetParser {
                 )
             }
         }
+        var vr = vr
         let value: ElementValue
         if self.isFragments(header, vr) {
             self.position = valueStart
@@ -41,6 +42,8 @@ extension DataSetParser {
                 // PS3.5 section 6.2.2 note 2: UN of undefined length is a sequence in implicit VR little endian.
                 inner.encoding = context.encoding.isBigEndian && vr != .un ? context.encoding : .implicitLittleEndian
             }
+            // An undefined length has items, whatever the dictionary expects of this tag.
+            if vr != .un { vr = .sq }
             value = .items(
                 try self.parseItems(
                     bytes,

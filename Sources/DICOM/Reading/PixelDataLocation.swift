@@ -55,6 +55,25 @@ public struct PixelDataLocation: Hashable, Sendable {
         try DataSetReader.readHeader(bytes, transferSyntax: transferSyntax, limits: limits).pixelData
     }
 
+    /// What stands at the start of an item of encapsulated Pixel Data, for callers that walk a file by themselves.
+    public enum ItemHeader: Hashable, Sendable {
+        /// The offset table (the first one) or a fragment: so many bytes follow.
+        case item(byteCount: Int)
+        /// The delimiter: the value ends after these 8 bytes.
+        case end
+    }
+
+    /// Reads the 8 bytes of an item header; nil when there are fewer.
+    public func itemHeader(_ bytes: ByteBuffer) throws(DICOMError) -> ItemHeader? {
+        guard bytes.readableBytes >= 8 else { return nil }
+        let header = bytes.readableBytesSpan.itemHeader(at: 0, isBigEndian: self.isBigEndian)
+        if header.tag == .sequenceDelimitation { return .end }
+        guard header.tag == .item, header.length != ElementHeader.undefinedLength else {
+            throw DICOMError(.invalidStructure, "something else stands where a fragment should", at: self.tag)
+        }
+        return .item(byteCount: Int(header.length))
+    }
+
     /// Fills in `endOffset` and fragments if the bytes reach that far; leaves them out if they don't.
     mutating func locateEnd(_ bytes: RawSpan, limits: ReadLimits) {
         if let byteCount {

@@ -58,7 +58,8 @@ struct DataSetEncoder {
         case .items(let items):
             try self.write(element, items, encoding, bitsAllocated)
         case .fragments(let value):
-            self.writeHeader(element.tag, element.vr, length: ElementHeader.undefinedLength, encoding)
+            let vr = element.vr.hasLongLength ? element.vr : .ob
+            self.writeHeader(element.tag, vr, length: ElementHeader.undefinedLength, encoding)
             try self.writeFragment(
                 value.basicOffsetTable,
                 element.tag,
@@ -110,7 +111,7 @@ struct DataSetEncoder {
         _ bitsAllocated: Int?
     ) throws(DICOMError) {
         let isUnknown = element.vr == .un && encoding.isExplicitVR && !self.options.convertsUnknownSequences
-        let vr = element.vr == .un && !isUnknown ? VR.sq : element.vr
+        let vr = isUnknown ? VR.un : .sq
         let isUndefined = element.hasUndefinedLength || isUnknown || self.options.lengths == .undefined
         // PS3.5 section 6.2.2 note 2: what is in UN is implicit VR little endian, its items' headers too.
         let frame = isUnknown ? DataSetEncoding.implicitLittleEndian : encoding
