@@ -21,8 +21,22 @@ private let canRun = hasPostgres && (!SystemUser.isRoot || SystemUser(named: "po
         #expect(try await query(supervisor, postgres, "SHOW listen_addresses") == "\n")
         #expect(try await query(supervisor, postgres, "SHOW server_encoding") == "UTF8\n")
 
+        // A backend that is busy does not notice that its postmaster died.
+        let endless = "SELECT count(*) FROM (SELECT generate_series(1, 1e12::int8)) AS s"
+        try await supervisor.start(
+            ChildSpecification(
+                name: "busy",
+                executable: try PostgresPrograms.find().directory + "/psql",
+                arguments: ["-XAtqd", postgres.connectionString, "-c", endless]
+            )
+        )
+        try await supervisor.waitUntilReady("busy", within: .seconds(60)) {
+            let running = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%1e12%'"
+            return (try? await query(supervisor, postgres, running)) == "2\n"
+        }
         let first = try directory.processID("postgres")
         kill(first, SIGKILL)
+        await supervisor.stop("busy")
         var restarts = 0
         for await event in supervisor.events {
             // While orphans of the dead server hold its memory a new one ends at once: several starts may be needed.

@@ -15,14 +15,13 @@ struct PostgresDataDirectory: Sendable {
         return Int(text.prefix { $0.isNumber })
     }
 
-    /// Processes that work in it: every server process makes the data directory its own.
-    ///
-    /// After a `kill -9` of the postmaster its children hold shared memory for another moment, and a new postmaster
-    /// refuses to start beside them.
+    /// Server processes that work in it: each makes the data directory its working directory.
     var processes: [pid_t] {
         let entries = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []  // no /proc: nothing known
         return entries.compactMap { pid_t($0) }.filter { processID in
-            processID != getpid() && Self.link("/proc/\(processID)/cwd") == path
+            // The program too: an administrator's shell may stand in the same directory.
+            Self.link("/proc/\(processID)/cwd") == path
+                && Self.link("/proc/\(processID)/exe")?.split(separator: "/").last?.hasPrefix("postgres") == true
         }
     }
 
@@ -30,6 +29,16 @@ struct PostgresDataDirectory: Sendable {
     var postmaster: pid_t? {
         guard let processID = RunDirectory.readProcessID(path + "/postmaster.pid") else { return nil }
         return processes.contains(processID) ? processID : nil
+    }
+
+    /// Ends what a killed postmaster left: it must be gone before another can start.
+    ///
+    /// Idle backends notice the death of their postmaster, but one that is busy goes on to the end of its query, and
+    /// while it holds the shared memory no new postmaster starts. SIGQUIT is what the postmaster itself sends after a
+    /// crash: they drop everything, and recovery from the log follows.
+    func endOrphans() {
+        guard postmaster == nil else { return }
+        for processID in processes { kill(processID, SIGQUIT) }
     }
 
     /// Removes a lock file whose process id now belongs to a stranger, which Postgres would respect for ever.

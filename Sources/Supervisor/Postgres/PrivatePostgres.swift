@@ -8,7 +8,7 @@ public import Logging
 ///
 /// It listens on a Unix socket only, in a directory that nobody else may enter, and trusts whoever gets there. It never
 /// runs as root: where we do, it runs as the system's `postgres` user. After a `kill -9` the supervisor starts it again,
-/// as often as needed: while orphans of the dead server still hold its memory, Postgres refuses and ends at once.
+/// as often as needed: orphans of the dead server are ended, and while they hold its memory Postgres refuses to start.
 public final class PrivatePostgres: Sendable {
     /// The child's name, and so `run/postgres.pid` and `log/postgres.log`.
     public static let processName = "postgres"
@@ -112,7 +112,7 @@ public final class PrivatePostgres: Sendable {
         while true {
             let processes = data.processes
             if processes.isEmpty { break }
-            if let postmaster = data.postmaster { kill(postmaster, SIGINT) }
+            if let postmaster = data.postmaster { kill(postmaster, SIGINT) } else { data.endOrphans() }
             guard ContinuousClock.now < deadline, !Task.isCancelled else {
                 throw SupervisorError(
                     .postgresFailed,
@@ -149,7 +149,10 @@ public final class PrivatePostgres: Sendable {
             gracePeriod: .seconds(60),  // a checkpoint may take that long; killed, it would recover at the next start
             parentDeathSignal: SIGINT,
             backOff: .init(initial: .milliseconds(200), maximum: .seconds(1)),
-            beforeStart: { data.removeStaleLock() }
+            beforeStart: {
+                data.endOrphans()
+                data.removeStaleLock()
+            }
         )
     }
 
