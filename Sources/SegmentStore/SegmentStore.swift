@@ -2,6 +2,7 @@
 
 import Checksums
 public import Logging
+import NIOConcurrencyHelpers
 import NIOCore
 import Placement
 package import SegmentFormat
@@ -22,7 +23,8 @@ public final class SegmentStore: Sendable {
     let facts: StoreFacts
     let logger: Logger
     private let readers: DiskThreadPool
-    private let lock: any AnyObject & Sendable
+    /// Held until the store is closed.
+    private let lock: NIOLockedValueBox<(any AnyObject & Sendable)?>
 
     /// Opens the store in a directory, or makes an empty one there; after an unclean stop it scans what was in use.
     ///
@@ -56,7 +58,7 @@ public final class SegmentStore: Sendable {
         self.configuration = configuration
         self.disk = disk
         self.logger = logger
-        self.lock = recovered.lock
+        self.lock = NIOLockedValueBox(recovered.lock)
         self.files = recovered.files
         self.index = recovered.index
         self.facts = StoreFacts(recovered.facts)
@@ -176,6 +178,9 @@ public final class SegmentStore: Sendable {
         )
     }
 
+    /// How many records wait for the writer, those that are being written left out; for tests.
+    package var waitingCount: Int { queue.waitingCount }
+
     /// Notes, durably, that what an unclean stop may have lost was compared with a peer and fetched.
     public func markReconciled() async throws(SegmentStoreError) {
         let result: Result<Void, SegmentStoreError> = await withCheckedContinuation { continuation in
@@ -208,6 +213,7 @@ public final class SegmentStore: Sendable {
         await readers.close()
         files.closeAll()
         index.close()
+        lock.withLockedValue { $0 = nil }
     }
 
     /// Runs `body` on one of the reading threads.

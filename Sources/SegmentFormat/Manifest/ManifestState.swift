@@ -40,6 +40,10 @@ public struct ManifestState: Sendable {
     public init(replaying bytes: ByteBuffer, cluster: ClusterID, node: NodeID) throws(SegmentFormatError) {
         self.init()
         var rest = bytes
+        // A block that was cut short is filled up with zeros when the next one is written behind it, and may so become
+        // valid: whether it counts is decided now, in the same way.
+        let excess = bytes.readableBytes % ManifestBlock.byteCount
+        if excess > 0 { rest.writeZeros(ManifestBlock.byteCount - excess) }
         while let slot = rest.readSlice(length: ManifestBlock.byteCount) {
             nextOffset += UInt64(ManifestBlock.byteCount)
             let block: ManifestBlock
@@ -56,8 +60,6 @@ public struct ManifestState: Sendable {
             nextSequence = max(nextSequence, block.sequence &+ 1)
             for entry in block.entries { apply(entry) }
         }
-        // A block that was cut short by a crash stays where it is; the next one goes behind it.
-        if rest.readableBytes > 0 { nextOffset += UInt64(ManifestBlock.byteCount) }
     }
 
     /// Notes that `block` was written at `nextOffset`.

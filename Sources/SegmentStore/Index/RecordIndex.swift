@@ -11,9 +11,9 @@ import SegmentFormat
 /// Nothing is synced while the store runs. A crash of the process leaves it consistent (the page cache lives on); a
 /// crash of the machine may not, so it is then thrown away. One thread writes; any thread reads. No other file of
 /// this target touches LMDB.
+// Safety: an LMDB environment is made to be shared by threads, and its transactions are not tied to them (MDB_NOTLS);
+// `environment` changes only in `close`, which runs after all threads have ended.
 final class RecordIndex: @unchecked Sendable {
-    // Safety: an LMDB environment is made to be shared by threads; `environment` changes only in `close`, which runs
-    // after all threads have ended. Read transactions are not tied to threads (MDB_NOTLS).
     private var environment: OpaquePointer?
     private let records: MDB_dbi
     private let states: MDB_dbi

@@ -10,7 +10,10 @@ struct SegmentRecovery {
     let configuration: SegmentStore.Configuration
     let files: SegmentFiles
     let index: RecordIndex
+    /// Whether every segment whose records were acknowledged is in the manifest.
+    let isManifestWhole: Bool
     let logger: Logger
+    private let reader: RecordReader
 
     /// What is to be written to the manifest.
     private(set) var entries: [ManifestEntry] = []
@@ -23,11 +26,23 @@ struct SegmentRecovery {
     /// How many records go into the index at a time.
     private static let insertCount = 4096
 
-    init(configuration: SegmentStore.Configuration, files: SegmentFiles, index: RecordIndex, logger: Logger) {
+    init(
+        configuration: SegmentStore.Configuration,
+        files: SegmentFiles,
+        index: RecordIndex,
+        isManifestWhole: Bool,
+        logger: Logger
+    ) {
         self.configuration = configuration
         self.files = files
         self.index = index
+        self.isManifestWhole = isManifestWhole
         self.logger = logger
+        self.reader = RecordReader(
+            files: files,
+            cluster: configuration.clusterID,
+            maximumByteCount: configuration.maximumReadByteCount
+        )
     }
 
     /// Looks at `segment`, of which the manifest says `known`.
@@ -45,7 +60,7 @@ struct SegmentRecovery {
             throw error
         } catch let error as DiskError {
             // One unreadable file does not keep the others from being served.
-            note(segment, 0..<UInt64(SegmentHeader.byteCount), .damaged, isNews: true)
+            note(segment, 0..<UInt64(SegmentHeader.byteCount), .damaged)
             logger.error("segment can't be read", metadata: ["segment": "\(segment)", "reason": "\(error)"])
         } catch {
             throw SegmentStoreError(.openFailed, "segment can't be indexed: \(error)", segment: segment)
@@ -64,22 +79,23 @@ struct SegmentRecovery {
             for entry in footer.entries {
                 batch.append((entry.id, RecordLocator(entry, in: segment)))
                 if batch.count == Self.insertCount {
-                    try index.insert(batch, segment: segment, indexedUpTo: 0)
+                    try insert(batch, segment: segment, indexedUpTo: 0)
                     batch = []
                 }
             }
-            try index.insert(batch, segment: segment, indexedUpTo: footerOffset)
+            try insert(batch, segment: segment, indexedUpTo: footerOffset)
             return
         }
         logger.warning("segment's footer is unreadable, scanning", metadata: ["segment": "\(segment)"])
         let result = try scan(segment, file, fileByteCount: footerOffset)
-        noteUnreadable(segment, result.unreadable.map { UnreadableRange(range: $0.range, kind: .damaged) })
+        for range in result.unreadable { note(segment, range.range, .damaged) }
         if result.end < footerOffset, result.unreadable.isEmpty {
-            note(segment, result.end..<footerOffset, .damaged, isNews: true)
+            note(segment, result.end..<footerOffset, .damaged)
         }
         try index.insert([], segment: segment, indexedUpTo: footerOffset)
     }
 
+    /// Scans a segment that was in use, or that the manifest does not know.
     private mutating func recoverOpen(_ segment: SegmentID, _ file: any DiskFile, isKnown: Bool) throws {
         // What a killed process wrote and did not sync may still be in memory only, and what a failed sync left there
         // may not be on the disk: write it out, and read what the disk has.
@@ -87,15 +103,16 @@ struct SegmentRecovery {
         file.dropCache()
         let byteCount = try file.byteCount()
         let header = try? SegmentHeader(decoding: file.read(at: 0, byteCount: SegmentHeader.byteCount))
-        if !isKnown, header?.segmentClass == .large {
-            return try recoverLarge(segment, file, fileByteCount: byteCount)
+        let segmentClass = header?.segmentClass ?? .shared
+        if !isKnown, isManifestWhole {
+            return try adopt(segment, file, fileByteCount: byteCount, segmentClass: header?.segmentClass)
         }
-        if isKnown, header == nil { note(segment, 0..<UInt64(SegmentHeader.byteCount), .damaged, isNews: true) }
+        if header == nil { note(segment, 0..<UInt64(SegmentHeader.byteCount), .damaged) }
         let result = try scan(segment, file, fileByteCount: byteCount)
-        noteUnreadable(segment, result.unreadable)
+        for range in result.unreadable { note(segment, range.range, range.kind) }
         if let footer = result.footer {
             usedBytes += byteCount
-            entries.append(.sealed(segment, .shared, footerOffset: footer.offset))
+            entries.append(.sealed(segment, segmentClass, footerOffset: footer.offset))
         } else {
             usedBytes += result.end
             entries.append(.recovered(segment, end: result.end))
@@ -103,33 +120,52 @@ struct SegmentRecovery {
         }
     }
 
-    /// A large record that the manifest does not know was not acknowledged: it is kept when it is whole.
-    private mutating func recoverLarge(
+    /// Keeps a segment that the manifest does not know when it is whole, and removes it otherwise.
+    ///
+    /// Nothing in it was acknowledged: a large record's segment that was not finished or not made known, or a segment
+    /// that was only just made. A footer alone proves nothing: it is written before all that precedes it is synced.
+    private mutating func adopt(
         _ segment: SegmentID,
         _ file: any DiskFile,
-        fileByteCount: UInt64
+        fileByteCount: UInt64,
+        segmentClass: SegmentClass?
     ) throws {
-        let last = fileByteCount - min(fileByteCount, UInt64(SegmentFooter.blockByteCount))
-        let block = try file.read(at: last, byteCount: SegmentFooter.blockByteCount)
-        guard let footer = try? SegmentFooter(decodingBlock: block), footer.segment == segment else {
-            try files.remove(segment)
-            hasRemovedFiles = true
-            logger.info("unfinished large record removed", metadata: ["segment": "\(segment)"])
+        var found: [(id: RecordID, locator: RecordLocator)] = []
+        let start = UInt64(SegmentHeader.byteCount)
+        let result = try find(in: segment, file, start: start, fileByteCount: fileByteCount) { found += $0 }
+        if let segmentClass, let footer = result.footer, result.unreadable.isEmpty, !found.isEmpty {
+            try insert(found, segment: segment, indexedUpTo: footer.offset)
+            usedBytes += fileByteCount
+            entries.append(.sealed(segment, segmentClass, footerOffset: footer.offset))
             return
         }
-        let result = try scan(segment, file, fileByteCount: fileByteCount)
-        noteUnreadable(segment, result.unreadable)
-        usedBytes += fileByteCount
-        entries.append(.sealed(segment, .large, footerOffset: footer.offset))
+        try files.remove(segment)
+        hasRemovedFiles = true
+        logger.info("segment with nothing acknowledged removed", metadata: ["segment": "\(segment)"])
     }
 
-    /// Finds every sound record of a segment and indexes it.
+    /// Finds every sound record behind what is indexed of a segment, and indexes it.
     private func scan(
         _ segment: SegmentID,
         _ file: any DiskFile,
         fileByteCount: UInt64
     ) throws -> SegmentScanner.Result {
         let start = max(try indexedEnd(of: segment), UInt64(SegmentHeader.byteCount))
+        let result = try find(in: segment, file, start: start, fileByteCount: fileByteCount) { batch in
+            try insert(batch, segment: segment, indexedUpTo: start)
+        }
+        try insert([], segment: segment, indexedUpTo: result.footer?.offset ?? result.end)
+        return result
+    }
+
+    /// Hands every sound record of a segment to `body`, some at a time.
+    private func find(
+        in segment: SegmentID,
+        _ file: any DiskFile,
+        start: UInt64,
+        fileByteCount: UInt64,
+        _ body: ([(id: RecordID, locator: RecordLocator)]) throws -> Void
+    ) throws -> SegmentScanner.Result {
         var scanner = SegmentScanner(
             cluster: configuration.clusterID,
             segment: segment,
@@ -145,14 +181,29 @@ struct SegmentRecovery {
             case .record(let header):
                 batch.append((header.id, RecordLocator(header)))
                 if batch.count == Self.insertCount {
-                    try index.insert(batch, segment: segment, indexedUpTo: start)
+                    try body(batch)
                     batch = []
                 }
             case .finished(let result):
-                try index.insert(batch, segment: segment, indexedUpTo: result.end)
+                try body(batch)
                 return result
             }
         }
+    }
+
+    /// Indexes records, but keeps a record that is indexed elsewhere and sound: one that was found damaged and was
+    /// stored again may be in any segment.
+    private func insert(
+        _ batch: [(id: RecordID, locator: RecordLocator)],
+        segment: SegmentID,
+        indexedUpTo end: UInt64
+    ) throws(RecordIndex.Failure) {
+        let existing = try index.locators(of: batch.map(\.id))
+        let wanted = zip(batch, existing).filter { entry, existing in
+            guard let existing, existing != entry.locator else { return true }
+            return (try? reader.verify(entry.id, at: existing, includesDigest: false)) == nil
+        }
+        try index.insert(wanted.map(\.0), segment: segment, indexedUpTo: end)
     }
 
     /// Bytes that the disk does not give are replaced by what no check accepts.
@@ -208,20 +259,11 @@ struct SegmentRecovery {
         case .recovered(let recoveredEnd): end = recoveredEnd
         case .open, nil: end = UInt64(SegmentHeader.byteCount)
         }
-        note(segment, 0..<end, .damaged, isNews: true)
+        note(segment, 0..<end, .damaged)
         logger.error("segment file is missing", metadata: ["segment": "\(segment)"])
     }
 
-    private mutating func noteUnreadable(_ segment: SegmentID, _ ranges: [UnreadableRange]) {
-        for range in ranges { note(segment, range.range, range.kind, isNews: true) }
-    }
-
-    private mutating func note(
-        _ segment: SegmentID,
-        _ range: Range<UInt64>,
-        _ kind: UnreadableRange.Kind,
-        isNews: Bool
-    ) {
+    private mutating func note(_ segment: SegmentID, _ range: Range<UInt64>, _ kind: UnreadableRange.Kind) {
         let found = UnreadableRange(range: range, kind: kind)
         unreadable.append((segment, found))
         entries.append(.unreadable(segment, found))

@@ -52,7 +52,13 @@ struct StoreRecovery {
             directory: segmentDirectory,
             limit: configuration.maximumOpenFileCount
         )
-        var segments = SegmentRecovery(configuration: configuration, files: files, index: index, logger: logger)
+        var segments = SegmentRecovery(
+            configuration: configuration,
+            files: files,
+            index: index,
+            isManifestWhole: !state.isDamaged && !isManifestLost,
+            logger: logger
+        )
         for segment in Set(present).union(state.segments.keys).sorted() {
             try segments.recover(segment, known: state.segments[segment])
         }

@@ -6,8 +6,8 @@ import Glibc
 /// A value behind a mutex, with a condition that threads wait for.
 ///
 /// Only the store's own threads wait; tasks take the lock for a moment and never while they suspend.
+// Safety: `state` is touched only while `mutex` is held; the two pthread objects are made to be shared.
 final class Monitor<State>: @unchecked Sendable {
-    // Safety: `state` is touched only while `mutex` is held; the two pthread objects are made to be shared.
     private var state: State
     private let mutex: UnsafeMutablePointer<pthread_mutex_t>
     private let condition: UnsafeMutablePointer<pthread_cond_t>

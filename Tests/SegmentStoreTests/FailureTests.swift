@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Glibc
+import NIOCore
+import SegmentFormat
+import SegmentStore
+import Testing
+
+@Suite struct FailureTests {
+    @Test func aFailedSyncFailsEveryWaiterAndIsNeverTriedAgain() async throws {
+        let directory = try TemporaryDirectory()
+        let disk = SimulatedDisk()
+        let store = try Fixture.open(directory, disk: disk)
+        let first = try Fixture.record(0)
+        _ = try await store.append(first)
+        let lost = try Fixture.record(1)
+        disk.failNext(.sync, number: EIO)
+        let syncs = disk.count(of: .sync)
+        #expect(await code { _ = try await store.append(lost) } == .writeFailed)
+        for number in UInt64(2)..<5 {
+            let record = try Fixture.record(number)
+            #expect(await code { _ = try await store.append(record) } == .writeFailed)
+            #expect(await code { _ = try await store.appendLarge(record) } == .writeFailed)
+        }
+        // One that failed and one for the note in the manifest.
+        #expect(disk.count(of: .sync) <= syncs + 2)
+        #expect(!store.status.acceptsWrites)
+        #expect(store.status.reason?.contains("writeFailed") == true)
+        try await store.expectStored(first)
+        #expect(try await store.append(first) == .alreadyStored)
+        #expect(try await store.head(lost.id) == nil)
+        await store.close()
+
+        // The page cache may hold what never reached the disk; the next start must not believe it.
+        let next = disk.afterProcessKill()
+        let again = try Fixture.open(directory, disk: next)
+        #expect(again.status.acceptsWrites)
+        try await again.expectStored(first)
+        #expect(try await again.append(lost) == .stored)
+        try await again.expectStored(lost)
+        await again.close()
+    }
+
+    @Test func aFailedWriteFailsTheStore() async throws {
+        let directory = try TemporaryDirectory()
+        let disk = SimulatedDisk()
+        let store = try Fixture.open(directory, disk: disk)
+        let first = try Fixture.record(0)
+        _ = try await store.append(first)
+        let second = try Fixture.record(1)
+        disk.failNext(.write, number: EIO)
+        #expect(await code { _ = try await store.append(second) } == .writeFailed)
+        #expect(await code { _ = try await store.append(second) } == .writeFailed)
+        try await store.expectStored(first)
+        await store.close()
+    }
+
+    @Test func aFailedSyncOfALargeRecordFailsTheStore() async throws {
+        let directory = try TemporaryDirectory()
+        let disk = SimulatedDisk()
+        let store = try Fixture.open(directory, disk: disk)
+        let first = try Fixture.record(0)
+        _ = try await store.append(first)
+        let large = try Fixture.record(1, byteCount: 2_000_000)
+        disk.failNext(.sync, number: EIO)
+        #expect(await code { _ = try await store.appendLarge(large) } == .writeFailed)
+        let second = try Fixture.record(2)
+        #expect(await code { _ = try await store.append(second) } == .writeFailed)
+        try await store.expectStored(first)
+        await store.close()
+    }
+
+    @Test func belowTheSoftLimitOnlyTombstonesAndAmendmentsAreTaken() async throws {
+        let directory = try TemporaryDirectory()
+        let disk = SimulatedDisk()
+        let store = try Fixture.open(directory, disk: disk)
+        let record = try Fixture.record(0)
+        _ = try await store.append(record)
+        disk.setFreeBytes(1 << 20)
+        #expect(!store.status.acceptsWrites)
+        let second = try Fixture.record(1)
+        #expect(await code { _ = try await store.append(second) } == .full)
+        #expect(await code { _ = try await store.appendLarge(second) } == .full)
+        #expect(try await store.append(Fixture.record(2, type: .tombstone)) == .stored)
+        #expect(try await store.append(Fixture.record(3, type: .amendment)) == .stored)
+        #expect(try await store.append(record) == .alreadyStored)
+        try await store.expectStored(record)
+        disk.setFreeBytes(1 << 30)
+        #expect(store.status.acceptsWrites)
+        #expect(try await store.append(second) == .stored)
+        await store.close()
+    }
+
+    @Test(arguments: [SimulatedDisk.Operation.allocate, .write, .createFile])
+    func aDiskThatIsFullRefusesAndThenGoesOn(operation: SimulatedDisk.Operation) async throws {
+        let directory = try TemporaryDirectory()
+        let disk = SimulatedDisk()
+        let store = try Fixture.open(directory, disk: disk)
+        let first = try Fixture.record(0)
+        _ = try await store.append(first)
+        // Large enough that each needs a new segment or more space.
+        let second = try Fixture.record(1, byteCount: 250_000)
+        disk.failNext(operation, number: ENOSPC)
+        #expect(await code { _ = try await store.append(second) } == .full)
+        #expect(store.status.acceptsWrites)
+        #expect(try await store.append(second) == .stored)
+        try await store.expectStored(first)
+        try await store.expectStored(second)
+        await store.close()
+        let again = try Fixture.open(directory, disk: disk)
+        try await again.expectStored(first)
+        try await again.expectStored(second)
+        #expect(again.status.quarantinedRanges.isEmpty)
+        await again.close()
+    }
+}
