@@ -24,7 +24,7 @@ extension AssociationClientHandler {
         }
     }
 
-    private var ended: DICOMNetworkError {
+    var ended: DICOMNetworkError {
         self.failure ?? DICOMNetworkError(.closed, "the association has ended")
     }
 

@@ -59,6 +59,7 @@ final class AssociationClientHandler: ChannelInboundHandler {
     var outstanding: Outstanding?
     var pieces = ByteBuffer()
     var released: [EventLoopPromise<Void>] = []
+    var isReleased = false
     var nextMessageID: UInt16 = 1
     var timer: Scheduled<Void>?
     var failure: DICOMNetworkError?
@@ -74,10 +75,7 @@ final class AssociationClientHandler: ChannelInboundHandler {
         self.established = established
         self.logger = logger
         self.upper = UpperLayer(role: .requestor, artimTimeout: configuration.artimTimeout)
-        let limit = configuration.maximumPDULength
-        self.decoder = PDUDecoder(
-            limits: .init(dataByteCount: limit == 0 ? .max : limit.addingReportingOverflow(12).partialValue)
-        )
+        self.decoder = PDUDecoder(limits: .init(advertisedMaximumLength: configuration.maximumPDULength))
         self.upper.willConnect()
     }
 
@@ -105,7 +103,11 @@ final class AssociationClientHandler: ChannelInboundHandler {
         self.upper.stopTimer()
         self.end(DICOMNetworkError(.closed, "the connection was closed"))
         for promise in self.released {
-            promise.succeed(())
+            if self.isReleased {
+                promise.succeed(())
+            } else {
+                promise.fail(self.ended)
+            }
         }
         self.released.removeAll()
         self.context = nil
@@ -143,19 +145,28 @@ final class AssociationClientHandler: ChannelInboundHandler {
             }
             try self.accepted(accept, context: context)
         case .associateReject(let reject):
-            self.upper.apply(.associateRejectReceived, context: context)
+            // The reason first: the action closes the connection.
             self.end(DICOMNetworkError(.rejected, "\(reject)", rejection: reject))
+            self.upper.apply(.associateRejectReceived, context: context)
         case .abort(let abort):
-            self.upper.apply(.abortReceived, context: context)
             let by = abort.source == 2 ? "provider, reason \(abort.reason)" : "user"
             self.end(DICOMNetworkError(.aborted, "the peer aborted the association (service \(by))"))
+            self.upper.apply(.abortReceived, context: context)
         case .releaseRequest:
             self.upper.apply(.releaseRequestReceived, context: context)
             // AR-2 or AR-8 as requestor: nothing of ours is worth holding it up for.
             self.upper.apply(.releaseResponded, sending: .releaseResponse, context: context)
-            self.end(DICOMNetworkError(.closed, "the peer released the association"))
+            if self.released.isEmpty {
+                self.end(DICOMNetworkError(.closed, "the peer released the association"))
+            }
         case .releaseResponse:
+            self.isReleased =
+                self.upper.state == .awaitingReleaseResponse
+                || self.upper.state == .collisionRequestorAwaitingReleaseResponse
             self.upper.apply(.releaseResponseReceived, context: context)
+            if !self.isReleased {
+                self.end(Self.unexpected("A-RELEASE-RP"))
+            }
         case .associateRequest:
             self.upper.apply(.associateRequestReceived, context: context)
             self.end(Self.unexpected("A-ASSOCIATE-RQ"))

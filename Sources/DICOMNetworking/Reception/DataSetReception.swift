@@ -54,8 +54,7 @@ final class DataSetReception {
 
     /// Whether reading must stop until `onProgress`.
     var isFull: Bool {
-        guard let spool else { return false }
-        return spool.byteCountInFlight > self.limits.spoolByteCountInFlight
+        self.spool?.isFull ?? false
     }
 
     func append(_ bytes: ByteBuffer) {
@@ -70,6 +69,7 @@ final class DataSetReception {
             guard self.byteCount <= self.limits.byteCount else { return self.refuse() }
             let spool = SpoolWriter(
                 directory: self.limits.spoolDirectory,
+                limit: self.limits.spoolByteCountInFlight,
                 pool: self.pool,
                 eventLoop: self.eventLoop
             )

@@ -6,11 +6,12 @@ import NIOPosix
 /// Writes one data set to a spool file, off the event loop and in order.
 ///
 /// Lives on an event loop. One write is under way at a time; what arrives meanwhile is collected. The owner stops
-/// reading while `byteCountInFlight` is over its limit, and is told of every change through `onProgress`.
+/// reading while the writer `isFull`, and is told of every change through `onProgress`.
 final class SpoolWriter {
     private let directory: String
     private let pool: NIOThreadPool
     private let eventLoop: any EventLoop
+    private let limit: Int
 
     private var file: SpoolFile?
     private var collected = ByteBuffer()
@@ -19,7 +20,7 @@ final class SpoolWriter {
     private var failure: (any Error)?
     private var completion: ((Result<SpooledDataSet, any Error>) -> Void)?
 
-    private(set) var byteCountInFlight = 0
+    private var byteCountInFlight = 0
     /// Called on the event loop after each write.
     ///
     /// Cleared when the data set is complete or given up.
@@ -28,10 +29,20 @@ final class SpoolWriter {
     /// Smaller pieces are collected, so that a write is worth its thread hop.
     private static let writeByteCount = 1 << 20
 
-    init(directory: String, pool: NIOThreadPool, eventLoop: any EventLoop) {
+    /// `limit` is for the bytes collected and being written.
+    init(directory: String, limit: Int, pool: NIOThreadPool, eventLoop: any EventLoop) {
+        self.limit = limit
         self.directory = directory
         self.pool = pool
         self.eventLoop = eventLoop
+    }
+
+    /// Whether nothing more should be appended until `onProgress`.
+    var isFull: Bool { self.byteCountInFlight > self.limit }
+
+    /// Whether what is collected should be written, also when little: at the end, and where a small limit is reached.
+    private var isWriteDue: Bool {
+        self.collected.readableBytes >= Self.writeByteCount || self.isFull || self.completion != nil
     }
 
     /// Takes over what was received before the decision to spool.
@@ -48,7 +59,7 @@ final class SpoolWriter {
         }
         self.collected.writeImmutableBuffer(bytes)
         self.byteCountInFlight += bytes.readableBytes
-        if self.collected.readableBytes >= Self.writeByteCount {
+        if self.isWriteDue {
             self.writeIfIdle()
         }
     }
@@ -98,7 +109,7 @@ final class SpoolWriter {
     }
 
     private func progressed() {
-        if self.completion != nil || self.collected.readableBytes >= Self.writeByteCount {
+        if self.isWriteDue {
             self.writeIfIdle()
         }
         self.completeIfDone()

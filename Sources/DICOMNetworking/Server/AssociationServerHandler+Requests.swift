@@ -9,8 +9,7 @@ extension AssociationServerHandler {
 
     func receive(_ fragment: PDUDecoder.Fragment, context: ChannelHandlerContext) throws(DIMSEError) {
         guard self.upper.isReceivingData, let association = self.association else {
-            self.upper.apply(.dataReceived, context: context)
-            return
+            return self.unexpected(.dataReceived, context: context)
         }
         guard association.contexts[fragment.contextID] != nil else {
             throw DIMSEError(.unexpectedFragment, "context \(fragment.contextID) was not accepted")
@@ -216,6 +215,9 @@ extension AssociationServerHandler {
 
     private func requestEnded(_ response: CommandSet, contextID: UInt8, context: ChannelHandlerContext) {
         self.running = nil
+        self.lastActivity = .now()
+        // Without a peer the answer goes nowhere.
+        guard !self.isClosed else { return }
         self.write(response, contextID: contextID, context: context)
         self.advance(context: context)
     }

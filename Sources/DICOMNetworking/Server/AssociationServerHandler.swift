@@ -30,22 +30,21 @@ final class AssociationServerHandler: ChannelDuplexHandler {
     var running: Task<Void, Never>?
     var isReleaseDue = false
     var isDraining = false
+    var isClosed = false
+    /// When the peer, or a request of it that finished here, last showed life.
+    var lastActivity = NIODeadline.now()
     var logger: Logger
 
     private var held = ByteBuffer()
     private var isReadHeldBack = false
     private var isProcessing = false
-    private var lastRead = NIODeadline.now()
     private var idleTimer: Scheduled<Void>?
     private var holdsPlace = false
 
     init(server: ServerState) {
         self.server = server
         self.upper = UpperLayer(role: .acceptor, artimTimeout: server.configuration.artimTimeout)
-        // Some senders count the 6-byte headers of PDU and value into the length that they may use.
-        let limit = server.configuration.maximumPDULength
-        let dataLimit = limit == 0 ? UInt32.max : limit.addingReportingOverflow(12).partialValue
-        self.decoder = PDUDecoder(limits: .init(dataByteCount: dataLimit))
+        self.decoder = PDUDecoder(limits: .init(advertisedMaximumLength: server.configuration.maximumPDULength))
         self.logger = server.logger
     }
 
@@ -65,6 +64,7 @@ final class AssociationServerHandler: ChannelDuplexHandler {
             self.logger.info("connection lost with a message in progress")
         }
         self.endAssociation()
+        self.isClosed = true
         self.held = ByteBuffer()
         self.server.connectionClosed(context.channel)
         context.fireChannelInactive()
@@ -113,7 +113,7 @@ final class AssociationServerHandler: ChannelDuplexHandler {
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
-        self.lastRead = .now()
+        self.lastActivity = .now()
         context.fireChannelReadComplete()
     }
 
@@ -175,8 +175,9 @@ final class AssociationServerHandler: ChannelDuplexHandler {
         guard self.running == nil, self.queue.isEmpty, self.upper.state != .awaitingTransportClose else { return }
         if self.isReleaseDue {
             self.isReleaseDue = false
-            self.upper.apply(.releaseResponded, sending: .releaseResponse, context: context)
+            // Given back first: the peer may come again as soon as it has the answer.
             self.endAssociation()
+            self.upper.apply(.releaseResponded, sending: .releaseResponse, context: context)
         } else if self.isDraining, self.assembler.isIdle, !self.isFinishingDataSet {
             self.abort(context: context)
             if self.upper.state != .awaitingTransportClose {
@@ -220,7 +221,7 @@ final class AssociationServerHandler: ChannelDuplexHandler {
         self.endIfDue(context: context)
     }
 
-    private func unexpected(_ event: AssociationStateMachine.Event, context: ChannelHandlerContext) {
+    func unexpected(_ event: AssociationStateMachine.Event, context: ChannelHandlerContext) {
         self.logger.info("unexpected PDU", metadata: ["event": "\(event)", "state": "\(self.upper.state)"])
         self.upper.apply(event, context: context)
         self.endAssociation()
@@ -295,7 +296,7 @@ final class AssociationServerHandler: ChannelDuplexHandler {
     private func startIdleTimer(in timeout: TimeAmount, context: ChannelHandlerContext) {
         self.idleTimer = context.eventLoop.assumeIsolated().scheduleTask(in: timeout) {
             let limit = self.server.configuration.idleTimeout
-            let silence = NIODeadline.now() - self.lastRead
+            let silence = NIODeadline.now() - self.lastActivity
             if self.running != nil || self.isBlocked(context) {
                 self.startIdleTimer(in: limit, context: context)
             } else if silence < limit {

@@ -66,6 +66,8 @@ public final class DICOMServer: Sendable {
             }
             return port
         } catch {
+            // Losing the error is right: it says that the threads are gone already.
+            try? await state.spoolPool.shutdownGracefully()
             throw DICOMNetworkError(
                 .bindFailed,
                 "cannot listen on \(configuration.host) port \(configuration.port)",

@@ -142,7 +142,7 @@ extension DICOMServerConfiguration {
 
 /// How Varve names itself to peers (PS3.7 section D.3.3.2).
 public enum VarveImplementation {
-    /// A UID of the UUID-derived form of PS3.5 annex B.2.
-    public static let classUID = "2.25.180953427630183547716284930127349857121"
-    public static let versionName = "VARVE_1"
+    /// A UID of the UUID-derived form of PS3.5 annex B.2, the same as in Varve's file meta information.
+    public static let classUID = "2.25.301452049339268168405964274361167652378"
+    public static let versionName = "VARVE_0_1"
 }

@@ -30,6 +30,20 @@ public struct AssociationRequestInfo: Sendable {
     public var remoteAddress: SocketAddress?
     public var presentationContexts: [ProposedContext]
     public var userInformation: UserInformation
+
+    public init(
+        callingAETitle: AETitle,
+        calledAETitle: AETitle,
+        remoteAddress: SocketAddress? = nil,
+        presentationContexts: [ProposedContext] = [],
+        userInformation: UserInformation = UserInformation()
+    ) {
+        self.callingAETitle = callingAETitle
+        self.calledAETitle = calledAETitle
+        self.remoteAddress = remoteAddress
+        self.presentationContexts = presentationContexts
+        self.userInformation = userInformation
+    }
 }
 
 /// The service's decision about an association.

@@ -22,6 +22,14 @@ public struct PDUDecoder: Sendable {
             self.dataByteCount = dataByteCount
             self.controlByteCount = controlByteCount
         }
+
+        /// The limits that go with the maximum length that this side tells its peer (0 for none).
+        ///
+        /// Some senders count the 6-byte headers of PDU and value into the length that they may use.
+        public init(advertisedMaximumLength limit: UInt32) {
+            let slack: UInt32 = 12
+            self.init(dataByteCount: limit == 0 || limit > .max - slack ? .max : limit + slack)
+        }
     }
 
     /// What was taken from the stream.
