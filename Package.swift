@@ -3,6 +3,9 @@
 
 import PackageDescription
 
+// The manifest reads as the layering of docs/architecture.md: C libraries, pure values, engines, roles, wiring.
+// Tests/ArchitectureTests holds the same table and checks every import against it.
+
 let strict: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
     .enableUpcomingFeature("ExistentialAny"),
@@ -14,10 +17,25 @@ let strict: [SwiftSetting] = [
 
 // Products of other packages, by the name they are imported under.
 let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
+let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
+let nioLocks: Target.Dependency = .product(name: "NIOConcurrencyHelpers", package: "swift-nio")
+let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swift-nio")
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
+let signals: Target.Dependency = .product(name: "UnixSignals", package: "swift-service-lifecycle")
+let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
 
-func cLibrary(_ name: String, pkgConfig: String? = nil, apt: String) -> Target {
-    .systemLibrary(name: name, path: "Sources/\(name)", pkgConfig: pkgConfig, providers: [.apt([apt])])
+/// A C library of the system, found by pkg-config and installed by apt.
+func cLibrary(_ name: String, pkgConfig: String, apt: String) -> [Target] {
+    [.systemLibrary(name: name, path: "Sources/\(name)", pkgConfig: pkgConfig, providers: [.apt([apt])])]
+}
+
+/// C of our own: what Swift's Glibc overlay lacks.
+func cShim(_ name: String) -> [Target] {
+    [.target(name: name)]
 }
 
 /// Pure values and state machines: no sockets, files, clocks, locks, tasks, Foundation.
@@ -32,15 +50,111 @@ func pureTarget(
     ]
 }
 
+/// One kind of I/O each, over the pure targets.
+func engineTarget(_ name: String, _ dependencies: [Target.Dependency], tests: [Target.Dependency] = []) -> [Target] {
+    [
+        .target(name: name, dependencies: dependencies, swiftSettings: strict),
+        .testTarget(
+            name: "\(name)Tests",
+            dependencies: [.byName(name: name)] + dependencies + tests,
+            swiftSettings: strict
+        ),
+    ]
+}
+
+/// A service of its own; roles never import each other.
+func roleTarget(_ name: String, _ dependencies: [Target.Dependency]) -> [Target] {
+    engineTarget(name, dependencies)
+}
+
+let cTargets: [Target] =
+    cLibrary("CISAL", pkgConfig: "libisal", apt: "libisal-dev")
+    + cLibrary("CZlib", pkgConfig: "zlib", apt: "zlib1g-dev")
+    + cLibrary("CLMDB", pkgConfig: "lmdb", apt: "liblmdb-dev")
+    + cLibrary("CCharLS", pkgConfig: "charls", apt: "libcharls-dev")
+    + cLibrary("COpenJPEG", pkgConfig: "libopenjp2", apt: "libopenjp2-7-dev")
+    + cLibrary("CPostgres", pkgConfig: "libpq", apt: "libpq-dev")
+    + cShim("CPlatform")
+    + cShim("CSpawn")
+
+let pureTargets: [Target] =
+    pureTarget("Checksums", ["CISAL", nioCore, crypto], settings: [])
+    + pureTarget("Placement", ["Checksums", nioCore])
+    + pureTarget("DICOM", ["CZlib", nioCore])
+    + pureTarget("DIMSE", [nioCore])
+    + pureTarget("DICOMWeb", [nioCore])
+    + pureTarget("SegmentFormat", ["Checksums", "Placement", nioCore])
+    + pureTarget("ReplicationProtocol", ["Checksums", "Placement", nioCore])
+
+let engineTargets: [Target] =
+    engineTarget("Telemetry", [logging, nioLocks])
+    + engineTarget("PixelCodecs", ["CCharLS", "COpenJPEG", nioCore, nioLocks])
+    + engineTarget(
+        "SegmentStore",
+        ["SegmentFormat", "Checksums", "Placement", "CLMDB", "CPlatform", nioCore, nioLocks, logging]
+    )
+    + engineTarget(
+        "ReplicationTransport",
+        ["ReplicationProtocol", "Checksums", "Placement", "CPlatform", nioCore, nioPosix, nioLocks, logging],
+        tests: [nioEmbedded]
+    )
+    + engineTarget(
+        "DICOMNetworking",
+        ["DIMSE", "CPlatform", nioCore, nioPosix, nioLocks, logging],
+        tests: [nioEmbedded]
+    )
+    + engineTarget("Catalog", ["Checksums", "Placement", "CPostgres", nioCore, nioLocks, logging])
+    + engineTarget("Supervisor", ["CSpawn", nioLocks, logging])
+    + engineTarget(
+        "ClusterClient",
+        ["ReplicationTransport", "ReplicationProtocol", "Placement", nioCore, nioLocks, logging]
+    )
+
+let roleTargets: [Target] =
+    roleTarget(
+        "StorageNode",
+        [
+            "SegmentStore", "SegmentFormat", "ReplicationTransport", "ReplicationProtocol", "Placement", "Checksums",
+            nioCore, nioPosix, logging, lifecycle,
+        ]
+    )
+    + roleTarget(
+        "Coordinator",
+        [
+            "Catalog", "ReplicationTransport", "ReplicationProtocol", "Placement", "Telemetry", nioCore, nioPosix,
+            nioLocks, logging, lifecycle,
+        ]
+    )
+    + roleTarget(
+        "Ingest",
+        [
+            "DICOM", "DIMSE", "DICOMWeb", "DICOMNetworking", "PixelCodecs", "SegmentFormat", "ReplicationProtocol",
+            "Placement", "Checksums", "Catalog", "ClusterClient", "Telemetry",
+            nioCore, nioPosix, nioLocks, logging, lifecycle, hummingbird,
+        ]
+    )
+
 let package = Package(
     name: "varve",
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     ],
-    targets: [
-        cLibrary("CISAL", pkgConfig: "libisal", apt: "libisal-dev")
-    ]
-        + pureTarget("Checksums", ["CISAL", nioCore, crypto], settings: [])
-        + pureTarget("Placement", ["Checksums", nioCore])
+    targets: cTargets + pureTargets + engineTargets + roleTargets
+        + [
+            .executableTarget(
+                name: "varve",
+                dependencies: [
+                    "Ingest", "StorageNode", "Coordinator", "Supervisor", "Telemetry", "Placement", "DICOM", "DIMSE",
+                    "DICOMNetworking", nioCore, nioPosix, logging, lifecycle, signals, argumentParser, yams,
+                ],
+                swiftSettings: strict
+            ),
+            .testTarget(name: "ArchitectureTests", swiftSettings: strict),
+        ]
 )

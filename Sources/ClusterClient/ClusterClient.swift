@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import Logging
+import NIOConcurrencyHelpers
+public import NIOCore
+public import Placement
+public import ReplicationProtocol
+import ReplicationTransport
+
+/// The storage nodes as one: quorum writes, and reads that go to another copy when one fails.
+///
+/// Holds one connection a node of the current placement map and follows the map when it changes. Shared by all
+/// requests of an ingest node; keeps nothing about a record beyond a call. Never removes anything.
+public final class ClusterClient: Sendable {
+    /// Copies, quorum and patience.
+    public struct Configuration: Sendable {
+        /// Copies an instance should have.
+        public var copies: Int
+        /// Durable copies on distinct hosts that make a success.
+        public var acknowledgements: Int
+        /// How long a put may take before a replacement is started beside it.
+        ///
+        /// Large payloads get a second for each 16 MiB on top.
+        public var slowNodeDelay: Duration = .seconds(3)
+
+        public init(copies: Int, acknowledgements: Int) {
+            self.copies = copies
+            self.acknowledgements = acknowledgements
+        }
+    }
+
+    struct State {
+        var map: PlacementMap?
+        var clients: [NodeID: NodeClient] = [:]
+        var isShutDown = false
+    }
+
+    /// A node's connection and the address it was made for.
+    struct NodeClient {
+        let host: String
+        let port: Int
+        let client: ReplicationClient
+    }
+
+    let configuration: Configuration
+    private let identity: HelloIdentity
+    private let group: any EventLoopGroup
+    let logger: Logger
+    let state = NIOLockedValueBox(State())
+
+    /// A client that presents itself as `identity`; it connects once it has a map.
+    public init(
+        configuration: Configuration,
+        identity: HelloIdentity,
+        group: any EventLoopGroup,
+        logger: Logger
+    ) {
+        self.configuration = configuration
+        self.identity = identity
+        self.group = group
+        self.logger = logger
+    }
+
+    /// The epoch of the current map; 0 before the first.
+    public var mapEpoch: MapEpoch {
+        state.withLockedValue { $0.map?.epoch } ?? MapEpoch(rawValue: 0)
+    }
+
+    /// The current map.
+    public var map: PlacementMap? {
+        state.withLockedValue { $0.map }
+    }
+
+    /// The nodes with an open connection.
+    public var connectedNodes: Set<NodeID> {
+        let clients = state.withLockedValue { $0.clients }
+        return Set(clients.filter { $0.value.client.isConnected }.map(\.key))
+    }
+
+    /// Takes a map over: connects to new nodes, and drops the connections of nodes that left or moved.
+    public func update(_ map: PlacementMap) async {
+        let dropped = state.withLockedValue { state -> [NodeClient] in
+            guard !state.isShutDown else { return [] }
+            var dropped: [NodeClient] = []
+            for (id, client) in state.clients {
+                let member = map[id]
+                if member?.host != client.host || member?.port != client.port {
+                    state.clients[id] = nil
+                    dropped.append(client)
+                }
+            }
+            for member in map.members where member.state != .removed && state.clients[member.id] == nil {
+                state.clients[member.id] = makeClient(for: member)
+            }
+            state.map = map
+            return dropped
+        }
+        for client in dropped { await client.client.shutdown() }
+    }
+
+    private func makeClient(for member: StorageMember) -> NodeClient {
+        var logger = logger
+        logger[metadataKey: "node"] = "\(member.name)"
+        let client = ReplicationClient(
+            host: member.host,
+            port: member.port,
+            identity: identity,
+            expectedNodeID: member.id,
+            group: group,
+            logger: logger
+        )
+        return NodeClient(host: member.host, port: member.port, client: client)
+    }
+
+    /// The connection of `node`, when it is in the map.
+    func client(of node: NodeID) -> ReplicationClient? {
+        state.withLockedValue { $0.clients[node]?.client }
+    }
+
+    /// Closes all connections; calls under way fail.
+    public func shutdown() async {
+        let clients = state.withLockedValue { state in
+            state.isShutDown = true
+            let clients = state.clients.values.map(\.client)
+            state.clients = [:]
+            return clients
+        }
+        for client in clients { await client.shutdown() }
+    }
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Catalog
+public import Logging
+import NIOPosix
+import Placement
+import ReplicationProtocol
+public import ServiceLifecycle
+import Telemetry
+
+/// The role that keeps the list of storage nodes and the placement map.
+///
+/// One of several leads at a time, by a lease in the catalog; the others wait. The leader asks every configured node
+/// each second whether it lives, records what it learns, and publishes a new epoch of the map when membership changes.
+/// No store and no read needs it. Moves no data in this version: repair, drain and rebalancing join later.
+public struct Coordinator: Service {
+    private let configuration: CoordinatorConfiguration
+    private let logger: Logger
+
+    public init(configuration: CoordinatorConfiguration, logger: Logger) {
+        self.configuration = configuration
+        self.logger = logger
+    }
+
+    public func run() async throws {
+        let catalog = try Catalog(
+            configuration: .init(
+                connectionString: configuration.catalog,
+                poolSize: 2,
+                applicationName: "varve \(configuration.name)"
+            ),
+            logger: logger
+        )
+        let watchers = configuration.storageNodes.map { node in
+            NodeWatcher(
+                node: node,
+                identity: identity,
+                group: MultiThreadedEventLoopGroup.singleton,
+                logger: logger
+            )
+        }
+        let leadership = Leadership(configuration: configuration, catalog: catalog, watchers: watchers, logger: logger)
+        let heartbeat = Duration.milliseconds(configuration.heartbeatMilliseconds)
+        await cancelWhenGracefulShutdown {
+            var leadership = leadership
+            while !Task.isCancelled {
+                await leadership.beat()
+                // Cancellation ends the wait, and with it the loop.
+                try? await Task.sleep(for: heartbeat)
+            }
+            await leadership.resign()
+        }
+        logger.info("stopping")
+        for watcher in watchers { await watcher.shutdown() }
+        await catalog.shutdown()
+    }
+
+    private var identity: HelloIdentity {
+        var generator = SystemRandomNumberGenerator()
+        return HelloIdentity(
+            clusterID: configuration.cluster,
+            nodeID: NodeID(high: generator.next(), low: generator.next()),
+            incarnation: UInt64(Timestamp.now().milliseconds),
+            role: .coordinator,
+            domain: FailureDomain(host: configuration.name)
+        )
+    }
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import Placement
+
+/// Everything a coordinator is told; what it is not told has the default given here.
+public struct CoordinatorConfiguration: Sendable {
+    /// The name operators see, unique in the cluster; the lease is held under it.
+    public var name: String
+    /// The cluster it leads.
+    public var cluster: ClusterID
+    /// Connection string of the catalog (libpq's form; several hosts are allowed).
+    public var catalog: String
+    /// The storage nodes by name and address.
+    ///
+    /// Who stands behind an address is what its HELLO says.
+    public var storageNodes: [NamedNode]
+    /// How long the lease lasts without being renewed; a standby takes over after it.
+    public var leaseMilliseconds: Int64 = 10_000
+    /// How often nodes are asked whether they live, and the lease is renewed.
+    public var heartbeatMilliseconds: Int64 = 1_000
+
+    public init(name: String, cluster: ClusterID, catalog: String, storageNodes: [NamedNode]) {
+        self.name = name
+        self.cluster = cluster
+        self.catalog = catalog
+        self.storageNodes = storageNodes
+    }
+}
+
+/// A network address, `host:port`.
+public struct NodeAddress: Hashable, Sendable, CustomStringConvertible {
+    public let host: String
+    public let port: Int
+
+    /// Reads `host:port` (`[v6]:port` for IPv6); nil for anything else.
+    public init?(_ text: some StringProtocol) {
+        guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]),
+            (1...65_535).contains(port)
+        else { return nil }
+        var host = text[..<colon]
+        if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
+        guard !host.isEmpty else { return nil }
+        self.host = String(host)
+        self.port = port
+    }
+
+    public var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+}
+
+/// A storage node as the configuration names it, `NAME=host:port`.
+public struct NamedNode: Hashable, Sendable {
+    public let name: String
+    public let address: NodeAddress
+
+    /// Reads `NAME=host:port`; nil for anything else.
+    public init?(_ text: some StringProtocol) {
+        guard let equals = text.firstIndex(of: "="), equals > text.startIndex,
+            let address = NodeAddress(text[text.index(after: equals)...])
+        else { return nil }
+        self.name = String(text[..<equals])
+        self.address = address
+    }
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Logging
+import NIOConcurrencyHelpers
+import NIOCore
+import Placement
+import ReplicationProtocol
+import ReplicationTransport
+import Telemetry
+
+/// Watches one configured storage node: keeps a connection to its address and judges its answers.
+///
+/// Asked by the coordinator's one task; the connection's callbacks touch nothing here.
+final class NodeWatcher: Sendable {
+    /// What is known of the node after a beat.
+    struct Observation: Sendable {
+        let name: String
+        let address: NodeAddress
+        /// Who stands behind the address; nil until it has answered once.
+        let identity: HelloIdentity?
+        let status: NodeStatusReport?
+        let state: NodeState
+    }
+
+    private struct Memory {
+        var health: NodeHealth
+        var identity: HelloIdentity?
+        var status: NodeStatusReport?
+    }
+
+    private let node: NamedNode
+    private let client: ReplicationClient
+    private let memory: NIOLockedValueBox<Memory>
+
+    init(node: NamedNode, identity: HelloIdentity, group: any EventLoopGroup, logger: Logger) {
+        self.node = node
+        self.client = ReplicationClient(
+            host: node.address.host,
+            port: node.address.port,
+            identity: identity,
+            expectedNodeID: nil,
+            group: group,
+            logger: logger
+        )
+        let health = NodeHealth(nowMilliseconds: Timestamp.now().milliseconds)
+        self.memory = NIOLockedValueBox(Memory(health: health))
+    }
+
+    /// Asks the node once and returns what is known then.
+    func observe() async -> Observation {
+        // A node that does not answer is judged by its silence, whatever the reason.
+        let status = try? await client.status(timeout: .seconds(2))
+        let identity = client.peer
+        let now = Timestamp.now().milliseconds
+        return memory.withLockedValue { memory in
+            if let status {
+                memory.status = status
+                memory.health.answered(nowMilliseconds: now)
+            }
+            if let identity { memory.identity = identity }
+            return Observation(
+                name: node.name,
+                address: node.address,
+                identity: memory.identity,
+                status: memory.status,
+                state: memory.health.state(nowMilliseconds: now)
+            )
+        }
+    }
+
+    func shutdown() async {
+        await client.shutdown()
+    }
+}

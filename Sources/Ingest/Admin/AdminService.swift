@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Catalog
+import ClusterClient
+import Placement
+import ReplicationProtocol
+import Telemetry
+
+/// Answers the administration API: the cluster at a glance, and where every copy is.
+struct AdminService: Sendable {
+    let configuration: IngestConfiguration
+    let version: String
+    let catalog: Catalog
+    let cluster: ClusterClient
+    let follower: MapFollower
+    let metrics: MetricsRegistry
+
+    /// Why stores cannot succeed now, or nil when they can.
+    func reasonNotReady() -> String? {
+        guard let map = cluster.map else { return "no placement map yet: is a coordinator running?" }
+        guard let answer = follower.lastAnswer,
+            Timestamp.now().milliseconds - answer.milliseconds < 10_000
+        else { return "the catalog does not answer" }
+        let connected = cluster.connectedNodes
+        let hosts = Set(map.members.filter { connected.contains($0.id) }.map(\.domain))
+        guard hosts.count >= configuration.acknowledgements else {
+            return "\(hosts.count) of \(configuration.acknowledgements) hosts needed are connected"
+        }
+        return nil
+    }
+
+    func status() async throws(CatalogError) -> StatusReport {
+        let totals = try await catalog.totals(wantedCopies: configuration.copies)
+        let lease = try await catalog.lease()
+        let members = try await catalog.nodes()
+        var nodes: [StatusReport.Node] = []
+        for member in members.sorted(by: { $0.name < $1.name }) {
+            nodes.append(await report(on: member))
+        }
+        return StatusReport(
+            version: version,
+            cluster: "\(configuration.cluster)",
+            mapEpoch: cluster.mapEpoch.rawValue,
+            coordinator: lease?.holder,
+            copies: configuration.copies,
+            acknowledgements: configuration.acknowledgements,
+            codec: configuration.codec.rawValue,
+            nodes: nodes,
+            studies: totals.studyCount,
+            series: totals.seriesCount,
+            instances: totals.instanceCount,
+            receivedBytes: Int64(totals.receivedByteCount),
+            storedBytes: Int64(totals.storedByteCount),
+            underReplicated: totals.underReplicatedCount
+        )
+    }
+
+    private func report(on member: StorageMember) async -> StatusReport.Node {
+        var node = StatusReport.Node(
+            name: member.name,
+            id: "\(member.id)",
+            address: "\(member.host):\(member.port)",
+            domain: "\(member.domain.site)/\(member.domain.rack)/\(member.domain.host)",
+            state: member.state.name,
+            acceptsWrites: false
+        )
+        do throws(ReplicationError) {
+            let status = try await cluster.status(of: member.id)
+            node.acceptsWrites = status.acceptsWrites
+            node.records = Int(clamping: status.recordCount)
+            node.usedBytes = Int64(clamping: status.usedBytes)
+            node.freeBytes = Int64(clamping: status.freeBytes)
+            node.reason = status.reason.isEmpty ? nil : status.reason
+        } catch {
+            if member.state == .up { node.state = "unreachable" }
+            node.reason = "\(error)"
+        }
+        return node
+    }
+
+    func studies(limit: Int) async throws(CatalogError) -> [StudyReport] {
+        try await catalog.studySummaries(limit: limit).map { StudyReport($0) }
+    }
+
+    /// The study and the state of each copy; nil when there is no such study.
+    ///
+    /// With `verify`, every copy is read whole and all its checksums are compared.
+    func study(_ uid: String, verify: Bool) async throws(CatalogError) -> StudyDetailReport? {
+        guard let details = try await catalog.study(uid) else { return nil }
+        var instances: [StudyDetailReport.Instance] = []
+        for row in details.instances {
+            instances.append(await report(on: row, verify: verify))
+        }
+        return StudyDetailReport(
+            study: StudyReport(details.summary),
+            wantedCopies: configuration.copies,
+            verified: verify,
+            instances: instances
+        )
+    }
+
+    private func report(on row: InstanceRow, verify: Bool) async -> StudyDetailReport.Instance {
+        let copies = await withTaskGroup(of: (Int, StudyDetailReport.Copy).self) { tasks in
+            for (index, node) in row.nodes.enumerated() {
+                tasks.addTask { (index, await copy(of: row.recordID, on: node, verify: verify)) }
+            }
+            var copies: [(Int, StudyDetailReport.Copy)] = []
+            for await copy in tasks { copies.append(copy) }
+            return copies.sorted { $0.0 < $1.0 }.map(\.1)
+        }
+        return StudyDetailReport.Instance(
+            sopInstanceUID: row.sopInstanceUID,
+            seriesInstanceUID: row.seriesInstanceUID,
+            sopClassUID: row.sopClassUID,
+            recordID: "\(row.recordID)",
+            receivedTransferSyntax: row.receivedTransferSyntax,
+            storedTransferSyntax: row.storedTransferSyntax,
+            receivedBytes: Int64(row.receivedByteCount),
+            storedBytes: Int64(row.storedByteCount),
+            copies: copies
+        )
+    }
+
+    private func copy(of record: RecordID, on node: NodeID, verify: Bool) async -> StudyDetailReport.Copy {
+        let name = cluster.map?[node]?.name ?? "\(node)"
+        do throws(ReplicationError) {
+            try await cluster.check(record, on: node, deep: verify)
+            return StudyDetailReport.Copy(node: name, state: "good")
+        } catch {
+            let state: String
+            switch error.code {
+            case .notFound: state = "missing"
+            case .checksumMismatch, .corrupt: state = "damaged"
+            default: state = "unreachable"
+            }
+            return StudyDetailReport.Copy(node: name, state: state, reason: "\(error)")
+        }
+    }
+}
+
+extension StudyReport {
+    init(_ summary: StudySummary) {
+        self.init(
+            studyInstanceUID: summary.studyInstanceUID,
+            patientID: summary.patient.patientID,
+            patientName: summary.patient.name,
+            studyDate: summary.study.date,
+            studyDescription: summary.study.description,
+            modalities: summary.modalities,
+            series: summary.seriesCount,
+            instances: summary.instanceCount,
+            receivedBytes: Int64(summary.receivedByteCount),
+            storedBytes: Int64(summary.storedByteCount),
+            receivedAt: Timestamp(milliseconds: summary.receivedAtMilliseconds).text
+        )
+    }
+}

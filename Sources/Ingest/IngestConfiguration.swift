@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import Placement
+
+/// How instances are compressed when they arrive (design section 7: codec classes).
+public enum CodecClass: String, Sendable, CaseIterable {
+    /// JPEG-LS lossless, proven frame by frame; what it cannot carry stays as received.
+    case balanced
+    /// The smaller of JPEG-LS and JPEG 2000 for each frame's kind.
+    case dense
+    /// Nothing is re-coded.
+    case asReceived = "as-received"
+}
+
+/// Everything an ingest node is told; what it is not told has the default given here.
+public struct IngestConfiguration: Sendable {
+    /// The name operators see, unique in the cluster.
+    public var name: String
+    /// The cluster it works for.
+    public var cluster: ClusterID
+    /// Connection string of the catalog (libpq's form; several hosts are allowed).
+    public var catalog: String
+    /// The directory for data sets too large for memory; emptied at every start.
+    public var spoolDirectory: String
+    public var dicomHost = "0.0.0.0"
+    public var dicomPort = 11112
+    public var aeTitle = "VARVE"
+    public var httpHost = "127.0.0.1"
+    public var httpPort = 8042
+    /// Copies an instance should have, and durable copies that make a success.
+    public var copies = 2
+    public var acknowledgements = 2
+    public var codec = CodecClass.balanced
+    /// Threads that encode and prove; 0 means one for each core.
+    public var codecThreads = 0
+    /// Largest data set that is received into memory; larger ones go through the spool.
+    public var maximumInMemoryDataSetByteCount = 16 << 20
+    /// Associations at once; further ones are refused as a transient limit.
+    public var maximumAssociations = 100
+    /// Connections to the catalog.
+    public var catalogConnections = 4
+
+    public init(name: String, cluster: ClusterID, catalog: String, spoolDirectory: String) {
+        self.name = name
+        self.cluster = cluster
+        self.catalog = catalog
+        self.spoolDirectory = spoolDirectory
+    }
+}

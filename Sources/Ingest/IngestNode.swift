@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Catalog
+import ClusterClient
+import DICOMNetworking
+import DIMSE
+import Glibc
+import Hummingbird
+public import Logging
+import NIOCore
+import NIOPosix
+import PixelCodecs
+import Placement
+import ReplicationProtocol
+public import ServiceLifecycle
+import Telemetry
+
+/// The role that speaks DICOM to the outside, DIMSE and DICOMweb, storing and retrieving.
+///
+/// Owns the object graph of an ingest node: catalog connections, connections to the storage nodes, codec threads,
+/// the two servers. Holds no data of record. Runs until graceful shutdown, then stops accepting, lets requests end,
+/// and closes everything in the opposite order of its making.
+public struct IngestNode: Service {
+    private let configuration: IngestConfiguration
+    private let version: String
+    private let logger: Logger
+
+    public init(configuration: IngestConfiguration, version: String, logger: Logger) {
+        self.configuration = configuration
+        self.version = version
+        self.logger = logger
+    }
+
+    public func run() async throws {
+        let group = MultiThreadedEventLoopGroup.singleton
+        let aeTitle = try AETitle(configuration.aeTitle)
+        try makeSpoolDirectory()
+        let catalog = try Catalog(
+            configuration: .init(
+                connectionString: configuration.catalog,
+                poolSize: configuration.catalogConnections,
+                applicationName: "varve \(configuration.name)"
+            ),
+            logger: logger
+        )
+        let cluster = ClusterClient(
+            configuration: .init(copies: configuration.copies, acknowledgements: configuration.acknowledgements),
+            identity: identity,
+            group: group,
+            logger: logger
+        )
+        let cores = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+        let codecs = CodecPool(
+            threadCount: configuration.codecThreads > 0 ? configuration.codecThreads : cores,
+            queueLimit: 4 * configuration.maximumAssociations
+        )
+        let spoolThreads = NIOThreadPool(numberOfThreads: 2)
+        spoolThreads.start()
+
+        let metrics = MetricsRegistry()
+        let pipeline = StorePipeline(
+            catalog: catalog,
+            cluster: cluster,
+            codecs: codecs,
+            codecClass: configuration.codec,
+            spoolThreads: spoolThreads,
+            spoolDirectory: configuration.spoolDirectory,
+            logger: logger
+        )
+        let follower = MapFollower(catalog: catalog, cluster: cluster, logger: logger)
+        let admin = AdminService(
+            configuration: configuration,
+            version: version,
+            catalog: catalog,
+            cluster: cluster,
+            follower: follower,
+            metrics: metrics
+        )
+        let dicom = DICOMServer(
+            configuration: serverConfiguration(aeTitle: aeTitle),
+            service: StoreService(
+                pipeline: pipeline,
+                aeTitle: aeTitle,
+                metrics: StoreMetrics(metrics),
+                logger: logger
+            ),
+            group: group,
+            logger: logger
+        )
+        let http = makeHTTPServer(admin: admin, catalog: catalog, cluster: cluster, codecs: codecs, group: group)
+
+        let port = try await dicom.start()
+        logger.info("accepting associations", metadata: ["port": "\(port)", "ae": "\(aeTitle)"])
+        let failure: (any Error)?
+        do {
+            try await withThrowingTaskGroup(of: Void.self) { tasks in
+                tasks.addTask { await follower.run() }
+                tasks.addTask { try await http.runService(gracefulShutdownSignals: []) }
+                // Both end at graceful shutdown; an HTTP server that fails ends the role.
+                try await tasks.waitForAll()
+            }
+            failure = nil
+        } catch {
+            failure = error
+        }
+        logger.info("stopping: no new associations, running requests may end")
+        await dicom.shutdown(gracePeriod: .seconds(8))
+        await cluster.shutdown()
+        codecs.shutdown()
+        await catalog.shutdown()
+        try await spoolThreads.shutdownGracefully()
+        if let failure { throw failure }
+    }
+
+    private var identity: HelloIdentity {
+        var generator = SystemRandomNumberGenerator()
+        return HelloIdentity(
+            clusterID: configuration.cluster,
+            nodeID: NodeID(high: generator.next(), low: generator.next()),
+            incarnation: UInt64(Timestamp.now().milliseconds),
+            role: .ingest,
+            domain: FailureDomain(host: configuration.name),
+            software: "varve \(version)"
+        )
+    }
+
+    private func serverConfiguration(aeTitle: AETitle) -> DICOMServerConfiguration {
+        var server = DICOMServerConfiguration(aeTitle: aeTitle)
+        server.host = configuration.dicomHost
+        server.port = configuration.dicomPort
+        server.maximumAssociations = configuration.maximumAssociations
+        server.maximumInMemoryDataSetByteCount = configuration.maximumInMemoryDataSetByteCount
+        server.spoolDirectory = configuration.spoolDirectory
+        return server
+    }
+
+    private func makeHTTPServer(
+        admin: AdminService,
+        catalog: Catalog,
+        cluster: ClusterClient,
+        codecs: CodecPool,
+        group: any EventLoopGroup
+    ) -> some ApplicationProtocol {
+        let router = Router()
+        addAdminRoutes(to: router, service: admin)
+        let retrieve = RetrieveService(
+            directory: CatalogDirectory(catalog: catalog),
+            records: ClusterRecords(cluster: cluster),
+            codecs: codecs,
+            logger: logger
+        )
+        addDICOMWebRoutes(to: router, service: DICOMWebService(retrieve: retrieve, logger: logger))
+        return Application(
+            router: router,
+            configuration: .init(
+                address: .hostname(configuration.httpHost, port: configuration.httpPort),
+                serverName: "varve"
+            ),
+            eventLoopGroupProvider: .shared(group),
+            logger: logger
+        )
+    }
+
+    /// Makes the spool directory and all above it.
+    private func makeSpoolDirectory() throws(IngestError) {
+        var path = ""
+        for part in configuration.spoolDirectory.split(separator: "/", omittingEmptySubsequences: false) {
+            path += path.isEmpty && part.isEmpty ? "/" : "\(part)/"
+            guard mkdir(path, 0o700) == 0 || errno == EEXIST || errno == EISDIR else {
+                throw IngestError(
+                    "cannot make the spool directory \(configuration.spoolDirectory): \(String(cString: strerror(errno)))"
+                )
+            }
+        }
+    }
+}
+
+/// Why an ingest node cannot start: what, where, and what to do about it.
+public struct IngestError: Error, CustomStringConvertible {
+    public let description: String
+
+    init(_ description: String) {
+        self.description = description
+    }
+}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import DICOM
+import NIOCore
+import PixelCodecs
+
+/// How the pixel data of one instance is to be compressed: format, codec, and what follows the last frame.
+///
+/// Made only when compression is possible and worth it; everything else stays as it came, with the reason in words.
+struct CompressionPlan: Sendable {
+    let format: PixelFormat
+    let codec: PixelCodec
+    let frameCount: Int
+    /// Where the value of Pixel Data begins and ends in the data set.
+    let valueOffset: Int
+    let valueByteCount: Int
+    /// Where the Pixel Data element begins, and the VR with which it came.
+    let elementOffset: Int
+    let pixelVR: VR
+    /// The stored transfer syntax.
+    let transferSyntax: TransferSyntax
+    /// Whether Planar Configuration has to become 0 in the stored header (PS3.5 §8.2.3, §8.2.4).
+    let clearsPlanarConfiguration: Bool
+
+    /// Either a plan or why there is none.
+    enum Decision: Sendable {
+        case compress(CompressionPlan)
+        case keep(reason: String)
+    }
+
+    /// The most bytes of native pixel data that are compressed: offsets in the basic offset table have 32 bits.
+    static let maximumPixelByteCount = Int(UInt32.max) / 2
+
+    static func decide(for instance: ReceivedInstance, codecClass: CodecClass) -> Decision {
+        guard codecClass != .asReceived else { return .keep(reason: "policy: as received") }
+        let syntax = instance.transferSyntax
+        guard !syntax.isEncapsulated else { return .keep(reason: "already encapsulated") }
+        guard !syntax.isBigEndian, !syntax.isDeflated else { return .keep(reason: "big endian or deflated") }
+        guard let location = instance.pixelData else { return .keep(reason: "no pixel data") }
+        guard let valueByteCount = location.byteCount, location.tag == .pixelData else {
+            return .keep(reason: "pixel data of undefined length, or floating point")
+        }
+        let description: ImagePixelDescription
+        do throws(DICOMError) {
+            description = try ImagePixelDescription(instance.header)
+        } catch {
+            return .keep(reason: "image description: \(error)")
+        }
+        let format = PixelFormat(description)
+        let frameCount = description.numberOfFrames
+        let (needed, overflow) = format.frameByteCount.multipliedReportingOverflow(by: frameCount)
+        guard !overflow, needed > 0, needed <= valueByteCount, needed <= maximumPixelByteCount else {
+            return .keep(reason: "pixel data shorter than its frames, or 2 GiB and more")
+        }
+        let codec = chooseCodec(for: format, codecClass: codecClass)
+        if let refusal = codec.refusal(of: format) { return .keep(reason: refusal) }
+        return .compress(
+            CompressionPlan(
+                format: format,
+                codec: codec,
+                frameCount: frameCount,
+                valueOffset: location.valueOffset,
+                valueByteCount: valueByteCount,
+                elementOffset: location.elementOffset,
+                pixelVR: location.vr,
+                transferSyntax: codec == .jpegLS ? .jpegLSLossless : .jpeg2000Lossless,
+                clearsPlanarConfiguration: format.samplesPerPixel > 1 && format.isPlanar
+            )
+        )
+    }
+
+    /// JPEG-LS, but for colour in the class `dense`, where JPEG 2000 is the smaller of the two.
+    private static func chooseCodec(for format: PixelFormat, codecClass: CodecClass) -> PixelCodec {
+        codecClass == .dense && format.samplesPerPixel > 1 ? .jpeg2000 : .jpegLS
+    }
+
+    /// Where frame `index` lies in the data set.
+    func frameRange(_ index: Int) -> Range<Int> {
+        let start = valueOffset + index * format.frameByteCount
+        return start..<start + format.frameByteCount
+    }
+
+    /// The rest of the value behind the last frame: padding, or surplus bytes that are kept as they came.
+    var surplusRange: Range<Int> {
+        valueOffset + frameCount * format.frameByteCount..<valueOffset + valueByteCount
+    }
+
+    /// Where the Pixel Data element ends in the data set.
+    var endOffset: Int { valueOffset + valueByteCount }
+
+    /// All frames of an instance in memory; slices, not copies.
+    ///
+    /// Nil when they are not all there.
+    func frames(of instance: ReceivedInstance) -> [ByteBuffer]? {
+        let frames = (0..<frameCount).compactMap { instance.head.slice(at: frameRange($0)) }
+        return frames.count == frameCount ? frames : nil
+    }
+}

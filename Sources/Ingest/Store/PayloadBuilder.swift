@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Checksums
+import DICOM
+import NIOCore
+import SegmentFormat
+import Telemetry
+
+/// Builds the payload and metadata of one instance: a Part 10 stream as received, or with compressed pixel data.
+struct PayloadBuilder {
+    private let instance: ReceivedInstance
+    private let sender: StorePipeline.Sender
+    private let receivedAt: Timestamp
+
+    init(_ instance: ReceivedInstance, sender: StorePipeline.Sender, receivedAt: Timestamp) {
+        self.instance = instance
+        self.sender = sender
+        self.receivedAt = receivedAt
+    }
+
+    /// The data set as it came, behind file meta information.
+    func asReceived(note: String) throws(StoreFailure) -> StoredForm {
+        var payload = try fileMeta(transferSyntax: instance.transferSyntax, reserving: instance.head.readableBytes)
+        let dataSetOffset = payload.writerIndex
+        payload.writeImmutableBuffer(instance.head)
+        var metadata = metadata(
+            storedTransferSyntax: instance.transferSyntax,
+            digests: InstanceDigests(received: SHA256Hasher.digest(of: instance.head), pixels: nil),
+            note: note
+        )
+        metadata.dataSetOffset = dataSetOffset
+        if let location = instance.pixelData, !instance.transferSyntax.isDeflated {
+            metadata.pixelDataOffset = dataSetOffset + location.elementOffset
+            metadata.pixelEndOffset = location.endOffset.map { dataSetOffset + $0 }
+        }
+        return try StoredForm(payload: payload, metadata: metadata)
+    }
+
+    /// The data set with its pixel data replaced by `frames`, encoded as `plan` says.
+    func compressed(
+        _ frames: [ByteBuffer],
+        plan: CompressionPlan,
+        digests: InstanceDigests
+    ) throws(StoreFailure) -> StoredForm {
+        guard let before = instance.head.slice(at: 0..<plan.elementOffset),
+            let after = instance.head.slice(at: plan.endOffset..<instance.head.readableBytes),
+            let surplus = instance.head.slice(at: plan.surplusRange)
+        else {
+            throw StoreFailure(.processing, "the pixel data's place is not within the data set")
+        }
+        let header = try StoredHeader(instance, plan: plan, before: before, after: after, surplus: surplus)
+        let byteCount =
+            header.before.readableBytes + EncapsulatedPixelData.byteCount(frames: frames) + header.after.readableBytes
+        var payload = try fileMeta(transferSyntax: plan.transferSyntax, reserving: byteCount)
+        let dataSetOffset = payload.writerIndex
+        payload.writeImmutableBuffer(header.before)
+        let pixelDataOffset = payload.writerIndex
+        let locations = EncapsulatedPixelData.write(frames, into: &payload)
+        let pixelEndOffset = payload.writerIndex
+        payload.writeImmutableBuffer(header.after)
+
+        var metadata = metadata(
+            storedTransferSyntax: plan.transferSyntax,
+            digests: digests,
+            note: "\(plan.codec), \(plan.frameCount) frames proven"
+        )
+        metadata.dataSetOffset = dataSetOffset
+        metadata.pixelDataOffset = pixelDataOffset
+        metadata.pixelEndOffset = pixelEndOffset
+        metadata.frames = locations
+        metadata.restoration = header.restoration
+        return try StoredForm(payload: payload, metadata: metadata)
+    }
+
+    /// File meta information, in a buffer with room for `byteCount` more bytes.
+    func fileMeta(
+        transferSyntax: TransferSyntax,
+        reserving byteCount: Int
+    ) throws(StoreFailure) -> ByteBuffer {
+        let prefix: ByteBuffer
+        do throws(DICOMError) {
+            let meta = FileMeta(
+                sopClassUID: try UID(lenient: instance.sopClassUID),
+                sopInstanceUID: try UID(lenient: instance.sopInstanceUID),
+                transferSyntax: transferSyntax,
+                sourceAETitle: sender.callingAETitle
+            )
+            prefix = try Part10.write(meta)
+        } catch {
+            throw StoreFailure(.malformed, "file meta information cannot be written: \(error)")
+        }
+        var payload = ByteBufferAllocator().buffer(capacity: prefix.readableBytes + byteCount)
+        payload.writeImmutableBuffer(prefix)
+        return payload
+    }
+
+    func metadata(
+        storedTransferSyntax: TransferSyntax,
+        digests: InstanceDigests,
+        note: String
+    ) -> InstanceMetadata {
+        InstanceMetadata(
+            studyInstanceUID: instance.studyInstanceUID,
+            seriesInstanceUID: instance.seriesInstanceUID,
+            sopInstanceUID: instance.sopInstanceUID,
+            sopClassUID: instance.sopClassUID,
+            callingAETitle: sender.callingAETitle,
+            calledAETitle: sender.calledAETitle,
+            receivedAtMilliseconds: receivedAt.milliseconds,
+            receivedTransferSyntax: "\(instance.transferSyntax.uid)",
+            storedTransferSyntax: "\(storedTransferSyntax.uid)",
+            receivedByteCount: instance.byteCount,
+            receivedDigest: digests.received,
+            pixelDigest: digests.pixels,
+            codecNote: note,
+            dataSetOffset: 0
+        )
+    }
+}

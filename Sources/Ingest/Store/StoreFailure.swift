@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Why an instance was not stored, in terms that both DIMSE and HTTP can answer with.
+///
+/// The reason goes to the sender and the log: it names tags and rules, never a patient.
+struct StoreFailure: Error, Sendable, CustomStringConvertible {
+    enum Kind: Sendable {
+        /// The data set cannot be understood, or lacks what storing needs (C000H, 400).
+        case malformed
+        /// The data set's SOP Class is not the one the request names (A900H, 409).
+        case mismatch
+        /// An instance of this UID with other content exists (0111H, 409).
+        case conflict
+        /// Fewer than `ack` hosts could write, or the catalog is away: try again later (A700H, 503).
+        case unavailable
+        /// Our own failure (0110H, 500).
+        case processing
+    }
+
+    let kind: Kind
+    let reason: String
+
+    init(_ kind: Kind, _ reason: String) {
+        self.kind = kind
+        self.reason = reason
+    }
+
+    var description: String { reason }
+}

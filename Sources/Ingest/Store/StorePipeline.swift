@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Catalog
+import Checksums
+import ClusterClient
+import DICOM
+import Logging
+import NIOCore
+import NIOPosix
+import PixelCodecs
+import Placement
+import ReplicationProtocol
+import SegmentFormat
+import Telemetry
+
+/// Takes one received data set to success exactly as promises 1 and 2 say.
+///
+/// Parse, check, compress, write to the group's nodes while the proof runs, commit to the catalog, answer. Shared by
+/// all associations and HTTP requests; holds no state of an instance beyond the call.
+final class StorePipeline: Sendable {
+    /// Who sent the instance, for the record's metadata and the catalog.
+    struct Sender: Sendable {
+        var callingAETitle: String
+        var calledAETitle: String
+    }
+
+    /// What became of an instance.
+    enum Outcome: Sendable {
+        case stored
+        /// The same instance was there already; nothing new is kept.
+        case duplicate
+    }
+
+    let catalog: Catalog
+    let cluster: ClusterClient
+    let codecs: CodecPool
+    let codecClass: CodecClass
+    /// Threads and directory for data sets too large for memory.
+    let spoolThreads: NIOThreadPool
+    let spoolDirectory: String
+    let logger: Logger
+
+    init(
+        catalog: Catalog,
+        cluster: ClusterClient,
+        codecs: CodecPool,
+        codecClass: CodecClass,
+        spoolThreads: NIOThreadPool,
+        spoolDirectory: String,
+        logger: Logger
+    ) {
+        self.catalog = catalog
+        self.cluster = cluster
+        self.codecs = codecs
+        self.codecClass = codecClass
+        self.spoolThreads = spoolThreads
+        self.spoolDirectory = spoolDirectory
+        self.logger = logger
+    }
+
+    /// Stores a data set that lies in memory.
+    ///
+    /// Returns only when `ack` copies are durable and the catalog has committed the instance.
+    func store(_ instance: ReceivedInstance, from sender: Sender) async throws(StoreFailure) -> Outcome {
+        let receivedAt = Timestamp.now()
+        let form: StoredForm
+        let nodes: [NodeID]
+        switch CompressionPlan.decide(for: instance, codecClass: codecClass) {
+        case .compress(let plan):
+            if let compressed = try await storeCompressed(instance, plan: plan, from: sender, at: receivedAt) {
+                (form, nodes) = compressed
+            } else {
+                form = try PayloadBuilder(instance, sender: sender, receivedAt: receivedAt)
+                    .asReceived(note: "as received: compression gained nothing or was not proven")
+                nodes = try await write(form)
+            }
+        case .keep(let reason):
+            form = try PayloadBuilder(instance, sender: sender, receivedAt: receivedAt)
+                .asReceived(note: "as received: \(reason)")
+            nodes = try await write(form)
+        }
+        return try await commit(instance, form: form, nodes: nodes, sender: sender, receivedAt: receivedAt)
+    }
+
+    /// Compresses, writes and proves; nil when the instance has to be stored as received after all.
+    private func storeCompressed(
+        _ instance: ReceivedInstance,
+        plan: CompressionPlan,
+        from sender: Sender,
+        at receivedAt: Timestamp
+    ) async throws(StoreFailure) -> (StoredForm, [NodeID])? {
+        // Hashing takes a tenth of the encoding's time and runs beside it.
+        async let digests = Self.digests(of: instance, plan: plan)
+        guard let frames = plan.frames(of: instance) else { return nil }
+        let encoded: [ByteBuffer]
+        do {
+            encoded = try await codecs.encodeAll(frames, format: plan.format, codec: plan.codec)
+        } catch {
+            logger.warning("a frame could not be encoded; the instance is kept as received", error: error)
+            return nil
+        }
+        guard encoded.reduce(0, { $0 + $1.readableBytes }) < plan.valueByteCount else { return nil }
+        let form = try PayloadBuilder(instance, sender: sender, receivedAt: receivedAt)
+            .compressed(encoded, plan: plan, digests: await digests)
+
+        // Success waits for both; the proof of the frames runs while the record is on its way to the nodes.
+        async let isProven = proveAll(encoded, frames: frames, plan: plan)
+        let nodes = try await write(form)
+        guard await isProven else {
+            logger.error("a compressed frame does not decode to what arrived; the instance is kept as received")
+            return nil
+        }
+        return (form, nodes)
+    }
+
+    private func proveAll(_ encoded: [ByteBuffer], frames: [ByteBuffer], plan: CompressionPlan) async -> Bool {
+        do {
+            return try await codecs.proveAll(encoded, equal: frames, format: plan.format, codec: plan.codec)
+        } catch {
+            logger.error("a frame could not be proven", error: error)
+            return false
+        }
+    }
+
+    private static func digests(of instance: ReceivedInstance, plan: CompressionPlan) async -> InstanceDigests {
+        var pixels = SHA256Hasher()
+        if let value = instance.head.slice(at: plan.valueOffset..<plan.endOffset) { pixels.update(value) }
+        return InstanceDigests(received: SHA256Hasher.digest(of: instance.head), pixels: pixels.digest())
+    }
+
+    /// Writes the record to its group's nodes; returns those that hold it durably.
+    private func write(_ form: StoredForm) async throws(StoreFailure) -> [NodeID] {
+        do {
+            return try await cluster.write(form.putRequest(mapEpoch: cluster.mapEpoch), payload: form.payload)
+        } catch {
+            throw StoreFailure(.unavailable, error.description)
+        }
+    }
+
+    func commit(
+        _ instance: ReceivedInstance,
+        form: StoredForm,
+        nodes: [NodeID],
+        sender: Sender,
+        receivedAt: Timestamp
+    ) async throws(StoreFailure) -> Outcome {
+        let entry = InstanceEntry(instance, form: form, nodes: nodes, sender: sender, receivedAt: receivedAt)
+        let outcome: CommitOutcome
+        do {
+            outcome = try await catalog.commit(entry)
+        } catch {
+            throw StoreFailure(.unavailable, "the catalog did not commit the instance: \(error)")
+        }
+        switch outcome {
+        case .committed: return .stored
+        case .duplicate: return .duplicate
+        case .conflict:
+            throw StoreFailure(.conflict, "an instance of this SOP Instance UID with other content is stored already")
+        }
+    }
+}
+
+extension ByteBuffer {
+    /// The bytes of `range`, counted from the first readable byte; shares storage.
+    ///
+    /// Nil when they are not all there.
+    func slice(at range: Range<Int>) -> ByteBuffer? {
+        getSlice(at: readerIndex + range.lowerBound, length: range.count)
+    }
+}

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Checksums
+import Glibc
+import NIOCore
+import Placement
+import ReplicationProtocol
+import ReplicationTransport
+import SegmentFormat
+import SegmentStore
+
+/// Answers VRP from the segment store: the thin layer between the protocol's words and the store's.
+///
+/// Serves all connections at once and keeps no state of its own. Takes nothing away: it has no operation that does.
+struct RecordService: ReplicationService {
+    private let store: SegmentStore
+
+    init(store: SegmentStore) {
+        self.store = store
+    }
+
+    /// Durable when it returns: the store has synced the record.
+    func put(_ request: PutRequest, data: PutData) async throws(ReplicationError) -> PutOutcome {
+        guard request.recordType == RecordType.instance.rawValue else {
+            throw ReplicationError(.unsupported, "record type \(request.recordType) is not taken by this version")
+        }
+        do {
+            switch data {
+            case .whole(let payload): return PutOutcome(try await store.append(record(request, payload: payload)))
+            case .stream(let chunks): return PutOutcome(try await putLarge(request, chunks: chunks))
+            }
+        } catch let error as SegmentStoreError {
+            throw ReplicationError(error)
+        } catch let error as ReplicationError {
+            throw error
+        } catch {
+            throw ReplicationError(.cancelled, "the put was withdrawn")
+        }
+    }
+
+    private func record(_ request: PutRequest, payload: ByteBuffer) -> NewRecord {
+        NewRecord(
+            id: request.recordID,
+            type: RecordType(rawValue: request.recordType),
+            metadata: request.metadata,
+            payload: payload,
+            payloadDigest: request.payloadDigest,
+            mapEpoch: request.mapEpoch,
+            writtenAtMilliseconds: Self.now()
+        )
+    }
+
+    private func putLarge(_ request: PutRequest, chunks: ChunkSequence) async throws -> AppendOutcome {
+        let writer = try await store.beginLarge(
+            id: request.recordID,
+            type: RecordType(rawValue: request.recordType),
+            metadata: request.metadata,
+            payloadByteCount: request.payloadByteCount,
+            payloadDigest: request.payloadDigest,
+            mapEpoch: request.mapEpoch,
+            writtenAtMilliseconds: Self.now()
+        )
+        do {
+            for try await chunk in chunks { try await writer.write(chunk) }
+            return try await writer.commit()
+        } catch {
+            await writer.abort()
+            throw error
+        }
+    }
+
+    func head(_ id: RecordID) async throws(ReplicationError) -> HeadResult? {
+        do {
+            guard let info = try await store.head(id) else { return try absent(id) }
+            return HeadResult(
+                metadata: info.metadata,
+                payloadByteCount: info.payloadByteCount,
+                payloadDigest: info.payloadDigest
+            )
+        } catch let error as SegmentStoreError {
+            throw ReplicationError(error)
+        } catch let error as ReplicationError {
+            throw error
+        } catch {
+            throw ReplicationError(.internal, "\(error)")
+        }
+    }
+
+    /// A store with quarantined ranges is not sure what it does not hold (rule 5: "I don't know" is an answer).
+    private func absent(_ id: RecordID) throws(ReplicationError) -> HeadResult? {
+        guard store.status.isUncertain else { return nil }
+        throw ReplicationError(.unknown, "part of this node's disk is unreadable, the record may be in it")
+    }
+
+    /// Bytes read from the disk at once.
+    private static let pieceByteCount: UInt64 = 1 << 20
+
+    func get(_ id: RecordID, range: Range<UInt64>?) async throws(ReplicationError) -> GetSource {
+        let store = store
+        guard let head = try await head(id) else {
+            throw ReplicationError(.notFound, "the node does not hold the record")
+        }
+        let whole = 0..<head.payloadByteCount
+        let wanted = (range ?? whole).clamped(to: whole)
+        let position = Position(wanted.lowerBound)
+        return GetSource(
+            payloadByteCount: head.payloadByteCount,
+            payloadDigest: head.payloadDigest,
+            range: wanted
+        ) { () throws(ReplicationError) in
+            let piece = position.next(upTo: wanted.upperBound, by: Self.pieceByteCount)
+            guard !piece.isEmpty else { return nil }
+            do throws(SegmentStoreError) {
+                return try await store.read(id, range: Int(piece.lowerBound)..<Int(piece.upperBound))
+            } catch {
+                throw ReplicationError(error)
+            }
+        }
+    }
+
+    func verify(_ id: RecordID) async throws(ReplicationError) {
+        do {
+            try await store.verify(id)
+        } catch {
+            throw ReplicationError(error)
+        }
+    }
+
+    func list(group: PlacementGroup, after: RecordID?, limit: Int) async throws(ReplicationError) -> [RecordID] {
+        do {
+            return try await store.list(group: group, after: after, limit: limit)
+        } catch {
+            throw ReplicationError(error)
+        }
+    }
+
+    func nodeStatus() async -> NodeStatusReport {
+        let status = store.status
+        return NodeStatusReport(
+            recordCount: UInt64(status.recordCount),
+            usedBytes: status.usedBytes,
+            freeBytes: status.freeBytes,
+            acceptsWrites: status.acceptsWrites,
+            isUncertain: status.isUncertain,
+            reason: status.reason ?? ""
+        )
+    }
+
+    private static func now() -> Int64 {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
+    }
+}
+
+extension PutOutcome {
+    fileprivate init(_ outcome: AppendOutcome) {
+        switch outcome {
+        case .stored: self = .stored
+        case .alreadyStored: self = .alreadyStored
+        }
+    }
+}
+
+extension ReplicationError {
+    /// The store's failure in the protocol's words.
+    init(_ error: SegmentStoreError) {
+        let code: Code
+        switch error.code {
+        case .notFound: code = .notFound
+        case .checksumMismatch: code = .corrupt
+        case .readFailed: code = .corrupt
+        case .conflict: code = .conflict
+        case .digestMismatch: code = .checksumMismatch
+        case .invalid: code = .invalidRequest
+        case .tooLarge: code = .tooLarge
+        case .full: code = .diskFull
+        case .writeFailed: code = .diskFailed
+        case .overloaded: code = .overloaded
+        case .closed: code = .shuttingDown
+        default: code = .internal
+        }
+        self.init(code, error.description)
+    }
+}

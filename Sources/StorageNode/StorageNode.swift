@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Glibc
+public import Logging
+import NIOCore
+import NIOPosix
+import Placement
+import ReplicationProtocol
+import ReplicationTransport
+import SegmentStore
+public import ServiceLifecycle
+
+/// The role that keeps records on disk and gives them to its peers over VRP.
+///
+/// Knows nothing of Postgres.
+///
+/// Runs until graceful shutdown: stops listening, lets requests end, and marks its store clean.
+public struct StorageNode: Service {
+    private let configuration: StorageNodeConfiguration
+    private let logger: Logger
+
+    public init(configuration: StorageNodeConfiguration, logger: Logger) {
+        self.configuration = configuration
+        self.logger = logger
+    }
+
+    public func run() async throws {
+        try makeDataDirectory()
+        let identity = try NodeIdentity.load(
+            directory: configuration.dataDirectory,
+            cluster: configuration.cluster
+        )
+        var storeConfiguration = SegmentStore.Configuration(
+            directory: configuration.dataDirectory,
+            clusterID: identity.cluster,
+            nodeID: identity.node
+        )
+        storeConfiguration.segmentByteCount = UInt64(configuration.segmentByteCount)
+        storeConfiguration.softLimitFreeBytes = UInt64(configuration.minimumFreeBytes)
+        let store = try SegmentStore.open(storeConfiguration, logger: logger)
+        let status = store.status
+        logger.info(
+            "store open",
+            metadata: [
+                "node": "\(identity.node)", "records": "\(status.recordCount)",
+                "quarantined": "\(status.quarantinedRanges.count)",
+            ]
+        )
+        let server = ReplicationServer(
+            configuration: ReplicationServerConfiguration(
+                host: configuration.host,
+                port: configuration.port,
+                identity: hello(identity)
+            ),
+            service: RecordService(store: store),
+            group: MultiThreadedEventLoopGroup.singleton,
+            logger: logger
+        )
+        let port = try await server.start()
+        logger.info("serving records", metadata: ["port": "\(port)"])
+        // Throws only when the task is cancelled, which ends the wait just as well.
+        try? await gracefulShutdown()
+        logger.info("stopping")
+        await server.shutdown()
+        await store.close()
+    }
+
+    private func hello(_ identity: NodeIdentity) -> HelloIdentity {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return HelloIdentity(
+            clusterID: identity.cluster,
+            nodeID: identity.node,
+            incarnation: UInt64(time.tv_sec) * 1000 + UInt64(time.tv_nsec) / 1_000_000,
+            role: .storage,
+            domain: configuration.domain
+        )
+    }
+
+    private func makeDataDirectory() throws(StorageNodeError) {
+        let path = configuration.dataDirectory
+        guard mkdir(path, 0o700) == 0 || errno == EEXIST else {
+            throw StorageNodeError(
+                "cannot make the data directory \(path): \(String(cString: strerror(errno))); its parent must exist"
+            )
+        }
+    }
+}

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import Placement
+
+/// Everything a storage node is told; what it is not told has the default given here.
+public struct StorageNodeConfiguration: Sendable {
+    /// The name operators see, unique in the cluster.
+    public var name: String
+    /// The cluster the node belongs to.
+    public var cluster: ClusterID
+    /// The directory of everything the node keeps; made when it does not exist.
+    public var dataDirectory: String
+    /// The address VRP listens on.
+    public var host: String
+    public var port: Int
+    /// Where the node stands; copies of an instance go to different places.
+    public var domain: FailureDomain
+    /// Bytes of a segment before the next one is begun.
+    public var segmentByteCount: Int = 1 << 30
+    /// Free bytes on the disk below which no more instances are taken.
+    public var minimumFreeBytes: Int = 1 << 30
+
+    public init(
+        name: String,
+        cluster: ClusterID,
+        dataDirectory: String,
+        host: String,
+        port: Int,
+        domain: FailureDomain
+    ) {
+        self.name = name
+        self.cluster = cluster
+        self.dataDirectory = dataDirectory
+        self.host = host
+        self.port = port
+        self.domain = domain
+    }
+}

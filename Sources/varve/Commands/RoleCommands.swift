@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Coordinator
+import Ingest
+import Logging
+import ServiceLifecycle
+import StorageNode
+import Telemetry
+import UnixSignals
+
+/// What the three role commands have in common.
+struct RoleOptions: ParsableArguments {
+    @Option(help: "The YAML configuration file; see deploy/varve.example.yaml for every key.")
+    var config: String?
+
+    @Flag(help: "Check the configuration and exit.")
+    var checkConfig = false
+
+    @Option(help: "How much to log: trace, debug, info, notice, warning, error.")
+    var logLevel = "info"
+
+    func bootstrapLogging(_ name: String) throws -> Logger {
+        guard let level = Logger.Level(rawValue: logLevel) else {
+            throw ValidationError("--log-level \(logLevel): use trace, debug, info, notice, warning or error")
+        }
+        LoggingSystem.bootstrap { label in
+            var handler = LineLogHandler(label: label)
+            handler.logLevel = level
+            return handler
+        }
+        return Logger(label: name)
+    }
+}
+
+/// Runs one role until SIGTERM or SIGINT, which end it in order.
+func runUntilSignalled(_ service: some Service, logger: Logger) async throws {
+    let group = ServiceGroup(
+        configuration: .init(
+            services: [.init(service: service)],
+            gracefulShutdownSignals: [.sigterm, .sigint],
+            logger: logger
+        )
+    )
+    try await group.run()
+}
+
+/// `varve ingest`.
+struct IngestCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "ingest",
+        abstract: "Run an ingest node: DICOM and DICOMweb in and out.",
+        discussion: "Example: varve ingest --config /etc/varve/ingest.yaml"
+    )
+
+    @OptionGroup var options: RoleOptions
+
+    func run() async throws {
+        let logger = try options.bootstrapLogging("ingest")
+        var settings = try Settings(path: options.config)
+        let configuration = try IngestConfiguration(&settings)
+        if options.checkConfig { return output("the configuration is valid") }
+        try await runUntilSignalled(
+            IngestNode(configuration: configuration, version: Version.text, logger: logger),
+            logger: logger
+        )
+    }
+}
+
+/// `varve storage`.
+struct StorageCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "storage",
+        abstract: "Run a storage node: keeps records on its disks.",
+        discussion: "Example: varve storage --config /etc/varve/storage.yaml"
+    )
+
+    @OptionGroup var options: RoleOptions
+
+    func run() async throws {
+        let logger = try options.bootstrapLogging("storage")
+        var settings = try Settings(path: options.config)
+        let configuration = try StorageNodeConfiguration(&settings)
+        if options.checkConfig { return output("the configuration is valid") }
+        try await runUntilSignalled(StorageNode(configuration: configuration, logger: logger), logger: logger)
+    }
+}
+
+/// `varve coordinator`.
+struct CoordinatorCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "coordinator",
+        abstract: "Run a coordinator: membership and placement.",
+        discussion: "Example: varve coordinator --config /etc/varve/coordinator.yaml"
+    )
+
+    @OptionGroup var options: RoleOptions
+
+    func run() async throws {
+        let logger = try options.bootstrapLogging("coordinator")
+        var settings = try Settings(path: options.config)
+        let configuration = try CoordinatorConfiguration(&settings)
+        if options.checkConfig { return output("the configuration is valid") }
+        try await runUntilSignalled(Coordinator(configuration: configuration, logger: logger), logger: logger)
+    }
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Foundation
+import Ingest
+
+/// `varve status`: the cluster at a glance.
+struct StatusCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "status",
+        abstract: "Show the cluster at a glance: nodes, space, studies, missing copies.",
+        discussion: "Example: varve status --server http://archive.hospital.example:8042"
+    )
+
+    @OptionGroup var server: ServerOptions
+
+    func run() async throws {
+        let body = try await AdminClient(server).get("/api/v1/status")
+        if server.json {
+            FileHandle.standardOutput.write(body)
+            return
+        }
+        let status = try JSONDecoder().decode(StatusReport.self, from: body)
+        output("cluster      \(status.cluster), version \(status.version), map epoch \(status.mapEpoch)")
+        output("coordinator  \(status.coordinator ?? "none in office (stores and reads go on without)")")
+        output(
+            "holds        \(status.studies) studies, \(status.series) series, \(status.instances) instances;"
+                + " \(readableBytes(status.receivedBytes)) received, \(readableBytes(status.storedBytes)) a copy"
+        )
+        output(
+            "copies       \(status.copies) wanted, success at \(status.acknowledgements);"
+                + " \(status.underReplicated) instances have fewer; codec \(status.codec)"
+        )
+        output("")
+        var table = TextTable(
+            ["NODE", "STATE", "ADDRESS", "DOMAIN", "RECORDS", "USED", "FREE", "WRITES"],
+            rightAligned: [4, 5, 6]
+        )
+        for node in status.nodes {
+            table.add([
+                node.name, node.state, node.address, node.domain, node.records.map { String($0) } ?? "-",
+                node.usedBytes.map(readableBytes) ?? "-", node.freeBytes.map(readableBytes) ?? "-",
+                node.acceptsWrites ? "yes" : "no" + (node.reason.map { ": \($0)" } ?? ""),
+            ])
+        }
+        output(table.text)
+    }
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Foundation
+import Ingest
+
+/// `varve study ...`: what is stored, and where its copies are.
+struct StudyCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "study",
+        abstract: "List studies and show where their copies are.",
+        subcommands: [StudyListCommand.self, StudyShowCommand.self]
+    )
+}
+
+/// `varve study list`.
+struct StudyListCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "list",
+        abstract: "List the studies, newest received first.",
+        discussion: "Example: varve study list --limit 20"
+    )
+
+    @OptionGroup var server: ServerOptions
+    @Option(help: "How many studies at most.") var limit = 100
+
+    func run() async throws {
+        let path = "/api/v1/studies?limit=\(limit)"
+        if server.json {
+            FileHandle.standardOutput.write(try await AdminClient(server).get(path))
+            return
+        }
+        let studies = try await AdminClient(server).get(path, as: [StudyReport].self)
+        guard !studies.isEmpty else {
+            output("no studies yet: send some with 'varve store FOLDER'")
+            return
+        }
+        var table = TextTable(
+            ["STUDY", "PATIENT", "DATE", "MODALITY", "SERIES", "INSTANCES", "RECEIVED", "STORED", "RATIO"],
+            rightAligned: [4, 5, 6, 7, 8]
+        )
+        for study in studies {
+            table.add([
+                study.studyInstanceUID, study.patientID, study.studyDate, study.modalities.joined(separator: ","),
+                String(study.series), String(study.instances), readableBytes(study.receivedBytes),
+                readableBytes(study.storedBytes), String(format: "%.2f", study.compressionRatio),
+            ])
+        }
+        output(table.text)
+    }
+}
+
+/// `varve study show UID`.
+struct StudyShowCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "show",
+        abstract: "Show a study's instances and where every copy is; exit status 1 when a copy is missing or damaged.",
+        discussion: "Example: varve study show 1.2.840.113619.2.5 --verify"
+    )
+
+    @OptionGroup var server: ServerOptions
+    @Argument(help: "The Study Instance UID.") var study: String
+    @Flag(help: "Read every copy and check all its checksums, not only that it is there.") var verify = false
+
+    func run() async throws {
+        guard study.utf8.allSatisfy({ $0 == UInt8(ascii: ".") || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) })
+        else {
+            throw ValidationError("'\(study)' is not a UID: UIDs consist of digits and dots")
+        }
+        let body = try await AdminClient(server).get("/api/v1/studies/\(study)\(verify ? "?verify=true" : "")")
+        let detail = try JSONDecoder().decode(StudyDetailReport.self, from: body)
+        if server.json {
+            FileHandle.standardOutput.write(body)
+        } else {
+            output(text(of: detail))
+        }
+        if detail.incompleteInstances > 0 { throw ExitCode(1) }
+    }
+
+    private func text(of detail: StudyDetailReport) -> String {
+        let study = detail.study
+        var lines = [
+            "study       \(study.studyInstanceUID)",
+            "patient     \(study.patientID) \(study.patientName)",
+            "date        \(study.studyDate)   modalities \(study.modalities.joined(separator: ","))",
+            "received    \(study.receivedAt)",
+            "size        \(readableBytes(study.receivedBytes)) received, \(readableBytes(study.storedBytes)) stored a copy"
+                + String(format: " (ratio %.2f)", study.compressionRatio),
+            "",
+        ]
+        var table = TextTable(["INSTANCE", "STORED AS", "BYTES", "COPIES"], rightAligned: [2])
+        for instance in detail.instances {
+            let copies = instance.copies.map { copy in
+                "\(copy.node) \(copy.state)" + (copy.reason.map { " (\($0))" } ?? "")
+            }
+            table.add([
+                instance.sopInstanceUID, instance.storedTransferSyntax, String(instance.storedBytes),
+                copies.joined(separator: ", "),
+            ])
+        }
+        lines.append(table.text)
+        lines.append("")
+        let how = detail.verified ? "read and verified" : "present"
+        if detail.incompleteInstances == 0 {
+            lines.append("all \(detail.instances.count) instances have \(detail.wantedCopies) good copies (\(how))")
+        } else {
+            lines.append(
+                "\(detail.incompleteInstances) of \(detail.instances.count) instances have fewer than"
+                    + " \(detail.wantedCopies) good copies; they are listed above"
+            )
+        }
+        return lines.joined(separator: "\n")
+    }
+}

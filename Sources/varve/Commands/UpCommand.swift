@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Foundation
+import Logging
+import Supervisor
+import Telemetry
+
+/// `varve up`: a whole cluster on this machine, each role a process of its own.
+struct UpCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "up",
+        abstract: "Run a whole cluster on this machine: private Postgres, coordinator, ingest and storage nodes.",
+        discussion: """
+            Example: varve up --data ./varve-data
+            Stays in the foreground; SIGTERM or Ctrl-C stops everything in order. A second start on the same directory
+            continues where the first stopped.
+            """
+    )
+
+    @Option(help: "The directory of everything the cluster keeps; made when it does not exist.") var data: String
+    @Option(help: "Storage nodes.") var storageNodes = 3
+    @Option(help: "Coordinators; one leads, the others stand by.") var coordinators = 1
+    @Option(help: "Ingest nodes; the second listens one port higher, and so on.") var ingestNodes = 1
+    @Option(help: "Copies an instance should have.") var copies = 2
+    @Option(help: "Durable copies on distinct hosts that make a success.") var ack = 2
+    @Option(help: "DICOM port of the first ingest node.") var dicomPort = 11112
+    @Option(help: "HTTP port of the first ingest node.") var httpPort = 8042
+    @Option(help: "Compression: balanced (JPEG-LS, proven), dense (JPEG 2000 for colour), as-received.")
+    var codec = "balanced"
+    @Option(help: "Use this Postgres (libpq connection string or URL) instead of a private one.")
+    var postgres: String?
+    @Flag(help: "Leave a dead process dead instead of starting it again.") var noRestart = false
+    @Option(help: "How long to wait until everything serves, in seconds.") var readyTimeout = 120
+
+    func validate() throws {
+        guard (1...64).contains(storageNodes) else { throw ValidationError("--storage-nodes must be from 1 to 64") }
+        guard (1...8).contains(coordinators) else { throw ValidationError("--coordinators must be from 1 to 8") }
+        guard (1...16).contains(ingestNodes) else { throw ValidationError("--ingest-nodes must be from 1 to 16") }
+        guard ack >= 1, copies >= ack, storageNodes >= copies else {
+            throw ValidationError("it must be 1 <= --ack <= --copies <= --storage-nodes")
+        }
+    }
+
+    func run() async throws {
+        LoggingSystem.bootstrap { LineLogHandler(label: $0) }
+        let layout = try ClusterLayout(directory: data)
+        let cluster = LocalCluster(options: self, layout: layout, logger: Logger(label: "up"))
+        try await cluster.run()
+    }
+}

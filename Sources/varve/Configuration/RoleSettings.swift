@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Coordinator
+import Ingest
+import Placement
+import StorageNode
+
+// The keys of each role's configuration file. deploy/varve.example.yaml documents them; keep both in step.
+
+extension Settings {
+    mutating func cluster() throws -> ClusterID {
+        let text = try required("cluster")
+        guard let cluster = ClusterID(text) else {
+            throw SettingsError("'cluster' is '\(text)', it must be a UUID; every process of a cluster has the same")
+        }
+        return cluster
+    }
+}
+
+extension StorageNodeConfiguration {
+    init(_ settings: inout Settings) throws {
+        let name = try settings.required("name")
+        self.init(
+            name: name,
+            cluster: try settings.cluster(),
+            dataDirectory: try settings.required("data"),
+            host: settings.string("listen.host", default: "127.0.0.1"),
+            port: try settings.integer("listen.port", default: 7_042, in: 0...65_535),
+            domain: FailureDomain(
+                site: settings.string("domain.site", default: "default"),
+                rack: settings.string("domain.rack", default: "default"),
+                host: settings.string("domain.host", default: name)
+            )
+        )
+        segmentByteCount = try settings.integer("segment-bytes", default: segmentByteCount, in: 1 << 20...1 << 36)
+        minimumFreeBytes = try settings.integer("minimum-free-bytes", default: minimumFreeBytes, in: 0...1 << 50)
+        try settings.finish()
+    }
+}
+
+extension CoordinatorConfiguration {
+    init(_ settings: inout Settings) throws {
+        let nodes = try settings.list("storage-nodes").map { text in
+            guard let node = NamedNode(text) else {
+                throw SettingsError("'storage-nodes' has '\(text)', it must be NAME=HOST:PORT")
+            }
+            return node
+        }
+        guard !nodes.isEmpty else {
+            throw SettingsError("'storage-nodes' is empty: list every storage node, NAME=HOST:PORT")
+        }
+        self.init(
+            name: try settings.required("name"),
+            cluster: try settings.cluster(),
+            catalog: try settings.required("catalog"),
+            storageNodes: nodes
+        )
+        leaseMilliseconds = Int64(try settings.integer("lease-milliseconds", default: 10_000, in: 1_000...600_000))
+        heartbeatMilliseconds = Int64(
+            try settings.integer("heartbeat-milliseconds", default: 1_000, in: 100...60_000)
+        )
+        try settings.finish()
+    }
+}
+
+extension IngestConfiguration {
+    init(_ settings: inout Settings) throws {
+        self.init(
+            name: try settings.required("name"),
+            cluster: try settings.cluster(),
+            catalog: try settings.required("catalog"),
+            spoolDirectory: try settings.required("spool")
+        )
+        dicomHost = settings.string("dicom.host", default: dicomHost)
+        dicomPort = try settings.integer("dicom.port", default: dicomPort, in: 0...65_535)
+        aeTitle = settings.string("dicom.ae-title", default: aeTitle)
+        httpHost = settings.string("http.host", default: httpHost)
+        httpPort = try settings.integer("http.port", default: httpPort, in: 0...65_535)
+        copies = try settings.integer("copies", default: copies, in: 1...16)
+        acknowledgements = try settings.integer("ack", default: min(acknowledgements, copies), in: 1...copies)
+        codecThreads = try settings.integer("codec-threads", default: codecThreads, in: 0...256)
+        maximumInMemoryDataSetByteCount = try settings.integer(
+            "memory-data-set-bytes",
+            default: maximumInMemoryDataSetByteCount,
+            in: 1 << 20...1 << 30
+        )
+        maximumAssociations = try settings.integer(
+            "dicom.maximum-associations",
+            default: maximumAssociations,
+            in: 1...10_000
+        )
+        catalogConnections = try settings.integer(
+            "catalog-connections",
+            default: catalogConnections,
+            in: 2...100
+        )
+        let codec = settings.string("codec", default: codec.rawValue)
+        guard let codecClass = CodecClass(rawValue: codec) else {
+            let known = CodecClass.allCases.map(\.rawValue).joined(separator: ", ")
+            throw SettingsError("'codec' is '\(codec)', it must be one of: \(known)")
+        }
+        self.codec = codecClass
+        try settings.finish()
+    }
+}

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import FoundationNetworking
+import Logging
+import Supervisor
+import UnixSignals
+
+/// Starts the processes of `varve up` in order, waits until they serve, and stops them in the opposite order.
+struct LocalCluster {
+    let options: UpCommand
+    let layout: ClusterLayout
+    let logger: Logger
+
+    /// Runs until SIGTERM or SIGINT, or until the start fails.
+    func run() async throws {
+        let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
+        let supervisor = try ProcessSupervisor(
+            directory: layout.directory,
+            restart: !options.noRestart,
+            logger: logger
+        )
+        let result: Result<Void, any Error>
+        do {
+            try await withThrowingTaskGroup(of: Void.self) { tasks in
+                tasks.addTask {
+                    for await _ in signals { return }
+                }
+                tasks.addTask {
+                    try await start(supervisor)
+                    announce()
+                    // The supervisor restarts and logs by itself; this ends when the signal cancels it.
+                    for await _ in supervisor.events {}
+                }
+                defer { tasks.cancelAll() }
+                try await tasks.next()
+            }
+            result = .success(())
+        } catch {
+            result = .failure(error)
+        }
+        logger.info("stopping all processes")
+        await supervisor.stopAll()
+        supervisor.close()
+        try result.get()
+    }
+
+    private func announce() {
+        let addresses = (0..<options.ingestNodes).map { index in
+            "dicom=127.0.0.1:\(options.dicomPort + index) http=http://127.0.0.1:\(options.httpPort + index)"
+        }
+        output("varve: ready \(addresses.joined(separator: " "))")
+    }
+
+    private func start(_ supervisor: ProcessSupervisor) async throws {
+        let catalog = try await startPostgres(supervisor)
+        let nodes = try (1...options.storageNodes).map { number in
+            (name: "storage-\(number)", port: try layout.port(forStorageNode: "storage-\(number)"))
+        }
+        for node in nodes {
+            try await start(
+                supervisor,
+                role: "storage",
+                name: node.name,
+                [
+                    "name: \(node.name)",
+                    "cluster: \(layout.cluster)",
+                    "data: \(quoted(layout.directory + "/" + node.name))",
+                    "listen:",
+                    "  host: 127.0.0.1",
+                    "  port: \(node.port)",
+                    "domain:",
+                    "  host: \(node.name)",
+                    // The whole cluster shares one disk here: the default reserve of every node would add up.
+                    "minimum-free-bytes: \(256 << 20)",
+                ]
+            )
+        }
+        for number in 1...options.coordinators {
+            try await start(
+                supervisor,
+                role: "coordinator",
+                name: "coordinator-\(number)",
+                [
+                    "name: coordinator-\(number)",
+                    "cluster: \(layout.cluster)",
+                    "catalog: \(quoted(catalog))",
+                    "storage-nodes:",
+                ] + nodes.map { "  - \($0.name)=127.0.0.1:\($0.port)" }
+            )
+        }
+        for number in 1...options.ingestNodes {
+            try await start(
+                supervisor,
+                role: "ingest",
+                name: "ingest-\(number)",
+                [
+                    "name: ingest-\(number)",
+                    "cluster: \(layout.cluster)",
+                    "catalog: \(quoted(catalog))",
+                    "spool: \(quoted(layout.directory + "/ingest-\(number)/spool"))",
+                    "dicom:",
+                    "  host: 127.0.0.1",
+                    "  port: \(options.dicomPort + number - 1)",
+                    "http:",
+                    "  host: 127.0.0.1",
+                    "  port: \(options.httpPort + number - 1)",
+                    "copies: \(options.copies)",
+                    "ack: \(options.ack)",
+                    "codec: \(options.codec)",
+                ]
+            )
+        }
+        for index in 0..<options.ingestNodes {
+            try await waitUntilReady(port: options.httpPort + index)
+        }
+    }
+
+    private func start(
+        _ supervisor: ProcessSupervisor,
+        role: String,
+        name: String,
+        _ configuration: [String]
+    ) async throws {
+        let path = try layout.writeConfiguration(name, configuration)
+        try await supervisor.start(
+            ChildSpecification(
+                name: name,
+                executable: try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"),
+                arguments: [role, "--config", path]
+            )
+        )
+    }
+
+    /// Starts the private Postgres, unless another was named; returns the connection string.
+    private func startPostgres(_ supervisor: ProcessSupervisor) async throws -> String {
+        if let postgres = options.postgres { return postgres }
+        let postgres = try PrivatePostgres(supervisor: supervisor, logger: logger)
+        try await postgres.start()
+        return postgres.connectionString
+    }
+
+    /// Asks `/readyz` until it says yes.
+    private func waitUntilReady(port: Int) async throws {
+        guard let url = URL(string: "http://127.0.0.1:\(port)/readyz") else { return }
+        let deadline = ContinuousClock.now + .seconds(options.readyTimeout)
+        var reason = "no answer"
+        while true {
+            do {
+                let (body, response) = try await URLSession.shared.data(
+                    for: URLRequest(url: url, timeoutInterval: 2)
+                )
+                if (response as? HTTPURLResponse)?.statusCode == 200 { return }
+                reason = String(decoding: body, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
+            } catch {
+                reason = error.localizedDescription
+            }
+            guard ContinuousClock.now < deadline else {
+                throw CommandError(
+                    "the cluster does not serve after \(options.readyTimeout) s: \(reason);"
+                        + " see \(layout.directory)/log/*.log"
+                )
+            }
+            try await Task.sleep(for: .milliseconds(50))
+        }
+    }
+
+    /// A YAML scalar in double quotes.
+    private func quoted(_ text: String) -> String {
+        "\"" + text.replacingOccurrences(of: "\\", with: "\\\\").replacingOccurrences(of: "\"", with: "\\\"") + "\""
+    }
+}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import Testing
+
+/// Holds the layering of docs/architecture.md: which target may import which of ours, and which libraries.
+///
+/// A new edge is a one-line change here that a reviewer sees. Layers are listed lowest first, and a target may only
+/// name targets that stand above it in this list.
+@Suite struct LayeringTests {
+    struct Rule: Sendable, CustomTestStringConvertible {
+        let target: String
+        let ours: Set<String>
+        let libraries: Set<String>
+
+        init(_ target: String, _ ours: Set<String>, _ libraries: Set<String> = []) {
+            self.target = target
+            self.ours = ours
+            self.libraries = libraries
+        }
+
+        var testDescription: String { target }
+    }
+
+    static let nio: Set<String> = ["NIOCore", "NIOPosix", "NIOConcurrencyHelpers"]
+
+    /// Target, the targets of ours that it may import, the libraries that it may import.
+    static let rules: [Rule] = [
+        // Pure: no sockets, files, clocks, locks, tasks, Foundation.
+        Rule("Checksums", ["CISAL"], ["NIOCore", "Crypto"]),
+        Rule("Placement", ["Checksums"]),
+        Rule("DICOM", ["CZlib"], ["NIOCore", "Glibc"]),
+        Rule("DIMSE", ["DICOM"], ["NIOCore"]),
+        Rule("DICOMWeb", ["DICOM"], ["NIOCore"]),
+        Rule("SegmentFormat", ["Checksums", "Placement"], ["NIOCore"]),
+        Rule("ReplicationProtocol", ["Checksums", "Placement"], ["NIOCore"]),
+        // Engines: one kind of I/O each.
+        Rule("Telemetry", [], ["Logging", "NIOConcurrencyHelpers", "Synchronization", "Glibc"]),
+        Rule("PixelCodecs", ["CCharLS", "COpenJPEG", "CPlatform"], nio.union(["Glibc", "Synchronization"])),
+        Rule(
+            "SegmentStore",
+            ["SegmentFormat", "Checksums", "Placement", "CLMDB", "CPlatform"],
+            nio.union(["Logging", "Glibc", "Synchronization"])
+        ),
+        Rule(
+            "ReplicationTransport",
+            ["ReplicationProtocol", "Checksums", "Placement", "CPlatform"],
+            nio.union(["Logging", "Glibc", "Synchronization"])
+        ),
+        Rule(
+            "DICOMNetworking",
+            ["DIMSE", "DICOM", "CPlatform"],
+            nio.union(["Logging", "Glibc", "Synchronization"])
+        ),
+        Rule("Catalog", ["Checksums", "Placement", "CPostgres"], nio.union(["Logging", "Glibc", "Synchronization"])),
+        Rule("Supervisor", ["CSpawn"], ["Logging", "Glibc", "Foundation", "Synchronization", "NIOConcurrencyHelpers"]),
+        // Above the engines.
+        Rule(
+            "ClusterClient",
+            ["ReplicationTransport", "ReplicationProtocol", "Placement", "Checksums"],
+            nio.union(["Logging"])
+        ),
+        // Roles: never each other.
+        Rule(
+            "StorageNode",
+            ["SegmentStore", "SegmentFormat", "ReplicationTransport", "ReplicationProtocol", "Placement", "Checksums"],
+            nio.union(["Logging", "Glibc", "ServiceLifecycle"])
+        ),
+        Rule(
+            "Coordinator",
+            ["Catalog", "ReplicationTransport", "ReplicationProtocol", "Placement", "Checksums", "Telemetry"],
+            nio.union(["Logging", "ServiceLifecycle"])
+        ),
+        Rule(
+            "Ingest",
+            [
+                "DICOM", "DIMSE", "DICOMWeb", "DICOMNetworking", "PixelCodecs", "SegmentFormat", "ReplicationProtocol",
+                "ReplicationTransport", "Placement", "Checksums", "Catalog", "ClusterClient", "Telemetry",
+            ],
+            nio.union([
+                "Logging", "Glibc", "Foundation", "Hummingbird", "HTTPTypes", "ServiceLifecycle", "Synchronization",
+            ])
+        ),
+        // Wiring.
+        Rule(
+            "varve",
+            [
+                "Ingest", "StorageNode", "Coordinator", "Supervisor", "Telemetry", "Placement", "DICOM", "DIMSE",
+                "DICOMNetworking", "Checksums",
+            ],
+            nio.union([
+                "Logging", "Glibc", "Foundation", "FoundationNetworking", "ArgumentParser", "Yams", "ServiceLifecycle",
+                "UnixSignals",
+            ])
+        ),
+    ]
+
+    @Test(arguments: rules)
+    func `a target imports only what its layer may`(rule: Rule) throws {
+        for file in try SourceTree.swiftFiles(under: "Sources/\(rule.target)") {
+            for module in file.imports where !rule.ours.union(rule.libraries).contains(module) {
+                Issue.record("\(file.path) must not import \(module)")
+            }
+        }
+    }
+
+    @Test func `the table is ordered by layer and equals the folders in Sources`() throws {
+        var below: Set<String> = []
+        let cTargets = try SourceTree.folders(in: "Sources").filter {
+            $0.hasPrefix("C") && $0.dropFirst().first?.isUppercase == true
+        }
+        for rule in Self.rules {
+            let upward = rule.ours.subtracting(below).subtracting(cTargets)
+            #expect(upward.isEmpty, "\(rule.target) names \(upward.sorted()), which do not stand above it in the table")
+            below.insert(rule.target)
+        }
+        #expect(try below == SourceTree.folders(in: "Sources").subtracting(cTargets))
+    }
+}
