@@ -16,7 +16,6 @@ public final class LargeRecordWriter: Sendable {
         var hasher = SHA256Hasher()
         var writtenByteCount: UInt64 = 0
         var syncedByteCount: UInt64 = 0
-        var isEnded = false
     }
 
     /// How many bytes may be in the page cache before they are synced, so that `commit` does not have to wait long.
@@ -29,7 +28,9 @@ public final class LargeRecordWriter: Sendable {
     private let header: RecordHeader
     private let file: (any DiskFile)?
     private let replaced: RecordLocator?
-    private let state = NIOLockedValueBox(State())
+    /// Taken out while it is worked on, so that nothing in it is copied; `nil` meanwhile.
+    private let state = NIOLockedValueBox<State?>(State())
+    private let isEnded = NIOLockedValueBox(false)
 
     init(store: SegmentStore, header: RecordHeader, file: (any DiskFile)?, replaced: RecordLocator?) {
         self.store = store
@@ -41,13 +42,14 @@ public final class LargeRecordWriter: Sendable {
 
     deinit {
         // Whoever forgot to end it loses nothing; the next start would remove the file too.
-        if file != nil, !state.withLockedValue({ $0.isEnded }) { store.discardLarge(header.segment) }
+        if file != nil, !isEnded.withLockedValue({ $0 }) { store.discardLarge(header.segment) }
     }
 
     /// Adds the readable bytes of `bytes` to the payload; returns when they are written (not: durable).
     public func write(_ bytes: ByteBuffer) async throws(SegmentStoreError) {
         try await store.bulk.run { () throws(SegmentStoreError) in
-            var state = try self.begin()
+            var state = try self.takeState()
+            defer { self.state.withLockedValue { [state] in $0 = state } }
             let end = state.writtenByteCount + UInt64(bytes.readableBytes)
             guard end <= self.header.payloadByteCount else {
                 throw SegmentStoreError(.invalid, "more bytes arrived than were declared", record: self.header.id)
@@ -64,7 +66,6 @@ public final class LargeRecordWriter: Sendable {
             } catch {
                 throw self.writeError(error)
             }
-            self.state.withLockedValue { [state] in $0 = state }
         }
     }
 
@@ -77,7 +78,7 @@ public final class LargeRecordWriter: Sendable {
             await abort()
             throw error
         }
-        state.withLockedValue { $0.isEnded = true }
+        isEnded.withLockedValue { $0 = true }
         guard let large else { return .alreadyStored }
         do {
             let outcome = try await store.publish(large, header: header, replaced: replaced)
@@ -92,23 +93,31 @@ public final class LargeRecordWriter: Sendable {
 
     /// Gives the record up and removes what was written of it.
     public func abort() async {
-        let wasEnded = state.withLockedValue { state in
-            defer { state.isEnded = true }
-            return state.isEnded
+        let wasEnded = isEnded.withLockedValue { isEnded in
+            defer { isEnded = true }
+            return isEnded
         }
         if !wasEnded, file != nil { store.discardLarge(header.segment) }
     }
 
     private var payloadStart: UInt64 { header.offset + header.extent.payloadOffset }
 
-    private func begin() throws(SegmentStoreError) -> State {
-        let state = state.withLockedValue { $0 }
-        if state.isEnded { throw SegmentStoreError(.invalid, "large record is ended already", record: header.id) }
-        return state
+    private func takeState() throws(SegmentStoreError) -> State {
+        if isEnded.withLockedValue({ $0 }) {
+            throw SegmentStoreError(.invalid, "large record is ended already", record: header.id)
+        }
+        let taken = state.withLockedValue { state in
+            defer { state = nil }
+            return state
+        }
+        guard let taken else {
+            throw SegmentStoreError(.invalid, "large record is written by two tasks at once", record: header.id)
+        }
+        return taken
     }
 
     private func finishFile() throws(SegmentStoreError) -> LargeSegment? {
-        let state = try begin()
+        let state = try takeState()
         guard state.writtenByteCount == header.payloadByteCount else {
             throw SegmentStoreError(.invalid, "fewer bytes arrived than were declared", record: header.id)
         }

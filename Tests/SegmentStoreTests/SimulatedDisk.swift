@@ -172,9 +172,13 @@ final class SimulatedDisk: Disk {
     func syncDirectory(_ path: String) throws(DiskError) {
         try begin(.syncDirectory)
         state.withLockedValue { state in
-            for name in state.files.keys where name.hasPrefix(path + "/") { state.files[name]?.isNameDurable = true }
-            state.removed = state.removed.filter { !$0.key.hasPrefix(path + "/") }
+            for name in state.files.keys where Self.isEntry(name, of: path) { state.files[name]?.isNameDurable = true }
+            state.removed = state.removed.filter { !Self.isEntry($0.key, of: path) }
         }
+    }
+
+    private static func isEntry(_ name: String, of directory: String) -> Bool {
+        name.hasPrefix(directory + "/") && !name.dropFirst(directory.count + 1).contains("/")
     }
 
     func freeByteCount(at path: String) throws(DiskError) -> UInt64 { state.withLockedValue { $0.freeBytes } }

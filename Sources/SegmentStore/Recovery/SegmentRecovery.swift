@@ -102,6 +102,7 @@ struct SegmentRecovery {
         try file.sync()
         file.dropCache()
         let byteCount = try file.byteCount()
+        // Whatever is wrong with the header, the records say themselves what they are.
         let header = try? SegmentHeader(decoding: file.read(at: 0, byteCount: SegmentHeader.byteCount))
         let segmentClass = header?.segmentClass ?? .shared
         if !isKnown, isManifestWhole {
@@ -201,6 +202,7 @@ struct SegmentRecovery {
         let existing = try index.locators(of: batch.map(\.id))
         let wanted = zip(batch, existing).filter { entry, existing in
             guard let existing, existing != entry.locator else { return true }
+            // Any failure means the same: the record elsewhere is not to be relied on.
             return (try? reader.verify(entry.id, at: existing, includesDigest: false)) == nil
         }
         try index.insert(wanted.map(\.0), segment: segment, indexedUpTo: end)
@@ -208,6 +210,7 @@ struct SegmentRecovery {
 
     /// Bytes that the disk does not give are replaced by what no check accepts.
     private static func readTolerantly(_ file: any DiskFile, at offset: UInt64, byteCount: Int) -> ByteBuffer {
+        // A failed read is answered by smaller ones, and these by bytes that count as damage.
         if let bytes = try? file.read(at: offset, byteCount: byteCount) { return bytes }
         var result = ByteBuffer()
         let step = SegmentLayout.blockByteCount
@@ -234,6 +237,7 @@ struct SegmentRecovery {
             let end = try file.byteCount()
             // Either block will do.
             for place in [offset, end - min(end, UInt64(size))] {
+                // An unsound block is the reason to look at the other one.
                 guard let block = try? SegmentFooter(decodingBlock: file.read(at: place, byteCount: size)),
                     block.segment == segment, block.cluster == configuration.clusterID, block.offset == offset
                 else { continue }

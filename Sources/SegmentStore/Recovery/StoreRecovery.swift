@@ -119,12 +119,20 @@ struct StoreRecovery {
             try disk.createDirectory(directory)
             try disk.createDirectory(segmentDirectory)
             try disk.syncDirectory(directory)
+            try disk.syncDirectory(Self.parent(of: directory))
             return try disk.lock("\(directory)/LOCK")
         }
         guard let lock else {
             throw SegmentStoreError(.locked, "\(directory) is used by another process; stop that one first")
         }
         return lock
+    }
+
+    /// The directory that `path` is an entry of.
+    private static func parent(of path: String) -> String {
+        let trimmed = path.hasSuffix("/") ? path.dropLast() : path[...]
+        guard let slash = trimmed.lastIndex(of: "/") else { return "." }
+        return slash == trimmed.startIndex ? "/" : String(trimmed[..<slash])
     }
 
     /// Opens the index, or makes an empty one when it is missing, damaged, another store's, or can't be trusted.
