@@ -297,7 +297,8 @@ final class AssociationServerHandler: ChannelDuplexHandler {
         self.idleTimer = context.eventLoop.assumeIsolated().scheduleTask(in: timeout) {
             let limit = self.server.configuration.idleTimeout
             let silence = NIODeadline.now() - self.lastActivity
-            if self.running != nil || self.isBlocked(context) {
+            // A peer that does not read its answers is silent too.
+            if self.running != nil || self.isFinishingDataSet {
                 self.startIdleTimer(in: limit, context: context)
             } else if silence < limit {
                 self.startIdleTimer(in: limit - silence, context: context)

@@ -96,48 +96,51 @@ extension DICOMServerConfiguration {
     /// All of the standard's transfer syntaxes that carry images, in the order of preference within one
     /// presentation context: native explicit VR little endian, which comes back byte for byte and compresses;
     /// lossless compressed; implicit VR and the odd native ones; then what may be lossy, and video.
-    public static let defaultTransferSyntaxes: [String] = [
-        "1.2.840.10008.1.2.1",  // Explicit VR little endian
-        "1.2.840.10008.1.2.4.80",  // JPEG-LS lossless
-        "1.2.840.10008.1.2.4.90",  // JPEG 2000 lossless only
-        "1.2.840.10008.1.2.5",  // RLE lossless
-        "1.2.840.10008.1.2.4.201",  // HTJ2K lossless only
-        "1.2.840.10008.1.2.4.202",  // HTJ2K lossless RPCL
-        "1.2.840.10008.1.2.4.70",  // JPEG lossless, first-order prediction
-        "1.2.840.10008.1.2.4.57",  // JPEG lossless, process 14
-        "1.2.840.10008.1.2",  // Implicit VR little endian
-        "1.2.840.10008.1.2.2",  // Explicit VR big endian
-        "1.2.840.10008.1.2.1.99",  // Deflated explicit VR little endian
-        "1.2.840.10008.1.2.4.110",  // JPEG XL lossless
-        "1.2.840.10008.1.2.8.1",  // Deflated image frame
-        "1.2.840.10008.1.2.4.92",  // JPEG 2000 part 2 lossless only
-        "1.2.840.10008.1.2.4.81",  // JPEG-LS near-lossless
-        "1.2.840.10008.1.2.4.91",  // JPEG 2000
-        "1.2.840.10008.1.2.4.203",  // HTJ2K
-        "1.2.840.10008.1.2.4.93",  // JPEG 2000 part 2
-        "1.2.840.10008.1.2.4.50",  // JPEG baseline
-        "1.2.840.10008.1.2.4.51",  // JPEG extended
-        "1.2.840.10008.1.2.4.111",  // JPEG XL JPEG recompression
-        "1.2.840.10008.1.2.4.112",  // JPEG XL
-        "1.2.840.10008.1.2.4.94",  // JPIP referenced
-        "1.2.840.10008.1.2.4.95",  // JPIP referenced deflate
-        "1.2.840.10008.1.2.4.100",  // MPEG2 main profile, main level
-        "1.2.840.10008.1.2.4.100.1",
-        "1.2.840.10008.1.2.4.101",  // MPEG2 main profile, high level
-        "1.2.840.10008.1.2.4.101.1",
-        "1.2.840.10008.1.2.4.102",  // MPEG-4 AVC/H.264 high profile, level 4.1
-        "1.2.840.10008.1.2.4.102.1",
-        "1.2.840.10008.1.2.4.103",  // MPEG-4 AVC/H.264 BD compatible
-        "1.2.840.10008.1.2.4.103.1",
-        "1.2.840.10008.1.2.4.104",  // MPEG-4 AVC/H.264 level 4.2, 2D
-        "1.2.840.10008.1.2.4.104.1",
-        "1.2.840.10008.1.2.4.105",  // MPEG-4 AVC/H.264 level 4.2, 3D
-        "1.2.840.10008.1.2.4.105.1",
-        "1.2.840.10008.1.2.4.106",  // MPEG-4 AVC/H.264 stereo
-        "1.2.840.10008.1.2.4.106.1",
-        "1.2.840.10008.1.2.4.107",  // HEVC/H.265 main profile
-        "1.2.840.10008.1.2.4.108",  // HEVC/H.265 main 10 profile
-    ]
+    ///
+    /// The JPIP syntaxes are left out: their data sets name a server that has the pixels, which is nothing to
+    /// promise to keep.
+    public static let defaultTransferSyntaxes: [String] =
+        [
+            "1.2.840.10008.1.2.1",  // Explicit VR little endian
+            "1.2.840.10008.1.2.4.80",  // JPEG-LS lossless
+            "1.2.840.10008.1.2.4.90",  // JPEG 2000 lossless only
+            "1.2.840.10008.1.2.5",  // RLE lossless
+            "1.2.840.10008.1.2.4.201",  // HTJ2K lossless only
+            "1.2.840.10008.1.2.4.202",  // HTJ2K lossless RPCL
+            "1.2.840.10008.1.2.4.70",  // JPEG lossless, first-order prediction
+            "1.2.840.10008.1.2.4.57",  // JPEG lossless, process 14
+            "1.2.840.10008.1.2",  // Implicit VR little endian
+            "1.2.840.10008.1.2.2",  // Explicit VR big endian
+            "1.2.840.10008.1.2.1.99",  // Deflated explicit VR little endian
+            "1.2.840.10008.1.2.1.98",  // Encapsulated uncompressed explicit VR little endian
+            "1.2.840.10008.1.2.4.110",  // JPEG XL lossless
+            "1.2.840.10008.1.2.8.1",  // Deflated image frame
+            "1.2.840.10008.1.2.4.92",  // JPEG 2000 part 2 lossless only
+            "1.2.840.10008.1.2.4.81",  // JPEG-LS near-lossless
+            "1.2.840.10008.1.2.4.91",  // JPEG 2000
+            "1.2.840.10008.1.2.4.203",  // HTJ2K
+            "1.2.840.10008.1.2.4.93",  // JPEG 2000 part 2
+            "1.2.840.10008.1.2.4.50",  // JPEG baseline
+            "1.2.840.10008.1.2.4.51",  // JPEG extended
+            "1.2.840.10008.1.2.4.111",  // JPEG XL JPEG recompression
+            "1.2.840.10008.1.2.4.112",  // JPEG XL
+            "1.2.840.10008.1.2.4.100",  // MPEG2 main profile, main level
+            "1.2.840.10008.1.2.4.100.1",
+            "1.2.840.10008.1.2.4.101",  // MPEG2 main profile, high level
+            "1.2.840.10008.1.2.4.101.1",
+            "1.2.840.10008.1.2.4.102",  // MPEG-4 AVC/H.264 high profile, level 4.1
+            "1.2.840.10008.1.2.4.102.1",
+            "1.2.840.10008.1.2.4.103",  // MPEG-4 AVC/H.264 BD compatible
+            "1.2.840.10008.1.2.4.103.1",
+            "1.2.840.10008.1.2.4.104",  // MPEG-4 AVC/H.264 level 4.2, 2D
+            "1.2.840.10008.1.2.4.104.1",
+            "1.2.840.10008.1.2.4.105",  // MPEG-4 AVC/H.264 level 4.2, 3D
+            "1.2.840.10008.1.2.4.105.1",
+            "1.2.840.10008.1.2.4.106",  // MPEG-4 AVC/H.264 stereo
+            "1.2.840.10008.1.2.4.106.1",
+            "1.2.840.10008.1.2.4.107",  // HEVC/H.265 main profile
+            "1.2.840.10008.1.2.4.108",  // HEVC/H.265 main 10 profile
+        ] + (52...66).filter { $0 != 57 }.map { "1.2.840.10008.1.2.4.\($0)" }  // retired JPEG processes, in old archives
 }
 
 /// How Varve names itself to peers (PS3.7 section D.3.3.2).

@@ -13,7 +13,9 @@ public struct NegotiationPolicy: Sendable {
 
     public init(
         transferSyntaxes: [String],
-        nonStorageTransferSyntaxes: [String] = [UIDText.explicitVRLittleEndian, UIDText.implicitVRLittleEndian],
+        nonStorageTransferSyntaxes: [String] = [
+            UIDText.explicitVRLittleEndian, UIDText.implicitVRLittleEndian, UIDText.explicitVRBigEndian,
+        ],
         allowsRequestorSCP: @escaping @Sendable (String) -> Bool = { _ in false },
         acceptsAbstractSyntax: @escaping @Sendable (String) -> Bool
     ) {

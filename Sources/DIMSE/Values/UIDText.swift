@@ -45,4 +45,6 @@ public enum UIDText {
     public static let implicitVRLittleEndian = "1.2.840.10008.1.2"
     /// Explicit VR little endian.
     public static let explicitVRLittleEndian = "1.2.840.10008.1.2.1"
+    /// Explicit VR big endian, retired.
+    public static let explicitVRBigEndian = "1.2.840.10008.1.2.2"
 }
