@@ -5,14 +5,15 @@ import NIOCore
 extension Catalog {
     /// The instance with that SOP Instance UID.
     public func instance(sopInstanceUID: String) async throws(CatalogError) -> InstanceRow? {
-        try await perform(.reading) { connection, deadline throws(PostgresFailure) in
-            try InstanceRow.read(sopInstanceUIDs: [sopInstanceUID], connection, deadline).values.first
+        try await perform(.repeatable) { connection, deadline throws(PostgresFailure) in
+            let uid = [PostgresValue.text(sopInstanceUID)]
+            return try InstanceRow.rows(connection.query(Statements.instanceByUID, uid, deadline: deadline)).first
         }
     }
 
     /// All instances of a study, or of one of its series: by series number, then by instance number.
     public func instances(study: String, series: String? = nil) async throws(CatalogError) -> [InstanceRow] {
-        try await perform(.reading) { connection, deadline throws(PostgresFailure) in
+        try await perform(.repeatable) { connection, deadline throws(PostgresFailure) in
             let result =
                 if let series {
                     try connection.query(

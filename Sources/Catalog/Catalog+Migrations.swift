@@ -13,7 +13,13 @@ extension Catalog {
     /// Throws `.schema` when the database has versions this program does not know.
     public func migrate() async throws(CatalogError) -> [Int] {
         let outcome = try await performMigration { connection, deadline throws(PostgresFailure) in
-            try Self.migrate(connection, deadline)
+            do throws(PostgresFailure) {
+                return try Self.migrate(connection, deadline)
+            } catch {
+                // A step that failed leaves its transaction open; what rolling it back says does not matter.
+                if connection.isUsable { try? connection.run(script: "ROLLBACK", deadline: deadline) }
+                throw error
+            }
         }
         switch outcome {
         case .applied(let versions): return versions

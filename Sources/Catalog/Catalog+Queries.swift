@@ -6,7 +6,7 @@ extension Catalog {
     /// The studies that match, newest study date first.
     public func studies(_ query: CatalogQuery) async throws(CatalogError) -> [StudyRow] {
         let page = try CatalogPage(query, level: .study)
-        return try await perform(.reading) { connection, deadline throws(PostgresFailure) in
+        return try await perform(.repeatable) { connection, deadline throws(PostgresFailure) in
             try connection.query(page.sql, page.values, deadline: deadline).rows.map { row in
                 StudyRow(
                     patient: PatientAttributes(row: row, from: 0),
@@ -22,7 +22,7 @@ extension Catalog {
     /// The series that match: by series number when the query names studies, else newest first.
     public func series(_ query: CatalogQuery) async throws(CatalogError) -> [SeriesRow] {
         let page = try CatalogPage(query, level: .series)
-        return try await perform(.reading) { connection, deadline throws(PostgresFailure) in
+        return try await perform(.repeatable) { connection, deadline throws(PostgresFailure) in
             try connection.query(page.sql, page.values, deadline: deadline).rows.map { row in
                 SeriesRow(
                     patient: PatientAttributes(row: row, from: 0),
@@ -37,7 +37,7 @@ extension Catalog {
     /// The instances that match: by series and instance number when the query names studies or series, else by UID.
     public func instances(_ query: CatalogQuery) async throws(CatalogError) -> [InstanceQueryRow] {
         let page = try CatalogPage(query, level: .instance)
-        return try await perform(.reading) { connection, deadline throws(PostgresFailure) in
+        return try await perform(.repeatable) { connection, deadline throws(PostgresFailure) in
             var rows: [InstanceQueryRow] = []
             for row in try connection.query(page.sql, page.values, deadline: deadline).rows {
                 guard let instance = InstanceRow(row: row, from: UpperColumns.afterSeries) else {
@@ -59,7 +59,7 @@ extension Catalog {
     /// How Postgres would answer a query: its plan, for tests that want to see indexes used.
     package func plan(_ query: CatalogQuery, level: CatalogLevel) async throws(CatalogError) -> String {
         let page = try CatalogPage(query, level: level)
-        return try await perform(.reading) { connection, deadline throws(PostgresFailure) in
+        return try await perform(.repeatable) { connection, deadline throws(PostgresFailure) in
             try connection.query("EXPLAIN \(page.sql)", page.values, deadline: deadline).rows
                 .map { $0.text(0) }.joined(separator: "\n")
         }

@@ -13,7 +13,7 @@ extension Catalog {
     ) async throws(CatalogError) -> [StudySummary] {
         let before = PostgresValue.int8(cursor?.rawValue ?? .max)
         let count = PostgresValue.int8(Int64(max(0, min(limit, Self.maximumSummaryCount))))
-        return try await perform(.reading) { connection, deadline throws(PostgresFailure) in
+        return try await perform(.repeatable) { connection, deadline throws(PostgresFailure) in
             try connection.query(StudySummary.listing, [before, count], deadline: deadline).rows
                 .map { StudySummary(row: $0) }
         }
@@ -21,7 +21,7 @@ extension Catalog {
 
     /// Everything about one study; `nil` when there is none with that UID.
     public func study(_ studyInstanceUID: String) async throws(CatalogError) -> StudyDetails? {
-        try await perform(.reading) { connection, deadline throws(PostgresFailure) in
+        try await perform(.repeatable) { connection, deadline throws(PostgresFailure) in
             let uid = [PostgresValue.text(studyInstanceUID)]
             // Three questions: what arrives between them may show in the later ones only.
             guard let row = try connection.query(StudySummary.single, uid, deadline: deadline).first else { return nil }

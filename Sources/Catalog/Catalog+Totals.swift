@@ -16,7 +16,7 @@ extension Catalog {
     /// Counts everything; reads all instance rows, so it is for people and never for a hot path.
     public func totals(wantedCopies: Int) async throws(CatalogError) -> CatalogTotals {
         let wanted = PostgresValue.int4(Int32(clamping: wantedCopies))
-        return try await perform(.reading) { connection, deadline throws(PostgresFailure) in
+        return try await perform(.repeatable) { connection, deadline throws(PostgresFailure) in
             guard let row = try connection.query(CatalogTotals.statement, [wanted], deadline: deadline).first else {
                 throw PostgresFailure(kind: .unexpected, message: "counting the catalog gave no row")
             }

@@ -168,9 +168,9 @@ public final class Catalog: Sendable {
                 do throws(CatalogError) {
                     // Reaching Postgres at all gets no more time than any question.
                     let limit = NIODeadline.now() + TimeAmount(configuration.queryTimeout)
-                    _ = try session.perform(.reading, deadline: limit) { _, _ throws(PostgresFailure) in true }
+                    _ = try session.perform(.repeatable, deadline: limit) { _, _ throws(PostgresFailure) in true }
                     let deadline = NIODeadline.now() + TimeAmount(configuration.migrationTimeout)
-                    continuation.resume(returning: .success(try session.perform(.changing, deadline: deadline, body)))
+                    continuation.resume(returning: .success(try session.perform(.once, deadline: deadline, body)))
                 } catch {
                     continuation.resume(returning: .failure(error))
                 }

@@ -17,7 +17,7 @@ extension Catalog {
     /// term. The time is measured by the database's clock. After `.outcomeUnknown`, ask again.
     public func acquireLease(holder: String, duration: Duration) async throws(CatalogError) -> Term? {
         let values: [PostgresValue] = [.text(holder), .int8(duration.milliseconds)]
-        return try await perform(.changing) { connection, deadline throws(PostgresFailure) in
+        return try await perform(.once) { connection, deadline throws(PostgresFailure) in
             let term = try connection.query(ClusterStatements.acquireLease, values, deadline: deadline).first?.int(0)
             return term.map { Term(rawValue: UInt64(max(0, $0))) }
         }
@@ -26,8 +26,7 @@ extension Catalog {
     /// Extends the lease from now; false when the term is over, and with it all authority.
     public func renewLease(holder: String, term: Term, duration: Duration) async throws(CatalogError) -> Bool {
         let values: [PostgresValue] = [.text(holder), .term(term), .int8(duration.milliseconds)]
-        // Repeating it is harmless.
-        return try await perform(.reading) { connection, deadline throws(PostgresFailure) in
+        return try await perform(.repeatable) { connection, deadline throws(PostgresFailure) in
             try connection.query(ClusterStatements.renewLease, values, deadline: deadline).first?.bool(0) ?? false
         }
     }
@@ -35,14 +34,14 @@ extension Catalog {
     /// Gives the lease up, so that another need not wait for it to run out.
     public func releaseLease(holder: String, term: Term) async throws(CatalogError) {
         let values: [PostgresValue] = [.text(holder), .term(term)]
-        _ = try await perform(.reading) { connection, deadline throws(PostgresFailure) in
+        _ = try await perform(.repeatable) { connection, deadline throws(PostgresFailure) in
             try connection.query(ClusterStatements.releaseLease, values, deadline: deadline).rowCount
         }
     }
 
     /// The lease in force; `nil` when nobody leads.
     public func lease() async throws(CatalogError) -> CoordinatorLease? {
-        try await perform(.reading) { connection, deadline throws(PostgresFailure) in
+        try await perform(.repeatable) { connection, deadline throws(PostgresFailure) in
             guard let row = try connection.query(ClusterStatements.lease, [], deadline: deadline).first else {
                 return nil
             }

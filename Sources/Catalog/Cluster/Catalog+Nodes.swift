@@ -6,7 +6,7 @@ public import Placement
 extension Catalog {
     /// All registered nodes, those out of service included, by name.
     public func nodes() async throws(CatalogError) -> [StorageMember] {
-        try await perform(.reading) { connection, deadline throws(PostgresFailure) in
+        try await perform(.repeatable) { connection, deadline throws(PostgresFailure) in
             try StorageMember.rows(connection.query(ClusterStatements.nodes, [], deadline: deadline))
         }
     }
@@ -15,7 +15,7 @@ extension Catalog {
     ///
     /// A node does not take part in placement before a map with it is published.
     public func register(_ node: StorageMember) async throws(CatalogError) {
-        _ = try await perform(.changing) { connection, deadline throws(PostgresFailure) in
+        _ = try await perform(.repeatable) { connection, deadline throws(PostgresFailure) in
             try connection.query(ClusterStatements.register, node.values, deadline: deadline).changedRowCount
         }
     }
@@ -29,7 +29,7 @@ extension Catalog {
         term: Term? = nil
     ) async throws(CatalogError) {
         let values: [PostgresValue] = [.node(node), .int4(Int32(state.rawValue)), .term(term)]
-        _ = try await perform(.changing) { connection, deadline throws(PostgresFailure) in
+        _ = try await perform(.repeatable) { connection, deadline throws(PostgresFailure) in
             try connection.query(ClusterStatements.setState, values, deadline: deadline).rowCount
         }
     }
@@ -38,7 +38,7 @@ extension Catalog {
 
     /// The placement map in force; epoch 0 without members before the first is published.
     public func placementMap() async throws(CatalogError) -> PlacementMap {
-        try await perform(.reading) { connection, deadline throws(PostgresFailure) in
+        try await perform(.repeatable) { connection, deadline throws(PostgresFailure) in
             let result = try connection.query(ClusterStatements.placementMap, [], deadline: deadline)
             guard let epoch = result.first?.int(0) else {
                 throw PostgresFailure(kind: .unexpected, message: "the catalog has no placement epoch")
@@ -68,7 +68,7 @@ extension Catalog {
             .texts(members.map(\.domain.rack)), .texts(members.map(\.domain.host)),
             .int8s(members.map { Int64($0.weight) }), .int8s(members.map { Int64($0.state.rawValue) }),
         ]
-        _ = try await perform(.changing) { connection, deadline throws(PostgresFailure) in
+        _ = try await perform(.once) { connection, deadline throws(PostgresFailure) in
             try connection.query(ClusterStatements.publish, values, deadline: deadline).rowCount
         }
     }
@@ -77,7 +77,7 @@ extension Catalog {
 
     /// The cluster's identity; `nil` before it is established.
     public func clusterID() async throws(CatalogError) -> ClusterID? {
-        try await perform(.reading) { connection, deadline throws(PostgresFailure) in
+        try await perform(.repeatable) { connection, deadline throws(PostgresFailure) in
             try connection.query("SELECT cluster_id FROM cluster", deadline: deadline).first?.clusterID(0)
         }
     }
@@ -87,8 +87,7 @@ extension Catalog {
         let values: [PostgresValue] = [
             .uuid(high: proposed.high, low: proposed.low), .int4(Int32(PlacementGroup.count)),
         ]
-        // Repeating it is harmless, so it counts as reading.
-        return try await perform(.reading) { connection, deadline throws(PostgresFailure) in
+        return try await perform(.repeatable) { connection, deadline throws(PostgresFailure) in
             let sql = "INSERT INTO cluster (cluster_id, placement_groups) VALUES ($1, $2) ON CONFLICT DO NOTHING"
             _ = try connection.query(sql, values, deadline: deadline)
             let found = try connection.query("SELECT cluster_id FROM cluster", deadline: deadline).first?.clusterID(0)

@@ -37,8 +37,13 @@ struct BatchEncoding {
             Self.array(types, 0, above.patients) { $0.patient($1) },
             Self.array(types, 1, above.studies) { $0.study($1) },
             Self.array(types, 2, above.series) { $0.series($1) },
-            Self.array(types, 3, batch) { $0.instance($1) },
+            Self.instances(batch, types: types),
         ]
+    }
+
+    /// The instances of a batch as one parameter.
+    static func instances(_ batch: [ResolvedEntry], types: RowTypes) -> PostgresValue {
+        array(types, 3, batch) { $0.instance($1) }
     }
 
     private static func array<Element>(

@@ -25,7 +25,7 @@ final class Committer {
 
     /// Works until the queue is closed and empty.
     func run() {
-        while let batch = queue.take(positionsOfBatch) { commit(batch) }
+        while let batch = queue.take(positionsOfBatch) { commit(batch, wasSentBefore: false) }
         session.disconnect()
     }
 
@@ -41,18 +41,21 @@ final class Committer {
         return positions
     }
 
-    private func commit(_ batch: [PendingEntry]) {
+    private func commit(_ batch: [PendingEntry], wasSentBefore: Bool) {
         var waiting = batch
-        var wasSent = false
+        var wasSent = wasSentBefore
         var attemptCount = 0
+        if !wasSent { failExpired(&waiting, CatalogError(.unavailable, "Postgres was busy until the deadline")) }
         while !waiting.isEmpty {
             // All have nearly the same deadline: the first came first.
             let deadline = waiting[0].deadline
             do {
                 let connection = try session.connected(deadline: deadline)
                 let resolved = try resolve(waiting, connection, deadline)
-                let refused = try send(resolved, connection, deadline, &wasSent)
-                finishEntered(&waiting, refused: refused)
+                if try send(resolved, connection, deadline, &wasSent) {
+                    for entry in waiting { entry.finish(.committed) }
+                    return
+                }
                 try finishExisting(&waiting, connection, deadline)
                 attemptCount += 1
                 if attemptCount >= Self.maximumAttemptCount {
@@ -73,17 +76,13 @@ final class Committer {
         attemptCount: Int
     ) {
         if failure.endsConnection { session.disconnect() }
-        let now = NIODeadline.now()
         switch failure.kind {
         case .cannotConnect, .broken, .deadline, .serverGone:
-            let expired = waiting.filter { $0.deadline <= now }
-            waiting.removeAll { $0.deadline <= now }
             let error =
                 wasSent
                 ? CatalogError(.outcomeUnknown, "\(failure.message); commit the same entry again to learn the outcome")
                 : CatalogError(.unavailable, failure.message)
-            for entry in expired { entry.fail(error) }
-            if case .cannotConnect = failure.kind, !expired.isEmpty { return }
+            failExpired(&waiting, error)
             if attemptCount >= Self.maximumAttemptCount, !waiting.isEmpty {
                 // The server takes connections but drops them at this batch, time and again.
                 fail(&waiting, error)
@@ -99,7 +98,16 @@ final class Committer {
             // One bad entry must not fail its neighbours: each by itself.
             let singles = waiting
             waiting = []
-            for entry in singles { commit([entry]) }
+            for entry in singles { commit([entry], wasSentBefore: wasSent) }
+        }
+    }
+
+    private func failExpired(_ waiting: inout [PendingEntry], _ error: CatalogError) {
+        let now = NIODeadline.now()
+        waiting.removeAll { entry in
+            guard entry.deadline <= now else { return false }
+            entry.fail(error)
+            return true
         }
     }
 
@@ -158,33 +166,38 @@ final class Committer {
         return id
     }
 
-    /// Sends the batch; returns the UIDs that were not entered.
+    /// Sends the batch in one statement; returns whether all of it was entered.
     private func send(
         _ batch: [ResolvedEntry],
         _ connection: PostgresConnection,
         _ deadline: NIODeadline,
         _ wasSent: inout Bool
-    ) throws(PostgresFailure) -> Set<String> {
+    ) throws(PostgresFailure) -> Bool {
         let types = try rowTypes(connection, deadline)
-        let encoding = BatchEncoding(batch, types: types)
-        try connection.prepare(Statements.commitInstances, deadline: deadline)
-        let result: PostgresResult
-        do {
-            result = try connection.query(Statements.commitInstances, encoding.parameters, deadline: deadline)
+        let isPlain = batch.allSatisfy { $0.series != 0 }
+        let statement = isPlain ? Statements.insertInstances : Statements.commitInstances
+        try connection.prepare(statement, deadline: deadline)
+        do throws(PostgresFailure) {
+            if isPlain {
+                let parameter = BatchEncoding.instances(batch, types: types)
+                return try connection.query(statement, [parameter], deadline: deadline).changedRowCount == batch.count
+            }
+            let encoding = BatchEncoding(batch, types: types)
+            let result = try connection.query(statement, encoding.parameters, deadline: deadline)
+            guard let row = result.first else {
+                throw PostgresFailure(kind: .unexpected, message: "Postgres gave no answer to a batch")
+            }
+            remember(batch, encoding.series, ids: row.ints(1))
+            return row.int(0) == batch.count
         } catch {
             if error.leavesOutcomeUnknown { wasSent = true }
             throw error
         }
-        guard let row = result.first else {
-            throw PostgresFailure(kind: .unexpected, message: "Postgres gave no answer to a batch")
-        }
-        let refused = row.texts(0)
-        let ids = row.ints(1)
-        guard ids.count == encoding.series.count else {
-            throw PostgresFailure(kind: .unexpected, message: "Postgres answered a batch incompletely")
-        }
+    }
+
+    private func remember(_ batch: [ResolvedEntry], _ keys: [PreparedEntry.SeriesKey], ids: [Int]) {
         var numbers: [PreparedEntry.SeriesKey: Int64] = [:]
-        for (key, id) in zip(encoding.series, ids) where id != 0 { numbers[key] = Int64(id) }
+        for (key, id) in zip(keys, ids) where id != 0 { numbers[key] = Int64(id) }
         for resolved in batch where resolved.series == 0 {
             guard let id = numbers[resolved.prepared.seriesKey] else { continue }
             session.memory.remember(
@@ -193,7 +206,6 @@ final class Committer {
                 filledAttributes: resolved.prepared.filledAttributes
             )
         }
-        return Set(refused)
     }
 
     private func rowTypes(
@@ -219,19 +231,12 @@ final class Committer {
 
     // MARK: answers
 
-    /// Answers the entries that were entered; the refused ones go on waiting.
-    private func finishEntered(_ waiting: inout [PendingEntry], refused: Set<String>) {
-        for entry in waiting where !refused.contains(entry.prepared.sopInstanceUID) { entry.finish(.committed) }
-        waiting = refused.isEmpty ? [] : waiting.filter { refused.contains($0.prepared.sopInstanceUID) }
-    }
-
-    /// Answers refused entries by what is there in their place; those with nothing there go on waiting.
+    /// Answers entries by what the catalog has under their UIDs, be it themselves; those with nothing go on waiting.
     private func finishExisting(
         _ waiting: inout [PendingEntry],
         _ connection: PostgresConnection,
         _ deadline: NIODeadline
     ) throws(PostgresFailure) {
-        guard !waiting.isEmpty else { return }
         let uids = waiting.map(\.prepared.sopInstanceUID)
         let existing = try InstanceRow.read(sopInstanceUIDs: uids, connection, deadline)
         waiting.removeAll { entry in

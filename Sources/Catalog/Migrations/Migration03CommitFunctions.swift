@@ -70,17 +70,16 @@ extension Migration {
             -- Enters instances, and the patients, studies and series above them that are given. Attributes of what is
             -- there already stay as they are, except that empty ones are filled.
             --
-            -- refused: the UIDs that were not entered: taken, or their series (given by id) is gone.
+            -- entered: how many instances; the others' UIDs are taken, or their series (given by id) is gone.
             -- series_ids: the ids of `new_series`, in its order; 0 for one that was not needed.
             CREATE FUNCTION commit_instances(
                 patients_in new_patient[], studies_in new_study[], series_in new_series[], instances_in new_instance[],
-                OUT refused text[], OUT series_ids bigint[]
+                OUT entered integer, OUT series_ids bigint[]
             ) LANGUAGE plpgsql AS $$
             DECLARE
                 made_patients bigint[] := '{}';
                 made_studies bigint[] := '{}';
                 made_series bigint[] := '{}';
-                entered text[];
             BEGIN
                 IF cardinality(series_in) > 0 THEN
                     -- A study keeps the patient it came with, so a patient is entered only with a new study.
@@ -204,28 +203,24 @@ extension Migration {
                     END IF;
                 END IF;
 
-                WITH made AS (
-                    INSERT INTO instances (series, received_at, received_bytes, stored_bytes, sop_class,
-                        received_syntax, stored_syntax, calling_ae, placement, number, rows, columns, frames, record,
-                        uid, content_digest, pixel_digest)
-                    SELECT e.id, n.received_at, n.received_bytes, n.stored_bytes, n.sop_class, n.received_syntax,
-                        n.stored_syntax, n.calling_ae, n.placement, n.number, n.rows, n.columns, n.frames, n.record,
-                        n.uid, n.content_digest, n.pixel_digest
-                    FROM unnest(instances_in) n CROSS JOIN LATERAL (
-                        SELECT k.id FROM series k WHERE n.series <> 0 AND k.id = n.series
-                        UNION ALL
-                        SELECT k.id FROM studies t JOIN series k ON k.uid = n.series_uid AND k.study = t.id
-                        WHERE n.series = 0 AND t.uid = n.study_uid
-                    ) e
-                    ORDER BY n.uid COLLATE "C"
-                    ON CONFLICT DO NOTHING
-                    RETURNING uid
-                ) SELECT coalesce(array_agg(uid), '{}') INTO entered FROM made;
+                INSERT INTO instances (series, received_at, received_bytes, stored_bytes, sop_class, received_syntax,
+                    stored_syntax, calling_ae, placement, number, rows, columns, frames, record, uid, content_digest,
+                    pixel_digest)
+                SELECT e.id, n.received_at, n.received_bytes, n.stored_bytes, n.sop_class, n.received_syntax,
+                    n.stored_syntax, n.calling_ae, n.placement, n.number, n.rows, n.columns, n.frames, n.record,
+                    n.uid, n.content_digest, n.pixel_digest
+                FROM unnest(instances_in) n CROSS JOIN LATERAL (
+                    SELECT k.id FROM series k WHERE n.series <> 0 AND k.id = n.series
+                    UNION ALL
+                    SELECT k.id FROM studies t JOIN series k ON k.uid = n.series_uid AND k.study = t.id
+                    WHERE n.series = 0 AND t.uid = n.study_uid
+                ) e
+                ORDER BY n.uid COLLATE "C"
+                ON CONFLICT DO NOTHING;
+                GET DIAGNOSTICS entered = ROW_COUNT;
 
-                refused := '{}';
                 series_ids := '{}';
-                IF cardinality(entered) < cardinality(instances_in) THEN
-                    SELECT array_agg(n.uid) INTO refused FROM unnest(instances_in) n WHERE n.uid <> ALL (entered);
+                IF entered < cardinality(instances_in) THEN
                     -- What this call made for instances that were then refused, nobody else has seen yet: away with it.
                     DELETE FROM series e WHERE e.id = ANY (made_series)
                         AND NOT EXISTS (SELECT FROM instances i WHERE i.series = e.id);

@@ -39,7 +39,8 @@ struct PostgresFailure: Error {
     var leavesOutcomeUnknown: Bool {
         switch kind {
         case .broken(let sent): sent
-        case .deadline, .serverGone: true
+        case .deadline: true
+        case .serverGone(let state): !state.isRefusalOfService
         case .cannotConnect, .refused, .unexpected: false
         }
     }

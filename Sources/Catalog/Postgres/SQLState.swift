@@ -12,6 +12,9 @@ struct SQLState: Hashable, Sendable {
         code.hasPrefix("08") || code.hasPrefix("57P0") || code == "53300" || code == "25006"
     }
 
+    /// Of those: nothing was begun.
+    var isRefusalOfService: Bool { code == "53300" || code == "25006" || code == "57P03" }
+
     /// The statement was rolled back for the sake of others or of a limit, and may succeed when repeated: serialisation
     /// failure, deadlock, lock timeout, statement timeout.
     var isTransient: Bool {

@@ -95,6 +95,16 @@ public enum CatalogKey: Sendable, Hashable, CaseIterable {
     }
 }
 
+extension CatalogKey {
+    /// Whether the attribute is the patient's.
+    var isOfPatient: Bool {
+        switch self {
+        case .patientID, .issuerOfPatientID, .patientName, .patientBirthDate, .patientSex: true
+        default: false
+        }
+    }
+}
+
 /// The levels of a query, the patient's attributes being part of the study's.
 public enum CatalogLevel: Int, Sendable, Hashable, Comparable {
     case study

@@ -45,13 +45,15 @@ struct QueryBuilder {
             let pattern = StoredText.clean(pattern)
             if pattern.isEmpty || pattern.allSatisfy({ $0 == "*" }) { return }
             if LikePattern.hasWildcard(pattern) {
-                add("\(column) LIKE \(bind(.text(LikePattern.like(pattern))))")
+                // The pattern is not empty, nor is what it matches; the first condition, which says so, lets the
+                // indexes that leave out empty values be used.
+                add("(\(column) <> '' AND \(column) LIKE \(bind(.text(LikePattern.like(pattern)))))")
             } else {
                 add("\(column) = \(bind(.text(pattern)))")
             }
         case .list(let list):
             let list = try Self.cleanList(list)
-            if !list.isEmpty { add("\(column) = ANY (\(bind(.texts(list))))") }
+            if !list.isEmpty { add("(\(column) <> '' AND \(column) = ANY (\(bind(.texts(list)))))") }
         case .range:
             throw Self.unsuited("a range", column)
         }

@@ -15,10 +15,32 @@ enum Statements {
 
     static let internPlacement = PreparedStatement("intern_placement", "SELECT intern_placement($1)")
 
+    /// For batches whose series are all known: the insertion that `commit_instances` ends with, without the rest.
+    ///
+    /// Answers with the number of rows only.
+    static let insertInstances = PreparedStatement(
+        "insert_instances",
+        """
+        INSERT INTO instances (series, received_at, received_bytes, stored_bytes, sop_class, received_syntax,
+            stored_syntax, calling_ae, placement, number, rows, columns, frames, record, uid, content_digest,
+            pixel_digest)
+        SELECT e.id, n.received_at, n.received_bytes, n.stored_bytes, n.sop_class, n.received_syntax, n.stored_syntax,
+            n.calling_ae, n.placement, n.number, n.rows, n.columns, n.frames, n.record, n.uid, n.content_digest,
+            n.pixel_digest
+        FROM unnest($1::new_instance[]) n JOIN series e ON e.id = n.series
+        ORDER BY n.uid COLLATE "C"
+        ON CONFLICT DO NOTHING
+        """
+    )
+
     static let commitInstances = PreparedStatement(
         "commit_instances",
-        "SELECT refused, series_ids FROM commit_instances($1, $2, $3, $4)"
+        "SELECT entered, series_ids FROM commit_instances($1, $2, $3, $4)"
     )
+
+    /// Apart from the one for many: for a single value Postgres soon keeps its plan, and planning these joins takes ten
+    /// times as long as running them (1.0 ms against 0.1).
+    static let instanceByUID = PreparedStatement("instance_by_uid", "\(InstanceRow.selection) WHERE i.uid = $1")
 
     static let instancesByUID = PreparedStatement(
         "instances_by_uid",

@@ -123,13 +123,17 @@ final class CatalogSession {
             case .migrations: .zero
             }
         var script = """
-            SET client_min_messages = warning; SET TimeZone = 'UTC'; SET jit = off;
+            SET client_connection_check_interval = '2s'; SET client_min_messages = warning; SET TimeZone = 'UTC'; SET jit = off;
             SET default_transaction_isolation = 'read committed';
             SET statement_timeout = \(TimeAmount(timeout).nanoseconds / 1_000_000);
             SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';
             """
         if case .commits = purpose {
-            script += "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;"
+            // Planning a batch anew each time takes longer than running it.
+            script += """
+                SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;
+                SET plan_cache_mode = force_generic_plan;
+                """
         }
         try connection.run(script: script, deadline: deadline)
     }

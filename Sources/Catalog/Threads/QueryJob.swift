@@ -13,10 +13,10 @@ struct QueryJob: Sendable {
 
 /// Whether repeating a statement of unknown outcome is harmless.
 enum QueryKind: Sendable {
-    /// Changes nothing: tried again on a new connection when the old one breaks.
-    case reading
-    /// Changes something: not repeated once it may have taken effect.
-    case changing
+    /// Changes nothing, or comes to the same when done twice: tried again on a new connection when the old one breaks.
+    case repeatable
+    /// Not repeated once it may have taken effect: the caller must look.
+    case once
 }
 
 extension CatalogSession {
@@ -38,12 +38,12 @@ extension CatalogSession {
                 if error.endsConnection { disconnect() }
                 let isHarmless: Bool
                 switch error.kind {
-                case .broken, .serverGone: isHarmless = kind == .reading || !error.leavesOutcomeUnknown
+                case .broken, .serverGone: isHarmless = kind == .repeatable || !error.leavesOutcomeUnknown
                 case .refused(let state): isHarmless = state.isTransient && state.code != "57014"
                 case .cannotConnect, .deadline, .unexpected: isHarmless = false
                 }
                 guard isHarmless, attemptCount < Self.maximumAttemptCount, .now() < deadline else {
-                    throw error.error(changing: kind == .changing)
+                    throw error.error(changing: kind == .once)
                 }
             }
         }

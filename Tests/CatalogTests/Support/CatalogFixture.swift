@@ -48,11 +48,10 @@ struct CatalogFixture {
         configuration.commitTimeout = .seconds(60)
         configuration.queryTimeout = .seconds(60)
         configure(&configuration)
-        return try Catalog(
-            configuration: configuration,
-            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-        )
+        return try Catalog(configuration: configuration, logger: logger)
     }
+
+    static let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
     func sql(_ text: String) throws -> [String] { try server.sql(text, database: database) }
 
