@@ -140,7 +140,10 @@ extension DICOMServerConfiguration {
             "1.2.840.10008.1.2.4.106.1",
             "1.2.840.10008.1.2.4.107",  // HEVC/H.265 main profile
             "1.2.840.10008.1.2.4.108",  // HEVC/H.265 main 10 profile
-        ] + (52...66).filter { $0 != 57 }.map { "1.2.840.10008.1.2.4.\($0)" }  // retired JPEG processes, in old archives
+        ] + Self.retiredJPEGTransferSyntaxes
+
+    /// Retired JPEG processes, which old archives still hold.
+    private static let retiredJPEGTransferSyntaxes = (52...66).filter { $0 != 57 }.map { "1.2.840.10008.1.2.4.\($0)" }
 }
 
 /// How Varve names itself to peers (PS3.7 section D.3.3.2).
