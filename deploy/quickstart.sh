@@ -13,7 +13,8 @@ usage: deploy/quickstart.sh [--keep] [--data DIR] [PATH...]
 
 Stores the DICOM files under PATH, or a small CT phantom that it makes when there is no PATH.
   --keep      leave the cluster running in the foreground; Ctrl-C stops it
-  --data DIR  where the cluster keeps its data (default ./varve-data)
+  --data DIR  where the cluster keeps its data (default ./varve-data, or /var/tmp/varve-data
+              where root runs this in a folder that others may not enter)
 
 example: deploy/quickstart.sh --keep ~/my-ct-study
 
@@ -23,7 +24,7 @@ TEXT
 }
 
 keep=
-data="$PWD/varve-data"
+data=
 paths=()
 while [ $# -gt 0 ]; do
     case $1 in
@@ -74,6 +75,14 @@ else
     }
 fi
 
+if [ -z "$data" ]; then
+    data="$PWD/varve-data"
+    # Postgres does not run as root: its user has to get to the data, which it does not under /root.
+    if [ "$(id -u)" -eq 0 ] && id postgres >/dev/null 2>&1 && ! runuser -u postgres -- test -x "$PWD"; then
+        data=/var/tmp/varve-data
+    fi
+fi
+
 for port in "$dicom_port" "$http_port"; do
     if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
         die "port $port is in use: stop what listens there, or set VARVE_DICOM_PORT and VARVE_HTTP_PORT"
@@ -81,6 +90,7 @@ for port in "$dicom_port" "$http_port"; do
 done
 
 step "starting a cluster: 3 storage nodes, 2 copies, data in $data"
+: >"$scratch/up.log"
 "$varve" up --data "$data" --dicom-port "$dicom_port" --http-port "$http_port" >"$scratch/up.log" 2>&1 &
 cluster=$!
 for ((tries = 0; tries < 1200; tries++)); do

@@ -30,6 +30,8 @@ class Contender:
 
     def __init__(self, directory, nodelay):
         self.directory = directory
+        # Where this runs as root, Postgres runs as another user, who has to get in.
+        os.chmod(directory, 0o711)
         self.environment = _environment(nodelay)
         self.port = machine.free_port()
         self.processes = []
@@ -71,7 +73,8 @@ class Storescp(Contender):
     def folders(self):
         return [self.data], []
 
-    def version(self):
+    @staticmethod
+    def version():
         return subprocess.run(["storescp", "--version"], capture_output=True, text=True).stdout.split()[2]
 
 
@@ -80,7 +83,6 @@ class Orthanc(Contender):
     postgres = True
 
     def start(self):
-        os.chmod(self.directory, 0o711)
         self.http = machine.free_port()
         self.data = os.path.join(self.directory, "storage")
         self.index = os.path.join(self.directory, "index")
@@ -163,7 +165,8 @@ class Orthanc(Contender):
     def folders(self):
         return [self.data], [self.cluster] if self.postgres else [self.index]
 
-    def version(self):
+    @staticmethod
+    def version():
         output = subprocess.run(["Orthanc", "--version"], capture_output=True, text=True).stdout
         return output.split("\n")[0].split()[-1]
 
@@ -207,7 +210,8 @@ class Varve(Contender):
         catalog = [path for path in everything if os.path.basename(path).startswith("postgres")]
         return [path for path in everything if path not in catalog], catalog
 
-    def version(self):
+    @staticmethod
+    def version():
         program = os.environ.get("VARVE_BINARY", os.path.join(ROOT, ".build/release/varve"))
         return subprocess.run([program, "--version"], capture_output=True, text=True).stdout.strip()
 

@@ -141,7 +141,7 @@ def describe(chosen):
     print("load before: %.2f %.2f %.2f (a quiet machine is below 0.3)" % os.getloadavg())
     for name in chosen.only.split(","):
         try:
-            version = CONTENDERS[name][0]("/tmp", True).version()
+            version = CONTENDERS[name][0].version()
         except (OSError, IndexError):
             version = "not found"
         print("%s: %s" % (name, version))

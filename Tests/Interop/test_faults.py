@@ -146,6 +146,7 @@ def test_start_again_on_the_same_data(how):
             cluster.process = None
         cluster.start()
         assert_reads_back(cluster, instances)
+        cluster.wait_ready()
         for one in instances:
             copies = copies_of(cluster, one.study)[one.sop_instance]
             assert sorted(copies.values()) == ["good", "good"]

@@ -50,6 +50,8 @@ class Cluster:
 
     def __init__(self, directory=None, storage_nodes=3, options=()):
         self.directory = directory or tempfile.mkdtemp(prefix="varve-test-")
+        # Where this runs as root, Postgres runs as another user, who has to get in.
+        os.chmod(self.directory, 0o711)
         self.data = os.path.join(self.directory, "data")
         self.log = os.path.join(self.directory, "up.log")
         self.storage_nodes = storage_nodes

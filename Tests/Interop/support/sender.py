@@ -55,7 +55,8 @@ class Association:
         request.AffectedSOPClassUID = sop_class
         request.AffectedSOPInstanceUID = sop_instance
         request.Priority = 0
-        request.DataSet = BytesIO(data_set)
+        if data_set is not None:
+            request.DataSet = BytesIO(data_set)
         # pynetdicom's own reactor must not take the answer first.
         self.association._reactor_checkpoint.clear()
         try:

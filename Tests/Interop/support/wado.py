@@ -51,5 +51,9 @@ def data_set(cluster, study, series, instance, accept=None):
     found = retrieve(cluster, instance_path(study, series, instance), accept)
     if len(found) != 1:
         raise WadoError("200 with %d parts" % len(found), b"")
-    meta, data = part10.split(found[0][1])
-    return part10.transfer_syntax(meta), data
+    headers, contents = found[0]
+    meta, data = part10.split(contents)
+    syntax = part10.transfer_syntax(meta)
+    if syntax != part10.EXPLICIT_LITTLE_ENDIAN and syntax not in headers.get("content-type", ""):
+        raise WadoError("200 whose part does not name its transfer syntax " + syntax, str(headers).encode())
+    return syntax, data
