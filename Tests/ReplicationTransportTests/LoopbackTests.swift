@@ -9,7 +9,7 @@ import ReplicationTransport
 import Testing
 
 /// Every operation, from client to service and back, over a socket.
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(5)))
 struct LoopbackTests {
     @Test(arguments: [
         0, 1, 1000, 110_000, 256 * 1024, 526_000, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, 5 << 20, 16 << 20,

@@ -23,8 +23,8 @@ public struct MemoryBudget: Sendable {
         let byteCount: Int
     }
 
-    /// All there is.
-    public let capacity: Int
+    /// All that can be lent.
+    public private(set) var capacity: Int
     private let maximumWaiters: Int
     /// What is lent.
     public private(set) var lentByteCount = 0
@@ -60,6 +60,19 @@ public struct MemoryBudget: Sendable {
         guard waiters.isEmpty, byteCount <= capacity - lentByteCount else { return false }
         lentByteCount += byteCount
         return true
+    }
+
+    /// Takes bytes out of the budget for good, when they are free and nobody waits: the claim is whether they were.
+    public mutating func setAside(byteCount: Int) -> Bool {
+        guard waiters.isEmpty, byteCount <= capacity - lentByteCount else { return false }
+        capacity -= byteCount
+        return true
+    }
+
+    /// Puts bytes back that had been set aside; returns the tickets that are granted now.
+    public mutating func restore(byteCount: Int) -> [Ticket] {
+        capacity += byteCount
+        return serveLine()
     }
 
     /// Bytes come back; returns the tickets that are granted now.

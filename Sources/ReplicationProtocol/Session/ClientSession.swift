@@ -176,7 +176,7 @@ public struct ClientSession: Sendable {
     public func strayMessage(_ header: MessageHeader) -> StrayAction {
         switch state {
         case .ready(_, let streams), .draining(_, let streams, _):
-            let wasOpened = header.streamID % 2 == 1 && header.streamID < streams.nextID ?? .max
+            let wasOpened = header.streamID % 2 == 1 && streams.nextID.map { header.streamID < $0 } ?? true
             return wasOpened && header.streamID >= firstStreamID
                 ? .ignore : .close(.violation("\(header.type.name) for stream \(header.streamID), never opened"))
         case .idle, .awaitingAck, .closed:

@@ -89,16 +89,19 @@ public struct PutSender: Sendable {
     public func isWaitingForPeer(availableByteCount: Int) -> Bool {
         switch state {
         case .committed: true
-        case .sending(let sending):
-            availableByteCount > 0 || sending.metadataRemaining > 0 || sending.payloadRemaining == 0
+        case .sending(let sending): availableByteCount > 0 || sending.metadataRemaining > 0
         case .ended: false
         }
     }
 
-    /// What to send next, given the payload bytes at hand and the connection's credit.
+    /// What to send next, given the payload bytes at hand, whether more may follow, and the connection's credit.
     ///
-    /// What it says is then sent.
-    public mutating func next(availableByteCount: Int, connectionCredit: inout ConnectionCredit) -> Step {
+    /// What it says is then sent. A put is committed only when its producer has said that it has no more.
+    public mutating func next(
+        availableByteCount: Int,
+        isPayloadComplete: Bool,
+        connectionCredit: inout ConnectionCredit
+    ) -> Step {
         switch state {
         case .sending(var sending):
             if sending.metadataRemaining > 0 {
@@ -110,6 +113,7 @@ public struct PutSender: Sendable {
                 return .sendMetadata(byteCount: byteCount, flags: flags)
             }
             guard sending.payloadRemaining > 0 else {
+                guard isPayloadComplete else { return .awaitPayload }
                 state = .committed
                 return .sendCommit
             }

@@ -28,6 +28,8 @@ final class ClientCore {
     private var backoff: ReconnectBackoff
     private var lastError = ReplicationError(.notConnected, "no connection to the node yet")
     private var early: [ClientStream] = []
+    /// Tasks that wait for a connection, by a number that tells them apart.
+    private var connectionWaiters: [UInt64: CheckedContinuation<Result<Void, ReplicationError>, Never>] = [:]
     private var stopWaiters: [CheckedContinuation<Void, Never>] = []
     /// The connection, from its making to its end; there may be one that drains while the next is made.
     private var channels: [ObjectIdentifier: any Channel] = [:]
@@ -79,7 +81,7 @@ final class ClientCore {
         case .pausing:
             stream.fail(down)
         case .stopped:
-            stream.fail(ReplicationError(.shuttingDown, "the client was shut down", retry: .never))
+            stream.fail(Self.stopped)
         }
     }
 
@@ -90,6 +92,34 @@ final class ClientCore {
         }
     }
 
+    /// Resumes when there is a connection, or never will be.
+    func awaitConnection(
+        _ number: UInt64,
+        _ continuation: CheckedContinuation<Result<Void, ReplicationError>, Never>
+    ) {
+        switch state {
+        case .connected: continuation.resume(returning: .success(()))
+        case .connecting, .pausing: connectionWaiters[number] = continuation
+        case .stopped: continuation.resume(returning: .failure(Self.stopped))
+        }
+    }
+
+    /// The waiting task was cancelled.
+    func stopAwaitingConnection(_ number: UInt64) {
+        let error = ReplicationError(.cancelled, "the calling task was cancelled")
+        connectionWaiters.removeValue(forKey: number)?.resume(returning: .failure(error))
+    }
+
+    private func resumeConnectionWaiters(_ result: Result<Void, ReplicationError>) {
+        let waiters = connectionWaiters.sorted { $0.key < $1.key }
+        connectionWaiters = [:]
+        for (_, waiter) in waiters { waiter.resume(returning: result) }
+    }
+
+    private static var stopped: ReplicationError {
+        ReplicationError(.shuttingDown, "the client was shut down", retry: .never)
+    }
+
     /// Stops for good; `stopped` is resumed when no connection is left.
     func stop(_ stopped: CheckedContinuation<Void, Never>) {
         switch state {
@@ -98,7 +128,9 @@ final class ClientCore {
         case .connecting, .stopped: break
         }
         state = .stopped
-        failEarly(ReplicationError(.shuttingDown, "the client was shut down", retry: .never))
+        peer.withLockedValue { $0 = nil }
+        failEarly(Self.stopped)
+        resumeConnectionWaiters(.failure(Self.stopped))
         stopWaiters.append(stopped)
         resumeStopWaiters()
     }
@@ -172,6 +204,7 @@ final class ClientCore {
         let waiting = early
         early = []
         for stream in waiting where !stream.isOver { connection.submit(stream) }
+        resumeConnectionWaiters(.success(()))
     }
 
     /// A connection has ended: the current one, the one being made, or one that was draining.

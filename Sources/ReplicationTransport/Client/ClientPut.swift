@@ -45,6 +45,7 @@ final class ClientPut: ClientStream {
         guard !isOver, let connection else { return nil }
         let step = sender?.next(
             availableByteCount: payload.firstByteCount,
+            isPayloadComplete: payload.isFinished,
             connectionCredit: &connection.unsolicitedCredit
         )
         if isStreamed { noteProgress() }

@@ -15,6 +15,7 @@ public final class ReplicationClient: Sendable {
     let configuration: ReplicationClientConfiguration
     let eventLoop: any EventLoop
     let core: NIOLoopBoundBox<ClientCore>
+    private let nextWaiter = NIOLockedValueBox<UInt64>(0)
     private let peerBox: NIOLockedValueBox<HelloIdentity?>
 
     /// Makes a client and begins to connect.
@@ -63,6 +64,25 @@ public final class ReplicationClient: Sendable {
 
     /// Who answered, while there is a connection.
     public var peer: HelloIdentity? { peerBox.withLockedValue { $0 } }
+
+    /// Returns when there is a connection; throws when the client is shut down or the task cancelled meanwhile.
+    public func waitUntilConnected() async throws(ReplicationError) {
+        let core = core
+        let number = nextWaiter.withLockedValue { number in
+            number += 1
+            return number
+        }
+        let result = await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                eventLoop.execute { core.value.awaitConnection(number, continuation) }
+                // A cancellation before this line may have come too early to find the waiter.
+                if Task.isCancelled { eventLoop.execute { core.value.stopAwaitingConnection(number) } }
+            }
+        } onCancel: {
+            eventLoop.execute { core.value.stopAwaitingConnection(number) }
+        }
+        return try result.get()
+    }
 
     /// Ends the connection once the requests under way have ended, but at the latest after `gracePeriod`.
     public func shutdown(gracePeriod: TimeAmount = .seconds(5)) async {

@@ -25,7 +25,7 @@ public final class ReplicationMemoryBudget: Sendable {
         self.state = NIOLockedValueBox(State(budget: MemoryBudget(capacity: byteCount)))
     }
 
-    /// All there is.
+    /// All that can be lent: what the budget was made with, less what servers have set aside for their connections.
     public var byteCount: Int { state.withLockedValue { $0.budget.capacity } }
 
     /// The bytes that are lent at the moment.
@@ -55,6 +55,16 @@ public final class ReplicationMemoryBudget: Sendable {
     /// Asks for bytes that are worth nothing later; the claim is whether they are lent.
     func reserveAtOnce(byteCount: Int) -> Bool {
         state.withLockedValue { $0.budget.reserveAtOnce(byteCount: byteCount) }
+    }
+
+    /// Takes bytes out of the budget until ``restore(byteCount:)``; the claim is whether they were free.
+    func setAside(byteCount: Int) -> Bool {
+        state.withLockedValue { $0.budget.setAside(byteCount: byteCount) }
+    }
+
+    /// Puts bytes back that had been set aside.
+    func restore(byteCount: Int) {
+        notify { budget in budget.restore(byteCount: byteCount) }
     }
 
     /// Gives bytes back.

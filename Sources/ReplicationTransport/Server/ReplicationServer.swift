@@ -50,7 +50,7 @@ public final class ReplicationServer: Sendable {
         }
         guard isFirst else { throw ReplicationError(.invalidRequest, "the server was started before") }
         let setAside = configuration.setAsideByteCount
-        guard configuration.memory.reserveAtOnce(byteCount: setAside) else {
+        guard configuration.memory.setAside(byteCount: setAside) else {
             throw ReplicationError(
                 .tooLarge,
                 "the memory budget has no room for \(setAside) bytes (maximumConnections * connectionCreditByteCount)"
@@ -60,7 +60,7 @@ public final class ReplicationServer: Sendable {
         do {
             channel = try await bootstrap().bind(host: configuration.host, port: configuration.port).get()
         } catch {
-            configuration.memory.release(byteCount: setAside)
+            configuration.memory.restore(byteCount: setAside)
             state.withLockedValue { $0 = .stopped }
             throw error
         }
@@ -87,7 +87,7 @@ public final class ReplicationServer: Sendable {
         let alarm = group.next().scheduleTask(in: gracePeriod) { registry.abort() }
         await registry.idle()
         alarm.cancel()
-        configuration.memory.release(byteCount: configuration.setAsideByteCount)
+        configuration.memory.restore(byteCount: configuration.setAsideByteCount)
     }
 
     private func bootstrap() -> ServerBootstrap {

@@ -164,6 +164,9 @@ final class Gate: Sendable {
         }
     }
 
+    /// So many have come to the gate, over all time.
+    var arrivedCount: Int { state.withLockedValue { $0.arrivedCount } }
+
     func open() {
         let waiters = state.withLockedValue { state in
             state.isOpen = true

@@ -21,15 +21,32 @@ struct Loopback {
         return logger
     }
 
+    /// A client that never gives up because the machine is busy.
+    static var patient: ReplicationClientConfiguration {
+        var configuration = ReplicationClientConfiguration()
+        configuration.requestTimeout = .minutes(5)
+        configuration.connectTimeout = .minutes(1)
+        configuration.pingTimeout = .minutes(1)
+        return configuration
+    }
+
+    /// A server that never gives up because the machine is busy.
+    static var patientLimits: ReplicationServerConfiguration.Limits {
+        var limits = ReplicationServerConfiguration.Limits()
+        limits.handshakeTimeout = .minutes(5)
+        limits.idleTimeout = .minutes(5)
+        return limits
+    }
+
     let server: ReplicationServer
     let port: Int
 
     /// Runs `body` with a server, and stops it afterwards.
     static func run(
         _ service: any ReplicationService,
-        limits: ReplicationServerConfiguration.Limits = .init(),
+        limits: ReplicationServerConfiguration.Limits = Self.patientLimits,
         memory: ReplicationMemoryBudget? = nil,
-        gracePeriod: TimeAmount = .seconds(20),
+        gracePeriod: TimeAmount = .minutes(1),
         body: (Loopback) async throws -> Void
     ) async throws {
         var configuration = ReplicationServerConfiguration(
@@ -54,7 +71,7 @@ struct Loopback {
     func withClient(
         cluster: ClusterID = Self.cluster,
         expecting: NodeID? = Self.node,
-        configuration: ReplicationClientConfiguration = .init(),
+        configuration: ReplicationClientConfiguration = Self.patient,
         body: (ReplicationClient) async throws -> Void
     ) async throws {
         try await Self.withClient(
@@ -70,7 +87,7 @@ struct Loopback {
         port: Int,
         cluster: ClusterID = Self.cluster,
         expecting: NodeID? = Self.node,
-        configuration: ReplicationClientConfiguration = .init(),
+        configuration: ReplicationClientConfiguration = Self.patient,
         body: (ReplicationClient) async throws -> Void
     ) async throws {
         let identity = HelloIdentity(clusterID: cluster, nodeID: Self.ingest, incarnation: 1, role: .ingest)

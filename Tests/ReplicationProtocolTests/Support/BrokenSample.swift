@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Checksums
+import NIOCore
+import ReplicationProtocol
+
+/// Bytes that must be refused.
+struct BrokenSample: Sendable {
+    let name: String
+    let bytes: ByteBuffer
+    let handshakeIsOver: Bool
+
+    /// Why they are refused; `nil` when they are not.
+    var error: ReplicationError? {
+        do throws(ReplicationError) {
+            _ = try Collector.decode(bytes, handshakeIsOver: handshakeIsOver)
+            return nil
+        } catch {
+            return error
+        }
+    }
+
+    static let all: [BrokenSample] = headers + phases + payloads
+
+    // MARK: - Headers
+
+    private static let headers: [BrokenSample] = [
+        BrokenSample("not VRP at all", bytes: ByteBuffer(string: "GET / HTTP/1.1\r\nHost: example.org\r\n\r\n")),
+        BrokenSample(
+            "TLS to a plain port",
+            bytes: ByteBuffer(bytes: [22, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3] + zeros(32))
+        ),
+        BrokenSample("header checksum wrong", bytes: ping { $0.flip(byte: 28) }),
+        BrokenSample("stream id changed on the way", bytes: ping { $0.flip(byte: 12) }),
+        BrokenSample("payload changed on the way", bytes: ping { $0.flip(byte: 35) }),
+        BrokenSample("payload of DATA changed on the way", bytes: data { $0.flip(byte: 40) }),
+        BrokenSample("unknown type", bytes: header(type: 0x7f, payload: ByteBuffer())),
+        BrokenSample("version never agreed on", bytes: header(version: 2, type: 0x07, payload: ByteBuffer())),
+        BrokenSample("DATA longer than 256 KiB", bytes: header(type: 0x12, byteCount: 256 * 1024 + 1)),
+        BrokenSample("DATA of 4 GiB", bytes: header(type: 0x12, byteCount: .max)),
+        BrokenSample("PING longer than a token", bytes: header(type: 0x03, byteCount: 9)),
+        BrokenSample("DATA without bytes", bytes: header(type: 0x12, payload: ByteBuffer())),
+    ]
+
+    private static let phases: [BrokenSample] = [
+        BrokenSample("HELLO longer than 4 KiB", bytes: header(type: 0x01, byteCount: 4097), handshakeIsOver: false),
+        BrokenSample("PUT-BEGIN before HELLO", bytes: sample("PUT-BEGIN"), handshakeIsOver: false),
+        BrokenSample("PING before HELLO", bytes: sample("PING"), handshakeIsOver: false),
+        BrokenSample(
+            "HELLO in another version than 1",
+            bytes: header(version: 2, type: 0x01, payload: payload("HELLO")),
+            handshakeIsOver: false
+        ),
+    ]
+
+    // MARK: - Payloads, with checksums that are right
+
+    private static let payloads: [BrokenSample] = [
+        BrokenSample("PING of 7 bytes", bytes: header(type: 0x03, payload: ByteBuffer(bytes: zeros(7)))),
+        BrokenSample("HELLO cut short", bytes: changed("HELLO") { $0.cut(by: 1) }, handshakeIsOver: false),
+        BrokenSample(
+            "HELLO with an unknown role",
+            bytes: changed("HELLO") { $0.set(99, at: 76) },
+            handshakeIsOver: false
+        ),
+        BrokenSample("HELLO without versions", bytes: changed("HELLO") { $0.set(9, at: 0) }, handshakeIsOver: false),
+        BrokenSample(
+            "HELLO with a host that is not UTF-8",
+            bytes: changed("HELLO") { $0.set(0xff, at: 103) },
+            handshakeIsOver: false
+        ),
+        BrokenSample("ERROR with an unknown retry class", bytes: changed("ERROR for a stream") { $0.set(0, at: 2) }),
+        BrokenSample("ERROR with text beyond its end", bytes: changed("ERROR for a stream") { $0.set(255, at: 3) }),
+        BrokenSample("ERROR with bytes after its text", bytes: changed("ERROR for a stream") { $0.add(0) }),
+        BrokenSample("PUT-BEGIN of a group out of range", bytes: changed("PUT-BEGIN") { $0.set(4, at: 0) }),
+        BrokenSample(
+            "PUT-BEGIN with a term that is neither there nor not",
+            bytes: changed("PUT-BEGIN") { $0.set(2, at: 21) }
+        ),
+        BrokenSample("PUT-BEGIN with more metadata than declared", bytes: changed("PUT-BEGIN") { $0.add(0) }),
+        BrokenSample("PUT-BEGIN with 16 MiB of metadata", bytes: changed("PUT-BEGIN") { $0.set(1, at: 83) }),
+        BrokenSample("PUT-ACK with an unknown outcome", bytes: changed("PUT-ACK stored") { $0.set(3, at: 0) }),
+        BrokenSample("GET cut short", bytes: changed("GET of a range") { $0.cut(by: 1) }),
+        BrokenSample("GET-BEGIN of a range beyond the payload", bytes: changed("GET-BEGIN") { $0.set(0xff, at: 46) }),
+        BrokenSample("HEAD-RESULT that is neither there nor not", bytes: changed("HEAD-RESULT") { $0.set(2, at: 0) }),
+        BrokenSample("HEAD-RESULT of no record, with a record", bytes: changed("HEAD-RESULT") { $0.set(0, at: 0) }),
+        BrokenSample("LIST of a group out of range", bytes: changed("LIST from the start") { $0.set(4, at: 1) }),
+        BrokenSample("LIST of 0 records", bytes: changed("LIST after a record") { $0.set(0, at: 19) }),
+        BrokenSample("LIST of 8193 records", bytes: changed("LIST from the start") { $0.set(1, at: 19) }),
+        BrokenSample("LIST-RESULT with half an id", bytes: changed("LIST-RESULT") { $0.cut(by: 8) }),
+        BrokenSample("STATUS-RESULT with a claim of 7", bytes: changed("STATUS-RESULT") { $0.set(7, at: 24) }),
+    ]
+
+    private init(_ name: String, bytes: ByteBuffer, handshakeIsOver: Bool = true) {
+        self.name = name
+        self.bytes = bytes
+        self.handshakeIsOver = handshakeIsOver
+    }
+
+    private static func zeros(_ count: Int) -> [UInt8] {
+        Array(repeating: 0, count: count)
+    }
+
+    private static func sample(_ name: String) -> ByteBuffer {
+        Samples.all.first { $0.name == name }?.bytes ?? ByteBuffer()
+    }
+
+    private static func payload(_ name: String) -> ByteBuffer {
+        var bytes = sample(name)
+        bytes.moveReaderIndex(forwardBy: MessageHeader.byteCount)
+        return bytes.slice()
+    }
+
+    private static func ping(_ change: (inout ByteBuffer) -> Void) -> ByteBuffer {
+        var bytes = sample("PING")
+        change(&bytes)
+        return bytes
+    }
+
+    private static func data(_ change: (inout ByteBuffer) -> Void) -> ByteBuffer {
+        var bytes = sample("DATA unsolicited")
+        change(&bytes)
+        return bytes
+    }
+
+    /// The sample with a changed payload, whose checksums are right again.
+    private static func changed(_ name: String, _ change: (inout ByteBuffer) -> Void) -> ByteBuffer {
+        var payload = payload(name)
+        change(&payload)
+        return header(type: sample(name).getInteger(at: 3) ?? 0, payload: payload)
+    }
+
+    /// A header with right checksums in front of `payload`.
+    private static func header(version: UInt8 = 1, type: UInt8, payload: ByteBuffer) -> ByteBuffer {
+        var bytes = header(
+            version: version,
+            type: type,
+            byteCount: UInt32(payload.readableBytes),
+            checksum: CRC32C.checksum(of: payload)
+        )
+        bytes.writeImmutableBuffer(payload)
+        return bytes
+    }
+
+    private static func header(version: UInt8 = 1, type: UInt8, byteCount: UInt32, checksum: UInt32 = 0) -> ByteBuffer {
+        var bytes = ByteBuffer(bytes: [0x56, 0x52, version, type, 0, 0, 0, 0])
+        for field in [byteCount, 1, 0, 42, checksum] { bytes.writeInteger(field, endianness: .little) }
+        bytes.writeInteger(CRC32C.checksum(of: bytes), endianness: .little)
+        return bytes
+    }
+}
+
+extension ByteBuffer {
+    fileprivate mutating func flip(byte index: Int) {
+        setInteger((getInteger(at: index) as UInt8? ?? 0) ^ 0x10, at: index)
+    }
+
+    fileprivate mutating func set(_ value: UInt8, at index: Int) {
+        setInteger(value, at: index)
+    }
+
+    fileprivate mutating func cut(by count: Int) {
+        moveWriterIndex(to: writerIndex - count)
+    }
+
+    fileprivate mutating func add(_ value: UInt8) {
+        writeInteger(value)
+    }
+}

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Checksums
+import NIOConcurrencyHelpers
+import NIOCore
+import Placement
+import ReplicationProtocol
+import ReplicationTransport
+import Testing
+
+/// Puts under way: streams of chunks, many at once, little memory, slow nodes.
+@Suite(.timeLimit(.minutes(5)))
+struct PutFlowTests {
+    /// A record's payload in chunks, counted as they are taken.
+    private struct Chunks: AsyncSequence, Sendable {
+        let payload: ByteBuffer
+        let chunkByteCount: Int
+        let takenByteCount = NIOLockedValueBox(0)
+        var failsAfter: Int?
+
+        struct Iterator: AsyncIteratorProtocol {
+            var rest: ByteBuffer
+            let chunks: Chunks
+
+            mutating func next() async throws -> ByteBuffer? {
+                let taken = chunks.takenByteCount.withLockedValue { $0 }
+                if let limit = chunks.failsAfter, taken >= limit { throw ProducerFailure() }
+                guard let chunk = rest.readSlice(length: Swift.min(chunks.chunkByteCount, rest.readableBytes)),
+                    chunk.readableBytes > 0
+                else { return nil }
+                chunks.takenByteCount.withLockedValue { $0 += chunk.readableBytes }
+                return chunk
+            }
+        }
+
+        func makeAsyncIterator() -> Iterator {
+            Iterator(rest: payload, chunks: self)
+        }
+    }
+
+    private struct ProducerFailure: Error {}
+
+    @Test(arguments: [0, 1, 100_000, 16 << 20, 20 << 20])
+    func chunksArriveInOrder(byteCount: Int) async throws {
+        let service = FakeService()
+        try await Loopback.run(service) { loopback in
+            try await loopback.withClient { client in
+                let record = TestRecord(3, byteCount: byteCount)
+                let chunks = Chunks(payload: record.payload, chunkByteCount: 77_777)
+                let outcome = try await client.put(record.request, chunks: chunks)
+                #expect(outcome == .stored)
+                #expect(
+                    service.state.withLockedValue { $0.records[record.request.recordID]?.payload } == record.payload
+                )
+            }
+        }
+    }
+
+    @Test func aProducerThatLiesOrFailsEndsThePut() async throws {
+        let service = FakeService()
+        try await Loopback.run(service) { loopback in
+            try await loopback.withClient { client in
+                let record = TestRecord(3, byteCount: 20 << 20)
+                for byteCount in [(20 << 20) - 1, (20 << 20) + 1] {
+                    let other = TestRecord(3, byteCount: byteCount)
+                    let error = await failure { () async throws(ReplicationError) in
+                        try await client.put(
+                            record.request,
+                            chunks: Chunks(payload: other.payload, chunkByteCount: 1 << 20)
+                        )
+                    }
+                    #expect(error?.code == .invalidRequest)
+                }
+                let failing = Chunks(payload: record.payload, chunkByteCount: 1 << 20, failsAfter: 5 << 20)
+                let error = await failure { () async throws(ReplicationError) in
+                    try await client.put(record.request, chunks: failing)
+                }
+                #expect(error?.code == .cancelled)
+                let mismatch = await failure { () async throws(ReplicationError) in
+                    try await client.put(record.request, payload: ByteBuffer(string: "short"))
+                }
+                #expect(mismatch?.code == .invalidRequest)
+                #expect(service.state.withLockedValue { $0.records.isEmpty })
+                // The connection is as good as before.
+                let outcome = try await client.put(record.request, payload: record.payload)
+                #expect(outcome == .stored)
+            }
+        }
+    }
+
+    @Test func aSlowNodeHoldsTheProducerBack() async throws {
+        let service = FakeService(gate: Gate())
+        try await Loopback.run(service) { loopback in
+            try await loopback.withClient { client in
+                let record = TestRecord(3, byteCount: 40 << 20)
+                let chunks = Chunks(payload: record.payload, chunkByteCount: 256 * 1024)
+                async let outcome = client.put(record.request, chunks: chunks)
+                await service.gate.arrived(1)
+                for _ in 0..<50 { _ = try await client.ping() }
+                // The server's window of 4 MiB, the client's own MiB, and a chunk; of 40 MiB in all.
+                #expect(chunks.takenByteCount.withLockedValue { $0 } <= (5 << 20) + 2 * 256 * 1024)
+                service.gate.open()
+                let result = try await outcome
+                #expect(result == .stored)
+            }
+        }
+    }
+
+    @Test func hundredsOfPutsAtOnceShareLittleMemory() async throws {
+        let service = FakeService()
+        var limits = Loopback.patientLimits
+        limits.maximumConnections = 4
+        limits.connectionCreditByteCount = 300_000
+        limits.streamCreditByteCount = 200_000
+        limits.maximumWholePayloadByteCount = 1 << 20
+        limits.windowByteCount = 600_000
+        // 1.2 MB are set aside for the connections; 1.5 MB are left for payloads.
+        let memory = ReplicationMemoryBudget(byteCount: 2_700_000)
+        let sizes = [0, 1000, 110_000, 199_999, 200_001, 526_000, 1 << 20, (1 << 20) + 1, 1_400_000]
+        try await Loopback.run(service, limits: limits, memory: memory) { loopback in
+            try await loopback.withClient { first in
+                try await loopback.withClient { second in
+                    try await withThrowingTaskGroup(of: Void.self) { group in
+                        for number in 0..<300 {
+                            group.addTask {
+                                let record = TestRecord(UInt64(number), byteCount: sizes[number % sizes.count])
+                                let client = number % 2 == 0 ? first : second
+                                let outcome = try await client.put(record.request, payload: record.payload)
+                                #expect(outcome == .stored)
+                            }
+                        }
+                        try await group.waitForAll()
+                    }
+                }
+            }
+        }
+        #expect(service.state.withLockedValue { $0.records.count } == 300)
+        #expect(memory.lentByteCount == 0)
+        #expect(memory.waiterCount == 0)
+    }
+
+    @Test func aPutWaitsForMemoryAndThenGoesThrough() async throws {
+        let service = FakeService(gate: Gate())
+        var limits = Loopback.patientLimits
+        limits.maximumConnections = 1
+        let memory = ReplicationMemoryBudget(byteCount: (2 << 20) + 800_000)
+        try await Loopback.run(service, limits: limits, memory: memory) { loopback in
+            try await loopback.withClient { client in
+                let first = TestRecord(1, byteCount: 526_000)
+                let second = TestRecord(2, byteCount: 526_000)
+                async let one = client.put(first.request, payload: first.payload)
+                await service.gate.arrived(1)
+                async let two = client.put(second.request, payload: second.payload)
+                // Its bytes are sent before this.
+                _ = try await client.ping()
+                #expect(service.state.withLockedValue { $0.putCount } == 1)
+                #expect(memory.waiterCount == 1)
+                service.gate.open()
+                let outcomes = try await [one, two]
+                #expect(outcomes == [.stored, .stored])
+            }
+        }
+        #expect(memory.lentByteCount == 0)
+    }
+
+    @Test func whatIsTooLargeIsRefused() async throws {
+        let service = FakeService()
+        var limits = Loopback.patientLimits
+        limits.maximumConnections = 1
+        limits.maximumPayloadByteCount = 5 << 20
+        let memory = ReplicationMemoryBudget(byteCount: (2 << 20) + (4 << 20))
+        try await Loopback.run(service, limits: limits, memory: memory) { loopback in
+            try await loopback.withClient { client in
+                // One is larger than a payload may be, the other than all the memory there is.
+                for byteCount in [(5 << 20) + 1, (4 << 20) + 1] {
+                    let record = TestRecord(1, byteCount: byteCount)
+                    let error = await failure { () async throws(ReplicationError) in
+                        try await client.put(record.request, payload: record.payload)
+                    }
+                    #expect(error?.code == .tooLarge)
+                }
+                let small = TestRecord(2, byteCount: 1 << 20)
+                let outcome = try await client.put(small.request, payload: small.payload)
+                #expect(outcome == .stored)
+            }
+        }
+    }
+
+    @Test(arguments: ReplicationError.RetryClass.allCases)
+    func theServicesErrorsReachTheCaller(retry: ReplicationError.RetryClass) async throws {
+        let service = FakeService()
+        let error = ReplicationError(.conflict, "the id exists with other content", retry: retry)
+        service.state.withLockedValue { $0.failure = error }
+        try await Loopback.run(service) { loopback in
+            try await loopback.withClient { client in
+                let record = TestRecord(1, byteCount: 1000)
+                let id = record.request.recordID
+                var errors: [ReplicationError?] = []
+                errors.append(
+                    await failure { () async throws(ReplicationError) in
+                        try await client.put(record.request, payload: record.payload)
+                    }
+                )
+                errors.append(await failure { () async throws(ReplicationError) in try await client.get(id) })
+                errors.append(await failure { () async throws(ReplicationError) in try await client.head(id) })
+                errors.append(await failure { () async throws(ReplicationError) in try await client.verify(id) })
+                errors.append(
+                    await failure { () async throws(ReplicationError) in
+                        try await client.list(group: id.group, limit: 1)
+                    }
+                )
+                #expect(errors == Array(repeating: error, count: 5))
+            }
+        }
+    }
+}
