@@ -6,9 +6,8 @@ import NIOCore
 /// A value behind a mutex, with a condition to wait for: how threads that block hand work to each other.
 ///
 /// Nothing slow runs under the lock.
+// Safety: `state` is touched only while `mutex` is held; the two C objects are made to be shared, and live as long.
 final class Monitor<State>: @unchecked Sendable {
-    // Safety: `state` is touched only by code that holds `mutex`; the two C objects are made for sharing between
-    // threads and live as long as the monitor.
     private var state: State
     private let mutex: UnsafeMutablePointer<pthread_mutex_t>
     private let condition: UnsafeMutablePointer<pthread_cond_t>
