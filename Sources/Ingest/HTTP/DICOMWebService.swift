@@ -5,7 +5,7 @@ import DICOMWeb
 package import Hummingbird
 package import Logging
 
-/// The DICOMweb service of an ingest node (PS3.18): QIDO-RS and WADO-RS over the archive.
+/// The DICOMweb service of an ingest node (PS3.18): QIDO-RS, WADO-RS and STOW-RS over the archive.
 ///
 /// A value that all requests share; it keeps nothing between them.
 package struct DICOMWebService: Sendable {
@@ -15,12 +15,22 @@ package struct DICOMWebService: Sendable {
     package static let maximumResultCount = 5000
 
     let retrieve: RetrieveService
+    /// Takes what is stored by HTTP; nil when nothing is.
+    let receiver: (any InstanceReceiver)?
+    /// Store transactions at once.
+    let storePlaces = Budget(limit: maximumStoreCount)
     /// The URL of the service as clients see it; when nil, it is taken from each request and its proxy's headers.
     let publicURL: String?
     let logger: Logger
 
-    package init(retrieve: RetrieveService, publicURL: String? = nil, logger: Logger) {
+    package init(
+        retrieve: RetrieveService,
+        receiver: (any InstanceReceiver)? = nil,
+        publicURL: String? = nil,
+        logger: Logger
+    ) {
         self.retrieve = retrieve
+        self.receiver = receiver
         self.publicURL = publicURL
         self.logger = logger
     }
@@ -33,11 +43,7 @@ package struct DICOMWebService: Sendable {
         do {
             let path = request.uri.path.dropFirst(Self.path.utf8.count)
             let resource = try DICOMWebResource(path: path)
-            let exchange = Exchange(
-                query: try QueryParameters(query: request.uri.query),
-                accept: request.headers[values: .accept],
-                root: root(of: request)
-            )
+            let exchange = try exchange(of: request)
             switch resource {
             case .collection: return try await search(resource, exchange)
             case .item(let item, .whole): return try await instances(of: item, exchange)
@@ -64,6 +70,14 @@ package struct DICOMWebService: Sendable {
         }
     }
 
+    func exchange(of request: Request) throws(DICOMWebError) -> Exchange {
+        Exchange(
+            query: try QueryParameters(query: request.uri.query),
+            accept: request.headers[values: .accept],
+            root: root(of: request)
+        )
+    }
+
     private func root(of request: Request) -> ServiceRoot {
         if let publicURL { return ServiceRoot(url: publicURL) }
         return ServiceRoot(path: Self.path, authority: request.head.authority) { request.headers.first(named: $0) }
@@ -73,4 +87,5 @@ package struct DICOMWebService: Sendable {
 /// Mounts the DICOMweb service on a router.
 package func addDICOMWebRoutes(to router: Router<some RequestContext>, service: DICOMWebService) {
     router.get("dicom-web/**") { request, _ in await service.response(to: request) }
+    router.post("dicom-web/**") { request, _ in await service.storeResponse(to: request) }
 }

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import DICOMWeb
+import Foundation
+import Hummingbird
+import Ingest
+import Logging
+import NIOConcurrencyHelpers
+import NIOCore
+import PixelCodecs
+import Testing
+
+/// Remembers what it was given and answers as told.
+private final class RecordingReceiver: InstanceReceiver {
+    let files = NIOLockedValueBox<[ByteBuffer]>([])
+    let answer: @Sendable (Int) -> ReceivedOutcome
+
+    init(_ answer: @escaping @Sendable (Int) -> ReceivedOutcome) { self.answer = answer }
+
+    func receive(_ file: ByteBuffer, study: String?) async -> ReceivedOutcome {
+        answer(
+            files.withLockedValue { files in
+                files.append(file)
+                return files.count
+            }
+        )
+    }
+}
+
+private func stored(_ number: Int) -> ReceivedOutcome {
+    var outcome = ReceivedOutcome(.stored)
+    outcome.sopClassUID = "1.2"
+    outcome.sopInstanceUID = "1.2.\(number)"
+    outcome.studyInstanceUID = "1"
+    outcome.seriesInstanceUID = "1.1"
+    return outcome
+}
+
+private func failed(_ reason: UInt16) -> ReceivedOutcome {
+    var outcome = stored(1)
+    outcome.result = .failed(reason, "because")
+    return outcome
+}
+
+@Suite("Storing over HTTP")
+struct StoreInstancesTests {
+    private static let multipart = "multipart/related; type=\"application/dicom\"; boundary=b"
+
+    private func post(
+        _ parts: [ByteBuffer],
+        to receiver: RecordingReceiver?,
+        path: String = "studies",
+        type: String = multipart,
+        closes: Bool = true
+    ) async throws -> (status: Int, model: [String: Any]) {
+        try await withCodecs { pool in
+            let archive = MemoryArchive()
+            let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+            let retrieve = RetrieveService(directory: archive, records: archive, codecs: pool, logger: logger)
+            let service = DICOMWebService(retrieve: retrieve, receiver: receiver, logger: logger)
+            let boundary = try #require(MultipartBoundary("b"))
+            var writer = MultipartWriter(boundary: boundary, partType: "application/dicom")
+            var body = ByteBuffer()
+            for part in parts {
+                body.writeImmutableBuffer(writer.head())
+                body.writeImmutableBuffer(part)
+            }
+            if closes { body.writeImmutableBuffer(writer.end()) }
+            var head = HTTPRequest(method: .post, scheme: "http", authority: "pacs", path: "/dicom-web/" + path)
+            head.headerFields[.contentType] = type
+            let response = await service.storeResponse(to: Request(head: head, body: RequestBody(buffer: body)))
+            let bytes = NIOLockedValueBox(ByteBuffer())
+            try await response.body.write(Collector(bytes: bytes))
+            let data = Data(bytes.withLockedValue { $0 }.readableBytesView)
+            let model = try JSONSerialization.jsonObject(with: data) as? [String: Any]
+            return (Int(response.status.code), model ?? [:])
+        }
+    }
+
+    private struct Collector: ResponseBodyWriter {
+        let bytes: NIOLockedValueBox<ByteBuffer>
+
+        mutating func write(_ buffer: ByteBuffer) async throws {
+            bytes.withLockedValue { _ = $0.writeImmutableBuffer(buffer) }
+        }
+
+        consuming func finish(_ trailingHeaders: HTTPFields?) async throws {}
+    }
+
+    private func items(_ model: [String: Any], _ tag: String) -> [[String: [String: Any]]] {
+        (model[tag] as? [String: Any])?["Value"] as? [[String: [String: Any]]] ?? []
+    }
+
+    @Test("Each part is stored as it came and answered for")
+    func all() async throws {
+        let receiver = RecordingReceiver(stored)
+        let parts = [ByteBuffer(string: "one\r\n"), ByteBuffer(repeating: 13, count: 70_000)]
+        let (status, model) = try await post(parts, to: receiver)
+        #expect(status == 200)
+        #expect(receiver.files.withLockedValue { $0 } == parts)
+        #expect(items(model, "00081199").map { $0["00081155"]?["Value"] as? [String] } == [["1.2.1"], ["1.2.2"]])
+        #expect(
+            items(model, "00081199").first?["00081190"]?["Value"] as? [String]
+                == ["http://pacs/dicom-web/studies/1/series/1.1/instances/1.2.1"]
+        )
+        #expect(model["00081198"] == nil)
+        #expect((model["00081190"] as? [String: Any])?["Value"] as? [String] == ["http://pacs/dicom-web/studies/1"])
+    }
+
+    @Test("Some or all failed")
+    func failures() async throws {
+        let parts = [ByteBuffer(string: "1"), ByteBuffer(string: "2")]
+        let some = try await post(parts, to: RecordingReceiver { $0 == 1 ? stored(1) : failed(0xC000) })
+        #expect(some.status == 202)
+        #expect(items(some.model, "00081198").map { $0["00081197"]?["Value"] as? [Int] } == [[0xC000]])
+        #expect(items(some.model, "00081199").count == 1)
+        let none = try await post(parts, to: RecordingReceiver { _ in failed(0xC000) })
+        #expect(none.status == 409)
+        #expect(none.model["00081199"] == nil)
+        #expect(try await post(parts, to: RecordingReceiver { _ in failed(0xA700) }).status == 503)
+    }
+
+    @Test("Requests that are none")
+    func refusals() async throws {
+        let receiver = RecordingReceiver(stored)
+        let one = [ByteBuffer(string: "1")]
+        #expect(try await post(one, to: receiver, path: "series").status == 404)
+        #expect(try await post(one, to: receiver, path: "studies/1/metadata").status == 404)
+        #expect(try await post(one, to: receiver, type: "application/dicom").status == 415)
+        #expect(
+            try await post(one, to: receiver, type: "multipart/related; type=\"image/png\"; boundary=b").status == 415
+        )
+        #expect(try await post(one, to: receiver, type: "multipart/related").status == 400)
+        #expect(try await post(one, to: receiver, type: "").status == 400)
+        #expect(try await post([], to: receiver).status == 400)
+        #expect(try await post(one, to: nil).status == 404)
+        #expect(receiver.files.withLockedValue { $0 }.isEmpty)
+        // Cut off: what came before is stored and may be sent again; the request is refused.
+        #expect(try await post(one, to: receiver, closes: false).status == 400)
+    }
+}
