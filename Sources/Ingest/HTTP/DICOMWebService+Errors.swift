@@ -31,9 +31,7 @@ extension DICOMWebService {
             )
         }
         var body = ByteBuffer()
-        body.writeString("{\"status\":\(status.code),\"error\":")
-        JSONText.write(status.reasonPhrase, into: &body)
-        body.writeString(",\"message\":")
+        body.writeString("{\"status\":\(status.code),\"message\":")
         JSONText.write(message, into: &body)
         body.writeString("}\n")
         return Response(status: status, headers: headers, body: ResponseBody(byteBuffer: body))

@@ -87,5 +87,6 @@ package struct DICOMWebService: Sendable {
 /// Mounts the DICOMweb service on a router.
 package func addDICOMWebRoutes(to router: Router<some RequestContext>, service: DICOMWebService) {
     router.get("dicom-web/**") { request, _ in await service.response(to: request) }
+    router.head("dicom-web/**") { request, _ in await service.response(to: request).createHeadResponse() }
     router.post("dicom-web/**") { request, _ in await service.storeResponse(to: request) }
 }
