@@ -17,6 +17,8 @@ public struct ClientSession: Sendable {
     public enum OpenAction: Hashable, Sendable {
         case open(UInt32)
         case refuse(ReplicationError)
+        /// The ids are used up and no stream is open: close, so that a new connection can take over.
+        case refuseAndClose(ReplicationError)
     }
 
     /// What is to be done when the session may be over.
@@ -120,8 +122,8 @@ public struct ClientSession: Sendable {
             streams.openCount += 1
             state = .ready(agreement, streams)
             return .open(id)
-        case .draining(_, _, let reason):
-            return .refuse(reason)
+        case .draining(_, let streams, let reason):
+            return streams.openCount == 0 ? .refuseAndClose(reason) : .refuse(reason)
         }
     }
 

@@ -61,7 +61,9 @@ final class ClientConnection: MessageConnection {
                 stream.opened(id: id, by: self)
             case .refuse(let error):
                 stream.fail(error)
-                if streams.isEmpty, isUsedUp(error) { leave(session.drain()) }
+            case .refuseAndClose(let error):
+                stream.fail(error)
+                close(error, tellingPeer: false)
             }
             sendAndFlush()
         }
@@ -82,6 +84,8 @@ final class ClientConnection: MessageConnection {
     // MARK: - For streams
 
     func awaitsCredit(_ stream: ClientStream) {
+        guard !stream.isAwaitingCredit else { return }
+        stream.isAwaitingCredit = true
         creditless.append(stream)
     }
 
@@ -124,7 +128,10 @@ final class ClientConnection: MessageConnection {
             try unsolicitedCredit.received(byteCount: byteCount)
             let waiting = creditless
             creditless = []
-            for stream in waiting where !stream.isOver { requestTurn(stream) }
+            for stream in waiting where !stream.isOver {
+                stream.isAwaitingCredit = false
+                requestTurn(stream)
+            }
         case .error(let error):
             close(error, tellingPeer: false)
         case .hello, .cancel, .putBegin, .metadata, .data, .putCommit, .putAck, .get, .getBegin, .head, .headResult,
@@ -206,10 +213,6 @@ final class ClientConnection: MessageConnection {
         case .ignore: break
         case .close(let error): throw error
         }
-    }
-
-    private func isUsedUp(_ error: ReplicationError) -> Bool {
-        error.code == .notConnected
     }
 
     private func leave(_ action: ClientSession.LeaveAction) {

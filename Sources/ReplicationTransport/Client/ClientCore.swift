@@ -125,7 +125,8 @@ final class ClientCore {
         switch state {
         case .connected(let connection): connection.drain()
         case .pausing(let attempt): attempt.cancel()
-        case .connecting, .stopped: break
+        case .connecting: abort()
+        case .stopped: break
         }
         state = .stopped
         peer.withLockedValue { $0 = nil }
@@ -157,6 +158,7 @@ final class ClientCore {
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     // TLS goes here: NIOSSLClientHandler in front of the connection, which then sees plain bytes.
+                    bound.value.made(channel)
                     try channel.pipeline.syncOperations.addHandler(bound.value.makeConnection())
                 }
             }
@@ -164,7 +166,7 @@ final class ClientCore {
             .assumeIsolated()
             .whenComplete { result in
                 switch result {
-                case .success(let channel): self.made(channel)
+                case .success: break
                 case .failure(let error):
                     self.lost(ReplicationError(.notConnected, "\(self.host):\(self.port) cannot be reached: \(error)"))
                 }
@@ -182,14 +184,13 @@ final class ClientCore {
         )
     }
 
-    /// TCP is up; the handshake is under way.
+    /// A channel is about to connect.
     private func made(_ channel: any Channel) {
         channels[ObjectIdentifier(channel)] = channel
         channel.closeFuture.assumeIsolated().whenComplete { [self] _ in
             channels[ObjectIdentifier(channel)] = nil
             resumeStopWaiters()
         }
-        if case .stopped = state { channel.close(promise: nil) }
     }
 
     private func ready(_ connection: ClientConnection, _ agreement: SessionAgreement) {

@@ -10,6 +10,8 @@ import ReplicationProtocol
 class ClientStream: OutboundStream {
     /// The connection that carries it; `nil` before and after.
     private(set) weak var connection: ClientConnection?
+    /// Whether the connection knows that it waits for credit.
+    var isAwaitingCredit = false
     let timeout: TimeAmount
     private(set) var isOver = false
     private var deadline: Scheduled<Void>?

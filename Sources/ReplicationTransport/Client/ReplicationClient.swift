@@ -10,7 +10,8 @@ public import ReplicationProtocol
 ///
 /// Begins to connect when it is made and goes on trying, with growing pauses, until it is shut down. Requests made
 /// before the first attempt has ended wait for it; after that, requests fail at once while there is no connection.
-/// Cancelling the calling task withdraws the request. All of it may be used from any task.
+/// Cancelling the calling task withdraws the request. All of it may be used from any task. Whoever makes a client
+/// shuts it down; one that is merely dropped goes on connecting.
 public final class ReplicationClient: Sendable {
     let configuration: ReplicationClientConfiguration
     let eventLoop: any EventLoop

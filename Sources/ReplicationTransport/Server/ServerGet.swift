@@ -29,6 +29,9 @@ final class ServerGet: ServerStream {
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
         serve { () async throws(ReplicationError) -> Void in
             let source = try await service.get(request.recordID, range: request.range)
+            guard source.range.upperBound <= source.payloadByteCount else {
+                throw ReplicationError(.internal, "the record's source has a range beyond its payload")
+            }
             let begin = GetBegin(
                 payloadByteCount: source.payloadByteCount,
                 payloadDigest: source.payloadDigest,

@@ -111,9 +111,9 @@ class ServerStream: OutboundStream {
     private func taskEnded(_ finished: () -> Void) {
         task = nil
         finished()
-        connection.taskEnded()
         if isOver { releaseMemory() }
         connection.sendAndFlush()
+        connection.taskEnded()
     }
 
     /// The stream is over.

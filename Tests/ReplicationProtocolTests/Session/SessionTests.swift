@@ -169,6 +169,11 @@ struct SessionTests {
         #expect(client.strayMessage(Self.header(.putAck, stream: .max)) == .ignore)
         #expect(client.streamEnded() == .wait)
         #expect(client.streamEnded() == .close)
+        guard case .refuseAndClose(let error) = client.openStream() else {
+            Issue.record("a session without streams and ids stays open")
+            return
+        }
+        #expect(error.retry == .sameNode)
     }
 
     // MARK: - Leaving

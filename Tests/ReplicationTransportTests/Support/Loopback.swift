@@ -152,10 +152,10 @@ struct SplitMix: RandomNumberGenerator {
         return value ^ (value >> 31)
     }
 
-    /// Blocks of 64 KiB that differ in their first bytes only: quick to make, and no two in one place are alike.
+    /// Blocks of 4 KiB that differ in their first bytes only: quick to make, and no two are alike.
     mutating func bytes(_ count: Int) -> ByteBuffer {
         var block = ByteBuffer()
-        while block.readableBytes < 64 * 1024 { block.writeInteger(next()) }
+        while block.readableBytes < 4096 { block.writeInteger(next()) }
         var buffer = ByteBuffer()
         buffer.reserveCapacity(count + block.readableBytes)
         while buffer.readableBytes < count {
