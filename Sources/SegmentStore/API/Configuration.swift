@@ -11,7 +11,7 @@ extension SegmentStore {
             public var maximumByteCount = 4 << 20
             /// A batch is closed when it has this many records.
             public var maximumRecordCount = 64
-            /// The longest that a record waits for others; a record that has no company to expect does not wait.
+            /// The longest that the writer waits for company for a record; one that has none to expect does not wait.
             public var maximumDelay = Duration.milliseconds(2)
 
             public init() {}

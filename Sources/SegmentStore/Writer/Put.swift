@@ -28,8 +28,6 @@ struct Put: Sendable {
     let continuation: PutContinuation
     /// The stored record that was found damaged and that this one takes the place of.
     var replaced: RecordLocator? = nil
-    /// When it was handed in, by the monotonic clock.
-    let arrivedAtNanoseconds = monotonicNanoseconds()
 
     /// What it adds to a batch.
     var byteCount: UInt64 {

@@ -85,8 +85,9 @@ final class WriterQueue: Sendable {
 
     /// Waits for work: a command, or the puts of one batch.
     ///
-    /// With `company` puts expected, waits a little for as many: an eighth of what the last sync took, and not
-    /// beyond the longest delay of the oldest put. A put without company is taken at once.
+    /// With `company` puts expected, waits a little for as many: an eighth of what the last sync took, at most the
+    /// longest delay. A put without company is taken at once. (Counted from now, not from the oldest put's arrival:
+    /// what is left over from a full batch is older than the delay already, and would go alone each time.)
     func next(limits: SegmentStore.Configuration.GroupCommit, company: Int, lastSync: Int64) -> Work {
         let command: Command? = monitor.wait { state -> Command?? in
             if !state.puts.isEmpty { return .some(nil) }
@@ -97,9 +98,8 @@ final class WriterQueue: Sendable {
         if let command { return .command(command) }
         if company > 1 {
             let company = min(company, limits.maximumRecordCount)
-            let oldest = monitor.withLock { $0.puts.first?.arrivedAtNanoseconds ?? 0 }
-            let latest = oldest + limits.maximumDelay.nanoseconds
-            monitor.wait(until: min(latest, monotonicNanoseconds() + lastSync / 8)) { state in
+            let delay = min(limits.maximumDelay.nanoseconds, lastSync / 8)
+            monitor.wait(until: monotonicNanoseconds() + delay) { state in
                 let isReady =
                     state.puts.count >= company || state.putByteCount >= UInt64(limits.maximumByteCount)
                     || state.isClosing
