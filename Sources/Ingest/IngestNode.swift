@@ -87,7 +87,7 @@ public struct IngestNode: Service {
             group: group,
             logger: logger
         )
-        let http = makeHTTPServer(admin: admin, catalog: catalog, cluster: cluster, codecs: codecs, group: group)
+        let http = makeHTTPServer(admin: admin, pipeline: pipeline, group: group)
 
         let port = try await dicom.start()
         logger.info("accepting associations", metadata: ["port": "\(port)", "ae": "\(aeTitle)"])
@@ -136,20 +136,23 @@ public struct IngestNode: Service {
 
     private func makeHTTPServer(
         admin: AdminService,
-        catalog: Catalog,
-        cluster: ClusterClient,
-        codecs: CodecPool,
+        pipeline: StorePipeline,
         group: any EventLoopGroup
     ) -> some ApplicationProtocol {
         let router = Router()
         addAdminRoutes(to: router, service: admin)
         let retrieve = RetrieveService(
-            directory: CatalogDirectory(catalog: catalog),
-            records: ClusterRecords(cluster: cluster),
-            codecs: codecs,
+            directory: CatalogDirectory(catalog: pipeline.catalog),
+            records: ClusterRecords(cluster: pipeline.cluster),
+            codecs: pipeline.codecs,
             logger: logger
         )
-        addDICOMWebRoutes(to: router, service: DICOMWebService(retrieve: retrieve, logger: logger))
+        let web = DICOMWebService(
+            retrieve: retrieve,
+            receiver: PipelineReceiver(pipeline: pipeline, aeTitle: configuration.aeTitle),
+            logger: logger
+        )
+        addDICOMWebRoutes(to: router, service: web)
         return Application(
             router: router,
             configuration: .init(

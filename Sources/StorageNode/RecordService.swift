@@ -46,7 +46,9 @@ struct RecordService: ReplicationService {
             payload: payload,
             payloadDigest: request.payloadDigest,
             mapEpoch: request.mapEpoch,
-            writtenAtMilliseconds: Self.now()
+            writtenAtMilliseconds: Self.now(),
+            // docs/decisions/0006-who-computes-digests.md
+            digestIsVerified: true
         )
     }
 
