@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import DICOM
-import NIOCore
-import PixelCodecs
+package import NIOCore
+package import PixelCodecs
 
 /// How the pixel data of one instance is to be compressed: format, codec, and what follows the last frame.
 ///
 /// Made only when compression is possible and worth it; everything else stays as it came, with the reason in words.
-struct CompressionPlan: Sendable {
-    let format: PixelFormat
-    let codec: PixelCodec
+package struct CompressionPlan: Sendable {
+    package let format: PixelFormat
+    package let codec: PixelCodec
     let frameCount: Int
     /// Where the value of Pixel Data begins and ends in the data set.
     let valueOffset: Int
@@ -23,7 +23,7 @@ struct CompressionPlan: Sendable {
     let clearsPlanarConfiguration: Bool
 
     /// Either a plan or why there is none.
-    enum Decision: Sendable {
+    package enum Decision: Sendable {
         case compress(CompressionPlan)
         case keep(reason: String)
     }
@@ -31,7 +31,7 @@ struct CompressionPlan: Sendable {
     /// The most bytes of native pixel data that are compressed: offsets in the basic offset table have 32 bits.
     static let maximumPixelByteCount = Int(UInt32.max) / 2
 
-    static func decide(for instance: ReceivedInstance, codecClass: CodecClass) -> Decision {
+    package static func decide(for instance: ReceivedInstance, codecClass: CodecClass) -> Decision {
         guard codecClass != .asReceived else { return .keep(reason: "policy: as received") }
         let syntax = instance.transferSyntax
         guard !syntax.isEncapsulated else { return .keep(reason: "already encapsulated") }
@@ -91,7 +91,7 @@ struct CompressionPlan: Sendable {
     /// All frames of an instance in memory; slices, not copies.
     ///
     /// Nil when they are not all there.
-    func frames(of instance: ReceivedInstance) -> [ByteBuffer]? {
+    package func frames(of instance: ReceivedInstance) -> [ByteBuffer]? {
         let frames = (0..<frameCount).compactMap { instance.head.slice(at: frameRange($0)) }
         return frames.count == frameCount ? frames : nil
     }

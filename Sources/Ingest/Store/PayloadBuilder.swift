@@ -2,24 +2,24 @@
 
 import Checksums
 import DICOM
-import NIOCore
+package import NIOCore
 import SegmentFormat
-import Telemetry
+package import Telemetry
 
 /// Builds the payload and metadata of one instance: a Part 10 stream as received, or with compressed pixel data.
-struct PayloadBuilder {
+package struct PayloadBuilder {
     private let instance: ReceivedInstance
     private let sender: StorePipeline.Sender
     private let receivedAt: Timestamp
 
-    init(_ instance: ReceivedInstance, sender: StorePipeline.Sender, receivedAt: Timestamp) {
+    package init(_ instance: ReceivedInstance, sender: StorePipeline.Sender, receivedAt: Timestamp) {
         self.instance = instance
         self.sender = sender
         self.receivedAt = receivedAt
     }
 
     /// The data set as it came, behind file meta information.
-    func asReceived(note: String) throws(StoreFailure) -> StoredForm {
+    package func asReceived(note: String) throws(StoreFailure) -> StoredForm {
         var payload = try fileMeta(transferSyntax: instance.transferSyntax, reserving: instance.head.readableBytes)
         let dataSetOffset = payload.writerIndex
         payload.writeImmutableBuffer(instance.head)
@@ -37,7 +37,7 @@ struct PayloadBuilder {
     }
 
     /// The data set with its pixel data replaced by `frames`, encoded as `plan` says.
-    func compressed(
+    package func compressed(
         _ frames: [ByteBuffer],
         plan: CompressionPlan,
         digests: InstanceDigests

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import DICOM
-import NIOCore
+package import DICOM
+package import NIOCore
 
 /// A data set as it arrived, read as far as storing needs: everything before Pixel Data, and where Pixel Data is.
-struct ReceivedInstance: Sendable {
+package struct ReceivedInstance: Sendable {
     /// The data set's bytes, or its first part when it lies in the spool.
     let head: ByteBuffer
     /// Bytes of the whole data set.
@@ -23,7 +23,7 @@ struct ReceivedInstance: Sendable {
     ///
     /// `head` is the whole data set, or its first part (`byteCount` says how long the whole is). `expectedSOPClass` and
     /// `expectedSOPInstance` are what the request named, or empty.
-    init(
+    package init(
         head: ByteBuffer,
         byteCount: Int,
         transferSyntax: TransferSyntax,

@@ -3,8 +3,8 @@
 /// Why an instance was not stored, in terms that both DIMSE and HTTP can answer with.
 ///
 /// The reason goes to the sender and the log: it names tags and rules, never a patient.
-struct StoreFailure: Error, Sendable, CustomStringConvertible {
-    enum Kind: Sendable {
+package struct StoreFailure: Error, Sendable, CustomStringConvertible {
+    package enum Kind: Sendable {
         /// The data set cannot be understood, or lacks what storing needs (C000H, 400).
         case malformed
         /// The data set's SOP Class is not the one the request names (A900H, 409).
@@ -17,13 +17,13 @@ struct StoreFailure: Error, Sendable, CustomStringConvertible {
         case processing
     }
 
-    let kind: Kind
-    let reason: String
+    package let kind: Kind
+    package let reason: String
 
-    init(_ kind: Kind, _ reason: String) {
+    package init(_ kind: Kind, _ reason: String) {
         self.kind = kind
         self.reason = reason
     }
 
-    var description: String { reason }
+    package var description: String { reason }
 }

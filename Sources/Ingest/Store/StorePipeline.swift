@@ -17,11 +17,16 @@ import Telemetry
 ///
 /// Parse, check, compress, write to the group's nodes while the proof runs, commit to the catalog, answer. Shared by
 /// all associations and HTTP requests; holds no state of an instance beyond the call.
-final class StorePipeline: Sendable {
+package final class StorePipeline: Sendable {
     /// Who sent the instance, for the record's metadata and the catalog.
-    struct Sender: Sendable {
-        var callingAETitle: String
-        var calledAETitle: String
+    package struct Sender: Sendable {
+        package var callingAETitle: String
+        package var calledAETitle: String
+
+        package init(callingAETitle: String, calledAETitle: String) {
+            self.callingAETitle = callingAETitle
+            self.calledAETitle = calledAETitle
+        }
     }
 
     /// What became of an instance.

@@ -1,25 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Checksums
-import NIOCore
-import Placement
+package import Checksums
+package import NIOCore
+package import Placement
 import ReplicationProtocol
-import SegmentFormat
+package import SegmentFormat
 
 /// SHA-256 of the data set as received, and of its native pixel data.
-struct InstanceDigests: Sendable {
-    let received: SHA256Digest
-    let pixels: SHA256Digest?
+package struct InstanceDigests: Sendable {
+    package let received: SHA256Digest
+    package let pixels: SHA256Digest?
+
+    package init(received: SHA256Digest, pixels: SHA256Digest?) {
+        self.received = received
+        self.pixels = pixels
+    }
 }
 
 /// An instance in the form in which it is stored: the record's metadata, and its payload unless that lies in a file.
-struct StoredForm: Sendable {
-    let recordID: RecordID
-    let metadata: InstanceMetadata
+package struct StoredForm: Sendable {
+    package let recordID: RecordID
+    package let metadata: InstanceMetadata
     /// A complete Part 10 stream; empty when it lies in a spool file.
-    let payload: ByteBuffer
+    package let payload: ByteBuffer
     let payloadByteCount: Int
-    let payloadDigest: SHA256Digest
+    package let payloadDigest: SHA256Digest
 
     /// Digests the payload and makes the record's id.
     init(payload: ByteBuffer, metadata: InstanceMetadata) throws(StoreFailure) {

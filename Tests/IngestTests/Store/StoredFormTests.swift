@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Checksums
+import DICOM
+import DICOMWeb
+import Ingest
+import Logging
+import NIOCore
+import PixelCodecs
+import Placement
+import SegmentFormat
+import Telemetry
+import Testing
+
+/// What the store path makes of an instance, and that retrieving undoes it.
+@Suite struct StoredFormTests {
+    private typealias Shape = MadeInstance.Shape
+
+    static let shapes: [MadeInstance.Shape] = [
+        MadeInstance.Shape(name: "grey, 16 bit"),
+        MadeInstance.Shape(name: "grey, 8 bit, odd frame, padded", rows: 5, columns: 7, bitsAllocated: 8, surplus: [0]),
+        MadeInstance.Shape(name: "several frames", frames: 3),
+        MadeInstance.Shape(name: "colour by pixel", samples: 3, bitsAllocated: 8),
+        MadeInstance.Shape(name: "colour by plane", samples: 3, bitsAllocated: 8, isPlanar: true),
+        MadeInstance.Shape(name: "surplus bytes", surplus: [1, 2, 3, 4, 5, 6]),
+        MadeInstance.Shape(name: "elements after Pixel Data", hasTail: true),
+    ]
+
+    private let sender = StorePipeline.Sender(callingAETitle: "SENDER", calledAETitle: "VARVE")
+
+    private func received(
+        _ dataSet: ByteBuffer,
+        _ syntax: TransferSyntax = .explicitVRLittleEndian
+    ) throws -> ReceivedInstance {
+        try ReceivedInstance(
+            head: dataSet,
+            byteCount: dataSet.readableBytes,
+            transferSyntax: syntax,
+            expectedSOPClass: "",
+            expectedSOPInstance: ""
+        )
+    }
+
+    private func compressed(_ instance: ReceivedInstance, _ dataSet: ByteBuffer) throws -> StoredForm? {
+        guard case .compress(let plan) = CompressionPlan.decide(for: instance, codecClass: .balanced) else {
+            return nil
+        }
+        let frames = try #require(plan.frames(of: instance))
+        let encoded = try frames.map { try plan.codec.encode($0, format: plan.format) }
+        var pixels = SHA256Hasher()
+        let location = try #require(try PixelDataLocation.find(in: dataSet, transferSyntax: .explicitVRLittleEndian))
+        let value = try #require(
+            dataSet.getSlice(at: dataSet.readerIndex + location.valueOffset, length: location.byteCount ?? 0)
+        )
+        pixels.update(value)
+        return try PayloadBuilder(instance, sender: sender, receivedAt: Timestamp(milliseconds: 1))
+            .compressed(
+                encoded,
+                plan: plan,
+                digests: InstanceDigests(received: SHA256Hasher.digest(of: dataSet), pixels: pixels.digest())
+            )
+    }
+
+    @Test(arguments: shapes)
+    func `explicit VR comes back byte for byte after compression`(shape: MadeInstance.Shape) async throws {
+        let dataSet = try MadeInstance.dataSet(shape)
+        let form = try #require(try compressed(try received(dataSet), dataSet))
+        #expect(form.metadata.storedTransferSyntax == TransferSyntax.jpegLSLossless.uid.string)
+        let archive = MemoryArchive()
+        let stored = archive.add(MadeInstance(dataSet: dataSet, payload: form.payload, metadata: form.metadata))
+        try await withCodecs { pool in
+            let service = RetrieveService(
+                directory: archive,
+                records: archive,
+                codecs: pool,
+                logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+            )
+            let prepared = try await service.prepare(
+                stored,
+                choice: .converted(TransferSyntax.explicitVRLittleEndian.uid.string),
+                allowsStored: false
+            )
+            var file = ByteBuffer()
+            try await prepared.send { for buffer in $0 { file.writeImmutableBuffer(buffer) } }
+            let header = try Part10.readHeader(file)
+            file.moveReaderIndex(forwardBy: header.dataSetOffset)
+            #expect(file == dataSet)
+        }
+    }
+
+    @Test(arguments: shapes)
+    func `the stored stream is valid DICOM with one fragment a frame`(shape: MadeInstance.Shape) throws {
+        let dataSet = try MadeInstance.dataSet(shape)
+        let form = try #require(try compressed(try received(dataSet), dataSet))
+        let header = try Part10.readHeader(form.payload)
+        #expect(header.transferSyntax == .jpegLSLossless)
+        var body = form.payload
+        body.moveReaderIndex(forwardBy: header.dataSetOffset)
+        let result = try DataSetReader.read(body, transferSyntax: .jpegLSLossless)
+        let location = try #require(result.pixelData)
+        #expect(location.vr == .ob)
+        #expect(location.fragments.count == shape.frames)
+        #expect(location.basicOffsetTable.first == 0)
+        #expect(
+            form.metadata.frames.map { Int($0.offset) } == location.fragments.map { $0.offset + header.dataSetOffset }
+        )
+        if shape.samples > 1 { #expect(result.dataSet.integer(.planarConfiguration) == 0) }
+    }
+
+    @Test func `the same content gets the same record id, other content another`() throws {
+        let one = try MadeInstance.dataSet(Shape(name: "one"))
+        let again = try PayloadBuilder(try received(one), sender: sender, receivedAt: Timestamp(milliseconds: 5))
+            .asReceived(note: "")
+        let first = try PayloadBuilder(try received(one), sender: sender, receivedAt: Timestamp(milliseconds: 9))
+            .asReceived(note: "")
+        #expect(first.recordID == again.recordID)
+        var other = one
+        let last = other.writerIndex - 1
+        other.setInteger((other.getInteger(at: last, as: UInt8.self) ?? 0) ^ 1, at: last)
+        let changed = try PayloadBuilder(try received(other), sender: sender, receivedAt: Timestamp(milliseconds: 5))
+            .asReceived(note: "")
+        #expect(changed.recordID != first.recordID)
+        #expect(changed.recordID.group == first.recordID.group)
+    }
+
+    @Test(arguments: [0x0008_0016, 0x0008_0018, 0x0020_000D, 0x0020_000E] as [UInt32])
+    func `an instance without one of its four UIDs is refused with the reason`(tag: UInt32) throws {
+        let made = try MadeInstance.dataSet(Shape(name: "one"))
+        var dataSet = try DataSetReader.read(made, transferSyntax: .explicitVRLittleEndian).dataSet
+        dataSet.remove(DICOM.Tag(UInt16(tag >> 16), UInt16(tag & 0xFFFF)))
+        let bytes = try DataSetWriter.write(dataSet, transferSyntax: .explicitVRLittleEndian)
+        let failure = try #require(throws: StoreFailure.self) { try received(bytes) }
+        #expect(failure.kind == .malformed)
+        #expect(failure.reason.contains("missing or empty"))
+    }
+
+    @Test func `a data set cut anywhere is refused or read, never a trap`() throws {
+        let made = try MadeInstance.dataSet(Shape(name: "one", hasTail: true))
+        for count in 0..<made.readableBytes {
+            let cut = try #require(made.getSlice(at: made.readerIndex, length: count))
+            do {
+                let instance = try received(cut)
+                _ = CompressionPlan.decide(for: instance, codecClass: .balanced)
+            } catch let failure as StoreFailure {
+                #expect(failure.kind == .malformed)
+            }
+        }
+    }
+}
