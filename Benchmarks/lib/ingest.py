@@ -99,8 +99,9 @@ def measure(kind, files, warm_up, associations, nodelay, work):
         after = machine.cpu_seconds_by_label(server.roots())
         peak = max(machine.peak_memory_bytes(server.roots()).values(), default=0)
         stored = server.held() - held
-        os.sync()
         data, catalog = server.folders()
+        server.stop()  # what was still in memory (Postgres' dirty pages) is on disk after it
+        os.sync()
         sizes = [
             sum(map(machine.written_bytes, folders)) - size for folders, size in zip((data, catalog), sizes)
         ]
@@ -175,7 +176,8 @@ def table(results):
         print("  %-18s %d, %s: %s" % (name, associations, "tuned" if nodelay else "stock", shown))
     print()
     print("CPU ms: all server processes, Postgres included, an instance. client ms: dcmsend, an instance.")
-    print("data KB, catalog KB: written to disk an instance, all copies. peak MB: the largest process.")
+    print("data KB, catalog KB: on disk after a stop, all copies, an instance; the catalog's fixed part included.")
+    print("peak MB: the largest process.")
     print("sender tuned: TCP_NODELAY=1 for DCMTK and Orthanc; stock: without, as most modalities are.")
 
 
