@@ -2,7 +2,9 @@
 
 /// Decides when a silent peer is asked for a sign of life, and when it is given up.
 ///
-/// Pure; times are nanoseconds of any steady clock, handed in. Every byte from the peer is a sign of life.
+/// Pure; times are nanoseconds of any steady clock, handed in. Every byte from the peer is a sign of life. Silence is
+/// counted tick by tick, and a tick that comes late counts for little: when our own process was stopped for a while, the
+/// peer's bytes wait to be read, and it is not to be blamed.
 public struct LivenessMonitor: Hashable, Sendable {
     public enum Action: Hashable, Sendable {
         case wait
@@ -14,31 +16,45 @@ public struct LivenessMonitor: Hashable, Sendable {
 
     private let pingAfterNanoseconds: Int64
     private let giveUpAfterNanoseconds: Int64
-    private var lastHeard: Int64
-    private var lastPing: Int64
+    /// The most that one tick may add to the silence.
+    private let longestStep: Int64
+    private var hasHeard = true
+    private var lastTick: Int64
+    private var silence: Int64 = 0
+    private var sincePing: Int64 = 0
     private var nextToken: UInt64 = 1
 
     /// Watches from `now` on: pings after `pingAfterNanoseconds` of silence, gives up after `giveUpAfterNanoseconds`.
+    ///
+    /// Ticks should come at least twice in the shorter of `pingAfterNanoseconds` and a quarter of
+    /// `giveUpAfterNanoseconds`.
     public init(pingAfterNanoseconds: Int64, giveUpAfterNanoseconds: Int64, now: Int64) {
         self.pingAfterNanoseconds = pingAfterNanoseconds
         self.giveUpAfterNanoseconds = giveUpAfterNanoseconds
-        self.lastHeard = now
-        self.lastPing = now
+        self.longestStep = max(1, min(pingAfterNanoseconds, giveUpAfterNanoseconds / 4))
+        self.lastTick = now
     }
 
     /// Bytes arrived from the peer.
-    public mutating func heard(now: Int64) {
-        lastHeard = now
+    public mutating func heard() {
+        hasHeard = true
     }
 
     /// Time has passed.
     public mutating func tick(now: Int64) -> Action {
-        let silence = now - lastHeard
-        if silence >= giveUpAfterNanoseconds { return .giveUp }
-        guard silence >= pingAfterNanoseconds, now - max(lastPing, lastHeard) >= pingAfterNanoseconds else {
+        let step = min(now - lastTick, longestStep)
+        lastTick = now
+        if hasHeard {
+            hasHeard = false
+            silence = 0
+            sincePing = 0
             return .wait
         }
-        lastPing = now
+        silence += step
+        sincePing += step
+        if silence >= giveUpAfterNanoseconds { return .giveUp }
+        guard sincePing >= pingAfterNanoseconds else { return .wait }
+        sincePing = 0
         defer { nextToken += 1 }
         return .ping(token: nextToken)
     }

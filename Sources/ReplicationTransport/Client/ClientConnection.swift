@@ -105,7 +105,7 @@ final class ClientConnection: MessageConnection {
     }
 
     override func heard() {
-        liveness?.heard(now: Int64(NIODeadline.now().uptimeNanoseconds))
+        liveness?.heard()
     }
 
     override func received(_ header: MessageHeader, _ message: Message) throws(ReplicationError) {
@@ -192,7 +192,9 @@ final class ClientConnection: MessageConnection {
             now: Int64(NIODeadline.now().uptimeNanoseconds)
         )
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
-        let interval = TimeAmount.nanoseconds(max(1_000_000, pingAfter / 2))
+        let interval = TimeAmount.nanoseconds(
+            max(1_000_000, min(pingAfter, configuration.pingTimeout.nanoseconds / 4) / 2)
+        )
         ticks = eventLoop.scheduleRepeatedTask(initialDelay: interval, delay: interval) { _ in bound.value.tick() }
     }
 

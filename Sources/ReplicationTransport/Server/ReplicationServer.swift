@@ -73,6 +73,9 @@ public final class ReplicationServer: Sendable {
     }
 
     /// Stops: no new connections or streams at once; what is under way may finish within the grace period.
+    ///
+    /// Then connections are closed and tasks cancelled. Returns when the last task has: a service that ignores
+    /// cancellation holds it up.
     public func shutdown(gracePeriod: TimeAmount = .seconds(5)) async {
         let listener = state.withLockedValue { state -> (any Channel)? in
             defer { state = .stopped }

@@ -71,7 +71,7 @@ final class ServerConnection: MessageConnection {
     }
 
     override func heard() {
-        liveness?.heard(now: Int64(NIODeadline.now().uptimeNanoseconds))
+        liveness?.heard()
     }
 
     override func received(_ header: MessageHeader, _ message: Message) throws(ReplicationError) {
