@@ -11,7 +11,11 @@ import xml.etree.ElementTree as ElementTree
 
 def count(path):
     total = failed = skipped = 0
-    for case in ElementTree.parse(path).getroot().iter("testcase"):
+    try:
+        cases = list(ElementTree.parse(path).getroot().iter("testcase"))
+    except ElementTree.ParseError:  # the process ended before it had written its report
+        return 0, 0, 0
+    for case in cases:
         total += 1
         if case.find("failure") is not None or case.find("error") is not None:
             failed += 1
