@@ -48,7 +48,7 @@ require_swift() {
         said="$(swift --version 2>&1)" || true
     fi
     have="$(printf '%s\n' "$said" | sed -n 's/.*Swift version \([0-9][0-9.]*\).*/\1/p' | head -n 1)"
-    [ -n "$have" ] || die "'swift --version' does not work here, it says: $said
+    [ -n "$have" ] || die "'swift --version' does not work here, it says: ${said%%$'\n'*}
        $how"
     version_at_least "$have" "$VARVE_SWIFT_MINIMUM" || die "this is Swift $have. $how"
 }
