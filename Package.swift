@@ -19,7 +19,6 @@ let strict: [SwiftSetting] = [
 let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
 let nioLocks: Target.Dependency = .product(name: "NIOConcurrencyHelpers", package: "swift-nio")
-let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swift-nio")
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
@@ -42,21 +41,27 @@ func cShim(_ name: String) -> [Target] {
 func pureTarget(
     _ name: String,
     _ dependencies: [Target.Dependency],
-    settings: [SwiftSetting] = [.strictMemorySafety()]
+    settings: [SwiftSetting] = [.strictMemorySafety()],
+    testData: [String] = []
 ) -> [Target] {
     [
         .target(name: name, dependencies: dependencies, swiftSettings: strict + settings),
-        .testTarget(name: "\(name)Tests", dependencies: [.byName(name: name)] + dependencies, swiftSettings: strict),
+        .testTarget(
+            name: "\(name)Tests",
+            dependencies: [.byName(name: name)] + dependencies,
+            exclude: testData,
+            swiftSettings: strict
+        ),
     ]
 }
 
 /// One kind of I/O each, over the pure targets.
-func engineTarget(_ name: String, _ dependencies: [Target.Dependency], tests: [Target.Dependency] = []) -> [Target] {
+func engineTarget(_ name: String, _ dependencies: [Target.Dependency]) -> [Target] {
     [
         .target(name: name, dependencies: dependencies, swiftSettings: strict),
         .testTarget(
             name: "\(name)Tests",
-            dependencies: [.byName(name: name)] + dependencies + tests,
+            dependencies: [.byName(name: name)] + dependencies,
             swiftSettings: strict
         ),
     ]
@@ -84,7 +89,11 @@ let pureTargets: [Target] =
     + pureTarget("DIMSE", [nioCore])
     + pureTarget("DICOMWeb", [nioCore])
     + pureTarget("SegmentFormat", ["Checksums", "Placement", nioCore])
-    + pureTarget("ReplicationProtocol", ["Checksums", "Placement", nioCore])
+    + pureTarget(
+        "ReplicationProtocol",
+        ["Checksums", "Placement", nioCore],
+        testData: ["Golden/messages.txt", "Golden/broken.txt"]
+    )
 
 let engineTargets: [Target] =
     engineTarget("Telemetry", [logging, nioLocks])
@@ -95,13 +104,11 @@ let engineTargets: [Target] =
     )
     + engineTarget(
         "ReplicationTransport",
-        ["ReplicationProtocol", "Checksums", "Placement", "CPlatform", nioCore, nioPosix, nioLocks, logging],
-        tests: [nioEmbedded]
+        ["ReplicationProtocol", "Checksums", "Placement", nioCore, nioPosix, nioLocks, logging]
     )
     + engineTarget(
         "DICOMNetworking",
-        ["DIMSE", "CPlatform", nioCore, nioPosix, nioLocks, logging],
-        tests: [nioEmbedded]
+        ["DIMSE", "CPlatform", nioCore, nioPosix, nioLocks, logging]
     )
     + engineTarget("Catalog", ["Checksums", "Placement", "CPostgres", nioCore, nioLocks, logging])
     + engineTarget("Supervisor", ["CSpawn", nioLocks, logging])

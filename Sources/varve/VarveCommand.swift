@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import Glibc
 
 /// The one binary: every role and every operator's command is a subcommand.
-@main
 struct VarveCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "varve",
@@ -18,6 +18,26 @@ struct VarveCommand: AsyncParsableCommand {
             StatusCommand.self, StudyCommand.self, StoreCommand.self, EchoCommand.self,
         ]
     )
+}
+
+/// Where the process begins.
+@main
+enum Main {
+    /// Runs the command; the exit status is 0 when it is done, 1 when it failed and 2 for wrong usage.
+    static func main() async {
+        do {
+            var command = try VarveCommand.parseAsRoot()
+            if var asynchronous = command as? any AsyncParsableCommand {
+                try await asynchronous.run()
+            } else {
+                try command.run()
+            }
+        } catch {
+            guard VarveCommand.exitCode(for: error) == .validationFailure else { VarveCommand.exit(withError: error) }
+            complain(VarveCommand.fullMessage(for: error))
+            exit(2)
+        }
+    }
 }
 
 /// The version of this build.
