@@ -110,6 +110,17 @@ struct Loopback {
     }
 }
 
+extension Loopback {
+    /// Waits for what a task or an event loop is about to bring about, by one round trip after another, not by time.
+    static func roundTrips(of client: ReplicationClient, until condition: () -> Bool) async throws {
+        for _ in 0..<100_000 {
+            if condition() { return }
+            _ = try await client.ping()
+        }
+        throw ReplicationError(.internal, "100,000 round trips have not brought about what the test waits for")
+    }
+}
+
 /// A record made up for a test.
 struct TestRecord: Sendable {
     let request: PutRequest
