@@ -151,14 +151,67 @@ struct PutFlowTests {
                 async let one = client.put(first.request, payload: first.payload)
                 await service.gate.arrived(1)
                 async let two = client.put(second.request, payload: second.payload)
-                // Its bytes are sent before this.
-                _ = try await client.ping()
+                try await Loopback.roundTrips(of: client) { memory.waiterCount == 1 }
                 #expect(service.state.withLockedValue { $0.putCount } == 1)
-                #expect(memory.waiterCount == 1)
                 service.gate.open()
                 let outcomes = try await [one, two]
                 #expect(outcomes == [.stored, .stored])
             }
+        }
+        #expect(memory.lentByteCount == 0)
+    }
+
+    /// What a put that waited for memory held of the connection's credit comes back with the memory.
+    ///
+    /// Nothing more arrives on the connection, which others may be waiting to send on.
+    @Test func memoryThatWasWaitedForGivesCreditBackAtOnce() async throws {
+        let service = FakeService(gate: Gate())
+        var limits = Loopback.patientLimits
+        limits.maximumConnections = 1
+        let memory = ReplicationMemoryBudget(byteCount: (2 << 20) + 800_000)
+        try await Loopback.run(service, limits: limits, memory: memory) { loopback in
+            let peer = try await RawPeer.handshake(port: loopback.port)
+            for (number, stream) in [(1, 1), (2, 3)] as [(UInt64, UInt32)] {
+                let record = TestRecord(number, byteCount: 526_000)
+                var messages = [Message.putBegin(PutBegin(record.request, timeoutMilliseconds: 0))]
+                var rest = record.payload
+                while rest.readableBytes > 0 {
+                    let byteCount = min(rest.readableBytes, MessageHeader.maximumPayloadByteCount)
+                    let slice = rest.readSlice(length: byteCount)
+                    messages.append(.data(try #require(slice)))
+                }
+                messages.append(.putCommit(payloadByteCount: 526_000))
+                for (sequence, message) in messages.enumerated() {
+                    let flags: MessageFlags = message.type == .data ? .unsolicited : []
+                    await peer.send(message, flags: flags, stream: stream, sequence: UInt32(sequence))
+                }
+            }
+            await service.gate.arrived(1)
+            await peer.send(.ping(token: 1), sequence: 1)
+            var credit: UInt64 = 0
+            var ackCount = 0
+            while ackCount < 2, let message = await peer.next() {
+                switch message.message {
+                case .pong:
+                    // All bytes of both puts are there; one is at the gate, the other waits for its memory.
+                    #expect(memory.waiterCount == 1)
+                    service.gate.openOnce()
+                case .putAck:
+                    ackCount += 1
+                    guard ackCount == 1 else { break }
+                    await service.gate.arrived(2)
+                    service.gate.openOnce()
+                case .credit(let byteCount):
+                    #expect(message.header.streamID == 0)
+                    credit += byteCount
+                default:
+                    Issue.record("\(message.header.type.name) is not expected")
+                }
+            }
+            #expect(ackCount == 2)
+            // The credit came before the second put's end, not some time after it.
+            #expect(credit == 2 * 526_000)
+            await peer.close()
         }
         #expect(memory.lentByteCount == 0)
     }

@@ -47,8 +47,8 @@ class MessageConnection: ChannelInboundHandler {
     func received(_ header: MessageHeader, _ message: Message) throws(ReplicationError) {}
     /// A DATA message begins; `nil` when its bytes are of no use.
     func dataBegan(_ header: MessageHeader) throws(ReplicationError) -> (any InboundStream)? { nil }
-    /// All bytes at hand have been worked on: the last moment to write before the flush.
-    func readCompleted() {}
+    /// An event from outside has been worked on: the last moment to write before the flush.
+    func eventCompleted() {}
     /// The connection is gone: every stream fails.
     func disconnected(_ reason: ReplicationError) {}
 
@@ -80,6 +80,7 @@ class MessageConnection: ChannelInboundHandler {
         // A flush may make the channel writable and so come back here: the outer call goes on instead.
         guard !isSending else { return }
         isSending = true
+        if !isClosed { eventCompleted() }
         repeat {
             while let context, context.channel.isWritable, let stream = turns.popFirst() {
                 stream.hasTurn = false
@@ -151,7 +152,6 @@ class MessageConnection: ChannelInboundHandler {
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
-        if !isClosed { readCompleted() }
         sendAndFlush()
         context.fireChannelReadComplete()
     }

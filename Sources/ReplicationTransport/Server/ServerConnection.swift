@@ -108,7 +108,8 @@ final class ServerConnection: MessageConnection {
         return try stream.dataBegan(header)
     }
 
-    override func readCompleted() {
+    override func eventCompleted() {
+        // Not only bytes that arrive free credit: so does memory that a put has waited for, and the end of a stream.
         returnCredit(alongOthers: writer?.needsFlush == true)
     }
 
