@@ -44,7 +44,7 @@ import Testing
         ),
         Rule(
             "ReplicationTransport",
-            ["ReplicationProtocol", "Checksums", "Placement", "CPlatform"],
+            ["ReplicationProtocol", "Checksums", "Placement"],
             nio.union(["Logging", "Glibc", "Synchronization"])
         ),
         Rule(
