@@ -162,6 +162,12 @@ let package = Package(
                 ],
                 swiftSettings: strict
             ),
+            .executableTarget(
+                name: "codec-benchmark",
+                dependencies: ["DICOM", "Ingest", "PixelCodecs", nioCore],
+                path: "Benchmarks/CodecBenchmark",
+                swiftSettings: strict
+            ),
             .testTarget(name: "ArchitectureTests", swiftSettings: strict),
         ]
 )
