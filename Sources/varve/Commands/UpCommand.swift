@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Foundation
+import Glibc
 import Logging
 import Supervisor
 import Telemetry
@@ -44,6 +45,10 @@ struct UpCommand: AsyncParsableCommand {
 
     func run() async throws {
         LoggingSystem.bootstrap { LineLogHandler(label: $0) }
+        // Every configuration key is also a variable, which would reach all children and override what each is told.
+        for variable in ProcessInfo.processInfo.environment.keys where variable.hasPrefix("VARVE_") {
+            unsetenv(variable)
+        }
         let layout = try ClusterLayout(directory: data)
         let cluster = LocalCluster(options: self, layout: layout, logger: Logger(label: "up"))
         try await cluster.run()
