@@ -19,13 +19,16 @@ package struct PayloadBuilder {
     }
 
     /// The data set as it came, behind file meta information.
-    package func asReceived(note: String) throws(StoreFailure) -> StoredForm {
+    package func asReceived(note: String) async throws(StoreFailure) -> StoredForm {
+        // The digests are most of what storing as received costs this node: one is computed beside the other.
+        async let received = Self.digest(of: instance.head)
         var payload = try fileMeta(transferSyntax: instance.transferSyntax, reserving: instance.head.readableBytes)
         let dataSetOffset = payload.writerIndex
         payload.writeImmutableBuffer(instance.head)
+        let payloadDigest = Self.digest(of: payload)
         var metadata = metadata(
             storedTransferSyntax: instance.transferSyntax,
-            digests: InstanceDigests(received: SHA256Hasher.digest(of: instance.head), pixels: nil),
+            digests: InstanceDigests(received: await received, pixels: nil),
             note: note
         )
         metadata.dataSetOffset = dataSetOffset
@@ -33,7 +36,7 @@ package struct PayloadBuilder {
             metadata.pixelDataOffset = dataSetOffset + location.elementOffset
             metadata.pixelEndOffset = location.endOffset.map { dataSetOffset + $0 }
         }
-        return try StoredForm(payload: payload, metadata: metadata)
+        return try StoredForm(payload: payload, payloadDigest: payloadDigest, metadata: metadata)
     }
 
     /// The data set with its pixel data replaced by `frames`, encoded as `plan` says.
@@ -70,6 +73,10 @@ package struct PayloadBuilder {
         metadata.frames = locations
         metadata.restoration = header.restoration
         return try StoredForm(payload: payload, metadata: metadata)
+    }
+
+    private static func digest(of bytes: ByteBuffer) -> SHA256Digest {
+        SHA256Hasher.digest(of: bytes)
     }
 
     /// File meta information, in a buffer with room for `byteCount` more bytes.

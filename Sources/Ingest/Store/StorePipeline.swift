@@ -75,12 +75,12 @@ package final class StorePipeline: Sendable {
             if let compressed = try await storeCompressed(instance, plan: plan, from: sender, at: receivedAt) {
                 (form, nodes) = compressed
             } else {
-                form = try PayloadBuilder(instance, sender: sender, receivedAt: receivedAt)
+                form = try await PayloadBuilder(instance, sender: sender, receivedAt: receivedAt)
                     .asReceived(note: "as received: compression gained nothing or was not proven")
                 nodes = try await write(form)
             }
         case .keep(let reason):
-            form = try PayloadBuilder(instance, sender: sender, receivedAt: receivedAt)
+            form = try await PayloadBuilder(instance, sender: sender, receivedAt: receivedAt)
                 .asReceived(note: "as received: \(reason)")
             nodes = try await write(form)
         }

@@ -28,10 +28,15 @@ package struct StoredForm: Sendable {
 
     /// Digests the payload and makes the record's id.
     init(payload: ByteBuffer, metadata: InstanceMetadata) throws(StoreFailure) {
+        try self.init(payload: payload, payloadDigest: SHA256Hasher.digest(of: payload), metadata: metadata)
+    }
+
+    /// The form of a payload in memory whose digest is known.
+    init(payload: ByteBuffer, payloadDigest: SHA256Digest, metadata: InstanceMetadata) throws(StoreFailure) {
         self.payload = payload
         self.payloadByteCount = payload.readableBytes
         self.metadata = metadata
-        self.payloadDigest = SHA256Hasher.digest(of: payload)
+        self.payloadDigest = payloadDigest
         self.recordID = try Self.recordID(metadata: metadata, payloadDigest: payloadDigest)
     }
 

@@ -107,18 +107,22 @@ import Testing
         if shape.samples > 1 { #expect(result.dataSet.integer(.planarConfiguration) == 0) }
     }
 
-    @Test func `the same content gets the same record id, other content another`() throws {
+    @Test func `the same content gets the same record id, other content another`() async throws {
         let one = try MadeInstance.dataSet(Shape(name: "one"))
-        let again = try PayloadBuilder(try received(one), sender: sender, receivedAt: Timestamp(milliseconds: 5))
+        let again = try await PayloadBuilder(try received(one), sender: sender, receivedAt: Timestamp(milliseconds: 5))
             .asReceived(note: "")
-        let first = try PayloadBuilder(try received(one), sender: sender, receivedAt: Timestamp(milliseconds: 9))
+        let first = try await PayloadBuilder(try received(one), sender: sender, receivedAt: Timestamp(milliseconds: 9))
             .asReceived(note: "")
         #expect(first.recordID == again.recordID)
         var other = one
         let last = other.writerIndex - 1
         other.setInteger((other.getInteger(at: last, as: UInt8.self) ?? 0) ^ 1, at: last)
-        let changed = try PayloadBuilder(try received(other), sender: sender, receivedAt: Timestamp(milliseconds: 5))
-            .asReceived(note: "")
+        let changed = try await PayloadBuilder(
+            try received(other),
+            sender: sender,
+            receivedAt: Timestamp(milliseconds: 5)
+        )
+        .asReceived(note: "")
         #expect(changed.recordID != first.recordID)
         #expect(changed.recordID.group == first.recordID.group)
     }
