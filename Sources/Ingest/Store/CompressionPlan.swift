@@ -31,6 +31,10 @@ package struct CompressionPlan: Sendable {
     /// The most bytes of native pixel data that are compressed: offsets in the basic offset table have 32 bits.
     static let maximumPixelByteCount = Int(UInt32.max) / 2
 
+    /// What is kept in the record's metadata has to fit there: frame locations, and bytes behind the last frame.
+    static let maximumFrameCount = 100_000
+    static let maximumSurplusByteCount = 64 << 10
+
     package static func decide(for instance: ReceivedInstance, codecClass: CodecClass) -> Decision {
         guard codecClass != .asReceived else { return .keep(reason: "policy: as received") }
         let syntax = instance.transferSyntax
@@ -51,6 +55,9 @@ package struct CompressionPlan: Sendable {
         let (needed, overflow) = format.frameByteCount.multipliedReportingOverflow(by: frameCount)
         guard !overflow, needed > 0, needed <= valueByteCount, needed <= maximumPixelByteCount else {
             return .keep(reason: "pixel data shorter than its frames, or 2 GiB and more")
+        }
+        guard frameCount <= maximumFrameCount, valueByteCount - needed <= maximumSurplusByteCount else {
+            return .keep(reason: "too many frames, or too many bytes behind the last one")
         }
         let codec = chooseCodec(for: format, codecClass: codecClass)
         if let refusal = codec.refusal(of: format) { return .keep(reason: refusal) }

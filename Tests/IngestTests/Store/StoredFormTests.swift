@@ -138,6 +138,16 @@ import Testing
         #expect(failure.reason.contains("missing or empty"))
     }
 
+    @Test func `many bytes behind the last frame stay as they came`() throws {
+        let shape = Shape(name: "surplus", surplus: [UInt8](repeating: 9, count: 70_000))
+        let instance = try received(try MadeInstance.dataSet(shape))
+        guard case .keep(let reason) = CompressionPlan.decide(for: instance, codecClass: .balanced) else {
+            Issue.record("metadata cannot hold 70,000 surplus bytes")
+            return
+        }
+        #expect(reason.contains("behind the last"))
+    }
+
     @Test func `a data set cut anywhere is refused or read, never a trap`() throws {
         let made = try MadeInstance.dataSet(Shape(name: "one", hasTail: true))
         for count in 0..<made.readableBytes {
