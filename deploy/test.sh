@@ -58,6 +58,7 @@ if wanted lint; then
 fi
 
 step "building everything (release, with tests)"
+use_fast_charls
 swift build -c release --build-tests --explicit-target-dependency-import-check error
 took
 

@@ -6,12 +6,15 @@ VARVE_ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"
 VARVE_SWIFT_MINIMUM=6.2
 VARVE_VENV="${VARVE_VENV:-$VARVE_ROOT/.venv}"
 
+# shellcheck source=charls.sh
+source "$VARVE_ROOT/deploy/lib/charls.sh"
+
 # What the build needs, what the tests need on top, and the other side of the benchmarks.
 VARVE_BUILD_PACKAGES=(
     g++ git pkg-config zlib1g-dev libcharls-dev libopenjp2-7-dev libpq-dev liblmdb-dev libisal-dev
-    postgresql curl python3
+    postgresql curl python3 python3-venv
 )
-VARVE_TEST_PACKAGES=(dcmtk python3-venv)
+VARVE_TEST_PACKAGES=(dcmtk)
 VARVE_BENCHMARK_PACKAGES=(dcmtk orthanc orthanc-postgresql)
 
 # What the Swift toolchain itself needs on Debian and Ubuntu, when it is unpacked by hand.
