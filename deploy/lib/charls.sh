@@ -6,16 +6,18 @@
 # (docs/decisions/0007). The source comes from PyPI, inside the source package of CharLS's Python binding,
 # which is CharLS's release 2.4.2 as it is.
 CHARLS_SOURCE=pyjpegls==1.5.1
-# A name of its own: other libraries put the folder of the system before ours.
 CHARLS_SHA256=d0fe09dfb7f75ce78e3b1e0519912a42f1827d68bbc3609652f4f8743c956025
-CHARLS_FLAGS=(-std=c++17 -O3 -DNDEBUG -fPIC -fvisibility=hidden -DCHARLS_STATIC -DCHARLS_LIBRARY_BUILD)
+CHARLS_FLAGS=(-std=c++17 -O2 -DNDEBUG -fPIC -fvisibility=hidden -DCHARLS_STATIC -DCHARLS_LIBRARY_BUILD)
 
-# build_charls PREFIX: leaves PREFIX/lib/libcharls-fast.a and PREFIX/charls.pc, once.
+# build_charls PREFIX: leaves PREFIX/lib/libcharls-....a and PREFIX/charls.pc, once.
 build_charls() (
     set -e
     prefix="$1"
     stamp="$CHARLS_SHA256 ${CHARLS_FLAGS[*]}"
     [ "$(cat "$prefix/stamp" 2>/dev/null)" != "$stamp" ] || exit 0
+    # A name that tells what it is made of: else the linker takes the system's, whose folder other libraries name
+    # before ours, and the build would not notice that the library has changed.
+    name="charls-$(printf %s "$stamp" | sha256sum | cut -c 1-8)"
     scratch="$(mktemp -d)"
     trap 'rm -rf "$scratch"' EXIT
     printf '%s --hash=sha256:%s\n' "$CHARLS_SOURCE" "$CHARLS_SHA256" >"$scratch/requirements.txt"
@@ -33,13 +35,13 @@ build_charls() (
         "$compiler" "${CHARLS_FLAGS[@]}" -I"$scratch/lib/charls/include" -c "$file" \
             -o "$scratch/objects/$(basename "$file" .cpp).o"
     done
-    ar rcs "$prefix/lib/libcharls-fast.a" "$scratch"/objects/*.o
+    ar rcs "$prefix/lib/lib$name.a" "$scratch"/objects/*.o
     cp -r "$scratch/lib/charls/include" "$prefix/include"
     cat >"$prefix/charls.pc" <<TEXT
 Name: charls
 Description: CharLS, optimised and static
 Version: 2.4.2
-Libs: -L$prefix/lib -lcharls-fast -lstdc++
+Libs: -L$prefix/lib -l$name -lstdc++
 Cflags: -I$prefix/include -DCHARLS_STATIC
 TEXT
     printf '%s\n' "$stamp" >"$prefix/stamp"

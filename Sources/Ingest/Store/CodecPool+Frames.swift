@@ -7,29 +7,28 @@ extension CodecPool {
     /// Frames of one instance that are in work at once: enough for every thread, little enough for other instances.
     private static let window = 8
 
-    /// Encodes all frames, several at once, and returns them in order.
-    func encodeAll(_ frames: [ByteBuffer], format: PixelFormat, codec: PixelCodec) async throws -> [ByteBuffer] {
+    /// Encodes all frames, several at once, and returns them in order; their proofs may still be under way then.
+    func encodeAll(_ frames: [ByteBuffer], format: PixelFormat, codec: PixelCodec) async throws -> [EncodedFrame] {
         guard frames.count > 1 else {
             // One frame, the usual case: no task group.
             guard let frame = frames.first else { return [] }
-            return [try await encode(frame, format: format, codec: codec)]
+            return [try await encodeOne(frame, format: format, codec: codec)]
         }
         return try await forEachIndex(frames.count) { index in
-            try await self.encode(frames[index], format: format, codec: codec)
+            try await self.encodeOne(frames[index], format: format, codec: codec)
         }
     }
 
-    /// Whether every encoded frame decodes to its original, bit for bit.
-    func proveAll(
-        _ encoded: [ByteBuffer],
-        equal frames: [ByteBuffer],
+    private func encodeOne(
+        _ frame: ByteBuffer,
         format: PixelFormat,
         codec: PixelCodec
-    ) async throws -> Bool {
-        guard encoded.count == frames.count else { return false }
-        return try await forEachIndex(frames.count) { index in
-            try await self.prove(encoded[index], equals: frames[index], format: format, codec: codec)
-        }.allSatisfy { $0 }
+    ) async throws(CodecError) -> EncodedFrame {
+        let proof = FrameProof()
+        return EncodedFrame(
+            bytes: try await encode(frame, format: format, codec: codec, proof: proof),
+            proof: proof
+        )
     }
 
     /// Runs `work` for 0 ..< `count`, at most `window` at once; results in order.
@@ -56,4 +55,10 @@ extension CodecPool {
             return results.compactMap(\.self)
         }
     }
+}
+
+/// A frame that is encoded and will be, or is, proven.
+struct EncodedFrame: Sendable {
+    let bytes: ByteBuffer
+    let proof: FrameProof
 }

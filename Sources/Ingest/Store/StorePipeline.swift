@@ -97,30 +97,30 @@ package final class StorePipeline: Sendable {
         // Hashing takes a tenth of the encoding's time and runs beside it.
         async let digests = Self.digests(of: instance, plan: plan)
         guard let frames = plan.frames(of: instance) else { return nil }
-        let encoded: [ByteBuffer]
+        let encoded: [EncodedFrame]
         do {
             encoded = try await codecs.encodeAll(frames, format: plan.format, codec: plan.codec)
         } catch {
             logger.warning("a frame could not be encoded; the instance is kept as received", error: error)
             return nil
         }
-        guard encoded.reduce(0, { $0 + $1.readableBytes }) < plan.valueByteCount else { return nil }
+        guard encoded.reduce(0, { $0 + $1.bytes.readableBytes }) < plan.valueByteCount else { return nil }
         let form = try PayloadBuilder(instance, sender: sender, receivedAt: receivedAt)
-            .compressed(encoded, plan: plan, digests: await digests)
+            .compressed(encoded.map(\.bytes), plan: plan, digests: await digests)
 
         // Success waits for both; the proof of the frames runs while the record is on its way to the nodes.
-        async let isProven = proveAll(encoded, frames: frames, plan: plan)
         let nodes = try await write(form)
-        guard await isProven else {
+        guard await areProven(encoded) else {
             logger.error("a compressed frame does not decode to what arrived; the instance is kept as received")
             return nil
         }
         return (form, nodes)
     }
 
-    private func proveAll(_ encoded: [ByteBuffer], frames: [ByteBuffer], plan: CompressionPlan) async -> Bool {
+    private func areProven(_ frames: [EncodedFrame]) async -> Bool {
         do {
-            return try await codecs.proveAll(encoded, equal: frames, format: plan.format, codec: plan.codec)
+            for frame in frames where try await !frame.proof.outcome() { return false }
+            return true
         } catch {
             logger.error("a frame could not be proven", error: error)
             return false

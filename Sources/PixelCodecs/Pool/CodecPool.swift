@@ -73,6 +73,36 @@ public final class CodecPool: Sendable {
         }
     }
 
+    /// Encodes one native frame and goes on to prove it on the same thread, whose cache still holds it.
+    ///
+    /// Returns as soon as the frame is encoded; `proof` then learns whether it decodes to `frame`, bit for bit.
+    public func encode(
+        _ frame: ByteBuffer,
+        format: PixelFormat,
+        codec: PixelCodec,
+        proof: FrameProof
+    ) async throws(CodecError) -> ByteBuffer {
+        let result: Result<ByteBuffer, CodecError> = await withCheckedContinuation { continuation in
+            enqueue { scratch in
+                let encoded = Result { () throws(CodecError) in
+                    guard let scratch else { throw CodecError(.shutDown, "the codec pool was shut down") }
+                    return try codec.encode(frame, format: format, scratch: scratch)
+                }
+                continuation.resume(returning: encoded)
+                proof.finish(
+                    Result { () throws(CodecError) in
+                        guard let scratch else { throw CodecError(.shutDown, "the codec pool was shut down") }
+                        return try codec.prove(try encoded.get(), equals: frame, format: format, scratch: scratch)
+                    }
+                )
+            } refused: { error in
+                continuation.resume(returning: .failure(error))
+                proof.finish(.failure(error))
+            }
+        }
+        return try result.get()
+    }
+
     /// Runs other long computation (a digest of something big) on a codec thread.
     public func run<T: Sendable>(_ work: @escaping @Sendable () throws -> T) async throws -> T {
         try await perform { _ in Result { try work() } }.get()
@@ -98,22 +128,29 @@ public final class CodecPool: Sendable {
         _ work: @escaping @Sendable (CodecScratch) throws(CodecError) -> T
     ) async throws(CodecError) -> T {
         let result: Result<T, CodecError> = await withCheckedContinuation { continuation in
-            let admission = queue.push { scratch in
+            enqueue { scratch in
                 guard let scratch else {
                     continuation.resume(returning: .failure(CodecError(.shutDown, "the codec pool was shut down")))
                     return
                 }
                 continuation.resume(returning: Result { () throws(CodecError) in try work(scratch) })
-            }
-            switch admission {
-            case .accepted: break
-            case .full:
-                let message = "too many codec operations wait; raise the queue limit or send less at once"
-                continuation.resume(returning: .failure(CodecError(.queueFull, message)))
-            case .closed:
-                continuation.resume(returning: .failure(CodecError(.shutDown, "the codec pool was shut down")))
+            } refused: { error in
+                continuation.resume(returning: .failure(error))
             }
         }
         return try result.get()
+    }
+
+    /// Calls exactly one of the two: `job` on a thread of the pool, or `refused` at once.
+    private func enqueue(_ job: @escaping JobQueue.Job, refused: (CodecError) -> Void) {
+        switch queue.push(job) {
+        case .accepted: break
+        case .full:
+            refused(
+                CodecError(.queueFull, "too many codec operations wait; raise the queue limit or send less at once")
+            )
+        case .closed:
+            refused(CodecError(.shutDown, "the codec pool was shut down"))
+        }
     }
 }
