@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Catalog
 import Checksums
 import ClusterClient
 import DICOM
@@ -48,7 +49,9 @@ extension StorePipeline {
         } catch {
             throw StoreFailure(.unavailable, error.description)
         }
-        return try await commit(instance, form: form.stored, nodes: nodes, sender: sender, receivedAt: receivedAt)
+        return try await commit(
+            InstanceEntry(instance, form: form.stored, nodes: nodes, sender: sender, receivedAt: receivedAt)
+        )
     }
 
     /// The data set behind file meta information, as it came.
