@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -52,4 +53,10 @@ void varve_thread_name(pthread_t thread, const char *name) {
     strncpy(text, name, sizeof text - 1);
     text[sizeof text - 1] = 0;
     pthread_setname_np(thread, text);
+}
+
+int varve_file_open_direct(int descriptor) {
+    char path[32];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", descriptor);
+    return open(path, O_WRONLY | O_DIRECT | O_CLOEXEC);
 }

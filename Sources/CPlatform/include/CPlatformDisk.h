@@ -18,6 +18,9 @@ int varve_file_release_unwritten(int descriptor, int64_t offset);
 // Drops the file's clean pages from the page cache.
 int varve_file_drop_cache(int descriptor);
 
+// The open file once more, for writing past the page cache (O_DIRECT); -1 with errno where that can't be had.
+int varve_file_open_direct(int descriptor);
+
 // Takes the exclusive advisory lock of an open file without waiting.
 int varve_file_lock(int descriptor);
 

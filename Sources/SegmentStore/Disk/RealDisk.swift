@@ -6,6 +6,8 @@ package import NIOCore
 
 /// The disk of the machine.
 package struct RealDisk: Disk {
+    private let directWriting = DirectWriting()
+
     package init() {}
 
     package func createDirectory(_ path: String) throws(DiskError) {
@@ -15,7 +17,7 @@ package struct RealDisk: Disk {
     package func createFile(_ path: String) throws(DiskError) -> any DiskFile {
         let descriptor = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o640)
         guard descriptor >= 0 else { throw DiskError("create", number: errno) }
-        return RealFile(descriptor: descriptor)
+        return RealFile(descriptor: descriptor, directWriting: directWriting)
     }
 
     package func openFile(_ path: String) throws(DiskError) -> (any DiskFile)? {
@@ -24,7 +26,7 @@ package struct RealDisk: Disk {
             if errno == ENOENT { return nil }
             throw DiskError("open", number: errno)
         }
-        return RealFile(descriptor: descriptor)
+        return RealFile(descriptor: descriptor, directWriting: directWriting)
     }
 
     package func fileNames(in directory: String) throws(DiskError) -> [String] {
@@ -60,7 +62,7 @@ package struct RealDisk: Disk {
     package func lock(_ path: String) throws(DiskError) -> (any AnyObject & Sendable)? {
         let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o640)
         guard descriptor >= 0 else { throw DiskError("open lock", number: errno) }
-        let file = RealFile(descriptor: descriptor)
+        let file = RealFile(descriptor: descriptor, directWriting: directWriting)
         let number = varve_file_lock(descriptor)
         if number == EWOULDBLOCK { return nil }
         guard number == 0 else { throw DiskError("flock", number: number) }
@@ -73,8 +75,12 @@ package struct RealDisk: Disk {
 /// Its descriptor is used by any thread, only with operations that name their offset.
 package final class RealFile: DiskFile {
     private let descriptor: CInt
+    private let directWriting: DirectWriting
 
-    init(descriptor: CInt) { self.descriptor = descriptor }
+    init(descriptor: CInt, directWriting: DirectWriting) {
+        self.descriptor = descriptor
+        self.directWriting = directWriting
+    }
 
     deinit { close(descriptor) }
 
@@ -109,8 +115,20 @@ package final class RealFile: DiskFile {
     package func write(_ buffers: [ByteBuffer], at offset: UInt64) throws(DiskError) {
         var vectors: [iovec] = []
         vectors.reserveCapacity(buffers.count)
+        let byteCount = buffers.reduce(0) { $0 + $1.readableBytes }
+        let isDirect = directWriting.accepts(byteCount: byteCount, at: offset)
         let failure = withVectors(of: buffers[...], &vectors) { vectors in
-            self.writeAll(&vectors, at: off_t(offset))
+            if isDirect,
+                let outcome = directWriting.write(
+                    vectors,
+                    byteCount: byteCount,
+                    at: off_t(offset),
+                    descriptor: descriptor
+                )
+            {
+                return outcome
+            }
+            return self.writeAll(&vectors, at: off_t(offset))
         }
         guard failure == 0 else { throw DiskError("pwritev", number: failure) }
     }

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CPlatform
+import Glibc
+import NIOConcurrencyHelpers
+import NIOCore
+
+/// Writes whole blocks past the page cache (docs/decisions/0008-writes-past-the-page-cache.md).
+///
+/// One memory is filled and written again and again, where the page cache would take fresh pages for every byte
+/// written. Where the file system can't do it, nothing is written and the caller goes through the cache.
+final class DirectWriting: Sendable {
+    /// Bytes filled and written at a time.
+    private static let stagingByteCount = 4 << 20
+    /// What offsets, lengths and memory are multiples of: enough for every disk in use.
+    private static let alignment = 4096
+
+    private let idle = NIOLockedValueBox<[Staging]>([])
+    private let isUnsupported = NIOLockedValueBox(false)
+
+    /// Whether a write at `offset` can go past the page cache.
+    func accepts(byteCount: Int, at offset: UInt64) -> Bool {
+        byteCount > 0 && byteCount.isMultiple(of: Self.alignment) && offset.isMultiple(of: UInt64(Self.alignment))
+            && !isUnsupported.withLockedValue { $0 }
+    }
+
+    /// Writes all of `vectors`, `byteCount` bytes in total, at `offset` of the file open as `descriptor`.
+    ///
+    /// Returns 0, an errno value, or nil when nothing was written because the file system can't.
+    func write(_ vectors: [iovec], byteCount: Int, at offset: off_t, descriptor: CInt) -> CInt? {
+        let direct = varve_file_open_direct(descriptor)
+        guard direct >= 0 else {
+            isUnsupported.withLockedValue { $0 = true }
+            return nil
+        }
+        defer { close(direct) }
+        guard let staging = idle.withLockedValue({ $0.popLast() }) ?? Staging(byteCount: Self.stagingByteCount)
+        else { return nil }
+        defer { idle.withLockedValue { if $0.count < 2 { $0.append(staging) } } }
+
+        var source = VectorReader(vectors)
+        var done = 0
+        while done < byteCount {
+            let count = min(Self.stagingByteCount, byteCount - done)
+            source.read(count, into: staging.start)
+            let failure = writeAll(staging.start, count, at: offset + off_t(done), descriptor: direct)
+            if failure == EINVAL, done == 0 {
+                isUnsupported.withLockedValue { $0 = true }
+                return nil
+            }
+            guard failure == 0 else { return failure }
+            done += count
+        }
+        return 0
+    }
+
+    private func writeAll(_ start: UnsafeMutableRawPointer, _ count: Int, at offset: off_t, descriptor: CInt) -> CInt {
+        var done = 0
+        while done < count {
+            let written = pwrite(descriptor, start + done, count - done, offset + off_t(done))
+            if written < 0 {
+                if errno == EINTR { continue }
+                return errno
+            }
+            // A short write leaves a rest that may not begin at a block: the disk is full or failing.
+            guard written > 0, written.isMultiple(of: Self.alignment) || written == count - done else { return EIO }
+            done += written
+        }
+        return 0
+    }
+
+    /// Memory that begins at a block's alignment.
+    // Safety: the memory belongs to whoever took the value out of `idle`; no two threads have it at once.
+    private final class Staging: @unchecked Sendable {
+        let start: UnsafeMutableRawPointer
+
+        init?(byteCount: Int) {
+            var memory: UnsafeMutableRawPointer?
+            guard posix_memalign(&memory, DirectWriting.alignment, byteCount) == 0, let memory else { return nil }
+            self.start = memory
+        }
+
+        deinit { free(start) }
+    }
+
+    /// Hands out the bytes of several buffers as one stream.
+    private struct VectorReader {
+        private var rest: ArraySlice<iovec>
+        private var used = 0
+
+        init(_ vectors: [iovec]) { self.rest = vectors[...] }
+
+        mutating func read(_ count: Int, into target: UnsafeMutableRawPointer) {
+            var done = 0
+            while done < count, let vector = rest.first {
+                let piece = min(count - done, vector.iov_len - used)
+                if let base = vector.iov_base { (target + done).copyMemory(from: base + used, byteCount: piece) }
+                done += piece
+                used += piece
+                if used == vector.iov_len {
+                    rest.removeFirst()
+                    used = 0
+                }
+            }
+        }
+    }
+}
