@@ -32,7 +32,7 @@ import Testing
         #expect(header.meta.mediaStorageSOPInstanceUID?.string == "1.2.3.4.5")
         #expect(header.meta.sourceAETitle == "SENDER")
         #expect(header.meta.implementationClassUID == FileMeta.implementationClassUID)
-        #expect(header.meta.implementationVersionName == "VARVE_0_1")
+        #expect(header.meta.implementationVersionName == "VARVE")
         #expect(header.meta.elements.integer(.fileMetaInformationGroupLength) == head.readableBytes - 144)
         let pair = try Part10.read(self.file(head))
         #expect(pair.dataSetOffset == head.readableBytes)
@@ -48,7 +48,7 @@ import Testing
             .explicit(.mediaStorageSOPClassUID, .ui, "1.2\0").explicit(.mediaStorageSOPInstanceUID, .ui, "1.3\0")
             .explicit(.transferSyntaxUID, .ui, "1.2.840.10008.1.2\0")
             .explicit(.implementationClassUID, .ui, "2.25.301452049339268168405964274361167652378")
-            .explicit(.implementationVersionName, .sh, "VARVE_0_1 ").array
+            .explicit(.implementationVersionName, .sh, "VARVE ").array
         let expected = Bytes().raw([UInt8](repeating: 0, count: 128) + Array("DICM".utf8))
             .explicit(.fileMetaInformationGroupLength, .ul, [UInt8(group.count), 0, 0, 0]).raw(group)
         #expect(try Part10.write(meta).array == expected.array)

@@ -53,6 +53,20 @@ import Testing
         }
     }
 
+    @Test("JPEG-LS leaves signed samples native whose upper bits are no sign: readers would see other numbers")
+    func misleadingSigns() throws {
+        let format = PixelFormat(rows: 1, columns: 4, bitsAllocated: 16, bitsStored: 12, isSigned: true)
+        func frame(_ samples: [UInt16]) -> ByteBuffer {
+            samples.reduce(into: ByteBuffer()) { $0.writeInteger($1, endianness: .little) }
+        }
+        // Bit 11 says negative, the four bits above it say nothing.
+        #expect(throws: CodecError.self) { try PixelCodec.jpegLS.encode(frame([1, 0x0FFF, 2, 3]), format: format) }
+        #expect(throws: CodecError.self) { try PixelCodec.jpegLS.encode(frame([1, 0x7FFF, 2, 3]), format: format) }
+        let negative = frame([1, 0xFFFF, 0xF800, 0x07FF])
+        let encoded = try PixelCodec.jpegLS.encode(negative, format: format)
+        #expect(try PixelCodec.jpegLS.decode(encoded, format: format) == negative)
+    }
+
     @Test("the colour transform is JPEG 2000's and for RGB only")
     func colourTransform() {
         let options = PixelCodec.EncodingOptions(usesReversibleColourTransform: true)

@@ -147,7 +147,16 @@ import Testing
         for content in contents {
             let frame = format.makeFrame(content)
             #expect(codec.refusal(of: format) == nil)
-            let encoded = try codec.encode(frame, format: format, options: options, scratch: scratch)
+            let result = Result { () throws(CodecError) in
+                try codec.encode(frame, format: format, options: options, scratch: scratch)
+            }
+            if case .failure(let error) = result, error.code == .unsupported, codec == .jpegLS, format.isSigned,
+                format.bitsStored < format.bitsAllocated, content != .zero, content != .signExtended
+            {
+                // What is above Bits Stored is no sign: such frames stay native (RefusalTests).
+                continue
+            }
+            let encoded = try result.get()
             let decoded = try codec.decode(encoded, format: format, scratch: scratch)
             #expect(decoded == frame, "\(codec) \(format.label) \(content) seed \(SeededGenerator.seed)")
             #expect(try codec.prove(encoded, equals: frame, format: format, scratch: scratch))

@@ -9,7 +9,8 @@ public struct FileMeta: Hashable, Sendable {
 
     /// Varve's implementation class UID, from the UUID e2c98d88-5c2d-5d77-8d85-8538199e261a.
     public static let implementationClassUID = UID(unchecked: "2.25.301452049339268168405964274361167652378")
-    public static let implementationVersionName = "VARVE_0_1"
+    /// The same in every version: digests of stored instances cover it.
+    public static let implementationVersionName = "VARVE"
 
     public init(elements: DataSet) {
         self.elements = elements

@@ -24,8 +24,8 @@ struct NativeForm: Sendable {
 
     /// What is compared with a recorded digest.
     enum Proof: Sendable, Hashable {
-        /// The whole data set with the digest of what was received.
-        case dataSet(SHA256Digest)
+        /// The whole Part 10 stream with the digest of what was received.
+        case file(SHA256Digest)
         /// The value of Pixel Data with its recorded digest: what was received was in another encoding.
         case pixelData(SHA256Digest)
     }
@@ -78,7 +78,7 @@ struct NativeForm: Sendable {
         suffix.writeImmutableBuffer(after)
         self.suffix = suffix
         let isReceivedByteForByte = metadata.receivedTransferSyntax == TransferSyntax.explicitVRLittleEndian.uid.string
-        self.proof = isReceivedByteForByte ? .dataSet(metadata.receivedDigest) : .pixelData(pixelDigest)
+        self.proof = isReceivedByteForByte ? .file(metadata.receivedDigest) : .pixelData(pixelDigest)
         self.trailingByteCount = restoration.trailingBytes.count
     }
 
@@ -96,9 +96,13 @@ struct NativeForm: Sendable {
         private let form: NativeForm
         private var hasher = SHA256Hasher()
 
-        init(_ form: NativeForm) {
+        /// `fileMeta` is delivered in front of the data set.
+        init(_ form: NativeForm, fileMeta: ByteBuffer) {
             self.form = form
-            if case .dataSet = form.proof { hasher.update(form.prefix) }
+            if case .file = form.proof {
+                hasher.update(fileMeta)
+                hasher.update(form.prefix)
+            }
         }
 
         /// Adds the next frame.
@@ -107,7 +111,7 @@ struct NativeForm: Sendable {
         /// After the last frame: whether everything is as it was received.
         mutating func finish() -> Bool {
             switch form.proof {
-            case .dataSet(let digest):
+            case .file(let digest):
                 hasher.update(form.suffix)
                 return hasher.digest() == digest
             case .pixelData(let digest):

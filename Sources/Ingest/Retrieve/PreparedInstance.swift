@@ -74,7 +74,7 @@ struct NativePieces: Sendable {
 
     func send(_ write: ([ByteBuffer]) async throws -> Void) async throws {
         try await write([fileMeta, form.prefix])
-        var check = NativeForm.Check(form)
+        var check = NativeForm.Check(form, fileMeta: fileMeta)
         var held: [ByteBuffer] = []
         let perWindow = max(
             1,

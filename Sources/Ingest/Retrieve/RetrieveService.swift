@@ -164,7 +164,7 @@ package final class RetrieveService: Sendable {
         if let payload = record.payload {
             let frames = try await decoder.decode(try payload.frames(form.frames, from: 0), as: form.decoding)
             let isGood = try await decoder.run {
-                var check = NativeForm.Check(form)
+                var check = NativeForm.Check(form, fileMeta: fileMeta)
                 for frame in frames { check.add(frame) }
                 return check.finish()
             }
@@ -191,10 +191,10 @@ package final class RetrieveService: Sendable {
     private func converted(_ instance: StoredInstance) async throws(RetrieveFailure) -> PreparedInstance {
         let record = try await StoredRecord.read(instance, from: records, isWhole: true)
         let metadata = record.metadata
-        guard let dataSet = record.payload?.slice(from: metadata.dataSetOffset),
+        guard let payload = record.payload, let dataSet = payload.slice(from: metadata.dataSetOffset),
             let syntax = TransferSyntax.known(metadata.storedTransferSyntax)
         else { throw RetrieveFailure(.damaged, "record \(instance.recordID) has no data set") }
-        let isGood = try await decoder.run { SHA256Hasher.digest(of: dataSet) == metadata.receivedDigest }
+        let isGood = try await decoder.run { SHA256Hasher.digest(of: payload) == metadata.receivedDigest }
         guard isGood else {
             throw RetrieveFailure(.damaged, "instance \(instance.sopInstanceUID) is not what was received")
         }

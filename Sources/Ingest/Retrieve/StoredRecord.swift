@@ -96,13 +96,10 @@ enum FileMetaBytes {
         transferSyntax: TransferSyntax
     ) throws(RetrieveFailure) -> ByteBuffer {
         do throws(DICOMError) {
-            return try Part10.write(
-                FileMeta(
-                    sopClassUID: UID(validating: metadata.sopClassUID),
-                    sopInstanceUID: UID(validating: metadata.sopInstanceUID),
-                    transferSyntax: transferSyntax,
-                    sourceAETitle: metadata.callingAETitle
-                )
+            return try StoredFileMeta.bytes(
+                sopClassUID: metadata.sopClassUID,
+                sopInstanceUID: metadata.sopInstanceUID,
+                transferSyntax: transferSyntax
             )
         } catch {
             throw RetrieveFailure(.damaged, "no file meta information can be made: \(error)")

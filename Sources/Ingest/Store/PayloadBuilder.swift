@@ -19,16 +19,14 @@ package struct PayloadBuilder {
     }
 
     /// The data set as it came, behind file meta information.
-    package func asReceived(note: String) async throws(StoreFailure) -> StoredForm {
-        // The digests are most of what storing as received costs this node: one is computed beside the other.
-        async let received = Self.digest(of: instance.head)
+    package func asReceived(note: String) throws(StoreFailure) -> StoredForm {
         var payload = try fileMeta(transferSyntax: instance.transferSyntax, reserving: instance.head.readableBytes)
         let dataSetOffset = payload.writerIndex
         payload.writeImmutableBuffer(instance.head)
-        let payloadDigest = Self.digest(of: payload)
+        let digest = SHA256Hasher.digest(of: payload)
         var metadata = metadata(
             storedTransferSyntax: instance.transferSyntax,
-            digests: InstanceDigests(received: await received, pixels: nil),
+            digests: InstanceDigests(received: digest, pixels: nil),
             note: note
         )
         metadata.dataSetOffset = dataSetOffset
@@ -36,7 +34,7 @@ package struct PayloadBuilder {
             metadata.pixelDataOffset = dataSetOffset + location.elementOffset
             metadata.pixelEndOffset = location.endOffset.map { dataSetOffset + $0 }
         }
-        return try StoredForm(payload: payload, payloadDigest: payloadDigest, metadata: metadata)
+        return try StoredForm(payload: payload, payloadDigest: digest, metadata: metadata)
     }
 
     /// The data set with its pixel data replaced by `frames`, encoded as `plan` says.
@@ -75,8 +73,14 @@ package struct PayloadBuilder {
         return try StoredForm(payload: payload, metadata: metadata)
     }
 
-    private static func digest(of bytes: ByteBuffer) -> SHA256Digest {
-        SHA256Hasher.digest(of: bytes)
+    /// The digests of what was received and of its native pixel data.
+    package func digests(plan: CompressionPlan) throws(StoreFailure) -> InstanceDigests {
+        var received = SHA256Hasher()
+        received.update(try fileMeta(transferSyntax: instance.transferSyntax, reserving: 0))
+        received.update(instance.head)
+        var pixels = SHA256Hasher()
+        if let value = instance.head.slice(at: plan.valueOffset..<plan.endOffset) { pixels.update(value) }
+        return InstanceDigests(received: received.digest(), pixels: pixels.digest())
     }
 
     /// File meta information, in a buffer with room for `byteCount` more bytes.
@@ -86,13 +90,11 @@ package struct PayloadBuilder {
     ) throws(StoreFailure) -> ByteBuffer {
         let prefix: ByteBuffer
         do throws(DICOMError) {
-            let meta = FileMeta(
-                sopClassUID: try UID(lenient: instance.sopClassUID),
-                sopInstanceUID: try UID(lenient: instance.sopInstanceUID),
-                transferSyntax: transferSyntax,
-                sourceAETitle: sender.callingAETitle
+            prefix = try StoredFileMeta.bytes(
+                sopClassUID: instance.sopClassUID,
+                sopInstanceUID: instance.sopInstanceUID,
+                transferSyntax: transferSyntax
             )
-            prefix = try Part10.write(meta)
         } catch {
             throw StoreFailure(.malformed, "file meta information cannot be written: \(error)")
         }

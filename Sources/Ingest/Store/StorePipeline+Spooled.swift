@@ -65,20 +65,19 @@ extension StorePipeline {
         return try await spoolThreads.run { () throws(StoreFailure) in
             let file = try PayloadFile(directory: self.spoolDirectory)
             var payload = SHA256Hasher()
-            var received = SHA256Hasher()
             try file.write(meta, at: 0)
             payload.update(meta)
             for start in stride(from: 0, to: source.byteCount, by: PayloadFile.pieceByteCount) {
                 let piece = try source.readBlocking(
                     start..<min(start + PayloadFile.pieceByteCount, source.byteCount)
                 )
-                received.update(piece)
                 payload.update(piece)
                 try file.write(piece, at: meta.readableBytes + start)
             }
+            let digest = payload.digest()
             var metadata = builder.metadata(
                 storedTransferSyntax: instance.transferSyntax,
-                digests: InstanceDigests(received: received.digest(), pixels: nil),
+                digests: InstanceDigests(received: digest, pixels: nil),
                 note: note
             )
             metadata.dataSetOffset = meta.readableBytes
@@ -89,7 +88,7 @@ extension StorePipeline {
             return LargeStoredForm(
                 stored: try StoredForm(
                     payloadByteCount: meta.readableBytes + source.byteCount,
-                    payloadDigest: payload.digest(),
+                    payloadDigest: digest,
                     metadata: metadata
                 ),
                 file: file
@@ -126,6 +125,7 @@ extension StorePipeline {
             try PayloadFile(directory: self.spoolDirectory)
         }
         var received = SHA256Hasher()
+        received.update(try builder.fileMeta(transferSyntax: instance.transferSyntax, reserving: 0))
         received.update(try await source.read(0..<plan.valueOffset))
         var pixels = SHA256Hasher()
         var frameByteCounts: [Int] = []

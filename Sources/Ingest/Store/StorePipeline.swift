@@ -87,7 +87,7 @@ package final class StorePipeline: Sendable {
         from sender: Sender,
         at receivedAt: Timestamp
     ) async throws(StoreFailure) -> InstanceEntry {
-        let form = try await PayloadBuilder(instance, sender: sender, receivedAt: receivedAt).asReceived(note: note)
+        let form = try PayloadBuilder(instance, sender: sender, receivedAt: receivedAt).asReceived(note: note)
         let nodes = try await write(form)
         return InstanceEntry(instance, form: form, nodes: nodes, sender: sender, receivedAt: receivedAt)
     }
@@ -99,8 +99,9 @@ package final class StorePipeline: Sendable {
         from sender: Sender,
         at receivedAt: Timestamp
     ) async throws(StoreFailure) -> InstanceEntry? {
+        let builder = PayloadBuilder(instance, sender: sender, receivedAt: receivedAt)
         // Hashing takes a seventh of the encoding's time and runs beside it.
-        async let digests = Self.digests(of: instance, plan: plan)
+        async let digests = builder.digests(plan: plan)
         guard let frames = plan.frames(of: instance) else { return nil }
         let encoded: [EncodedFrame]
         do {
@@ -110,8 +111,12 @@ package final class StorePipeline: Sendable {
             return nil
         }
         guard encoded.reduce(0, { $0 + $1.bytes.readableBytes }) < plan.valueByteCount else { return nil }
-        let form = try PayloadBuilder(instance, sender: sender, receivedAt: receivedAt)
-            .compressed(encoded.map(\.bytes), plan: plan, digests: await digests)
+        let form: StoredForm
+        do {
+            form = try builder.compressed(encoded.map(\.bytes), plan: plan, digests: try await digests)
+        } catch {
+            throw (error as? StoreFailure) ?? StoreFailure(.processing, "\(error)")
+        }
 
         // Success waits for both; the proof of the frames runs while the record is on its way to the nodes.
         let nodes = try await write(form)
@@ -131,12 +136,6 @@ package final class StorePipeline: Sendable {
             logger.error("a frame could not be proven", error: error)
             return false
         }
-    }
-
-    private static func digests(of instance: ReceivedInstance, plan: CompressionPlan) async -> InstanceDigests {
-        var pixels = SHA256Hasher()
-        if let value = instance.head.slice(at: plan.valueOffset..<plan.endOffset) { pixels.update(value) }
-        return InstanceDigests(received: SHA256Hasher.digest(of: instance.head), pixels: pixels.digest())
     }
 
     /// Writes the record to its group's nodes; returns those that hold it durably.

@@ -20,7 +20,11 @@ enum JPEGLSCodec {
         info.width = UInt32(format.columns)
         info.height = UInt32(format.rows)
         info.component_count = Int32(format.samplesPerPixel)
-        info.bits_per_sample = Int32(frame.withUnsafeReadableBytes { precision(of: $0, format: format) })
+        let precision = frame.withUnsafeReadableBytes { Self.precision(of: $0, format: format) }
+        guard !hasMisleadingSigns(frame, format: format, precision: precision) else {
+            throw CodecError(.unsupported, "signed samples whose upper bits are no sign read differently when decoded")
+        }
+        info.bits_per_sample = Int32(precision)
 
         // Noise can grow by more than the library's estimate; the worst code is 4 bytes a sample.
         var capacity = format.frameByteCount + 4_096
@@ -86,6 +90,17 @@ enum JPEGLSCodec {
         }
         let needed = SampleScan.significantBits(frame, bitsAllocated: format.bitsAllocated) + (format.isSigned ? 1 : 0)
         return needed <= format.bitsStored ? max(least, format.bitsStored) : format.bitsAllocated
+    }
+
+    /// Whether other readers would see other numbers: they extend the sign from Bits Stored when they decode JPEG-LS,
+    /// but take native samples as they are, with what is in the upper bits.
+    private static func hasMisleadingSigns(_ frame: ByteBuffer, format: PixelFormat, precision: Int) -> Bool {
+        guard format.isSigned, format.bitsStored < format.bitsAllocated, format.highBit == format.bitsStored - 1,
+            precision == format.bitsAllocated
+        else { return false }
+        return frame.withUnsafeReadableBytes {
+            !SampleScan.isSignExtended($0, bitsStored: format.bitsStored, bitsAllocated: format.bitsAllocated)
+        }
     }
 
     /// Planes are coded as they lie, one scan each; pixels by line, which CharLS has its fastest code for.

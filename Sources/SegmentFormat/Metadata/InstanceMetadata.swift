@@ -30,7 +30,7 @@ public struct InstanceMetadata: Hashable, Sendable {
     public var storedTransferSyntax: String
     /// The number of bytes of the data set as received.
     public var receivedByteCount: Int
-    /// The SHA-256 of the data set as received.
+    /// The SHA-256 of the data set as received, behind the file meta information that Varve puts in front of it.
     public var receivedDigest: SHA256Digest
     /// The SHA-256 of the native pixel data.
     public var pixelDigest: SHA256Digest?

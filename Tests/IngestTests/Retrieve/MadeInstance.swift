@@ -111,7 +111,7 @@ struct MadeInstance: Sendable {
     /// Stored as it was received.
     static func asReceived(_ shape: Shape, _ dataSet: ByteBuffer, _ syntax: TransferSyntax) throws -> MadeInstance {
         var payload = try fileMeta(shape, syntax)
-        var metadata = metadata(shape, dataSet, received: syntax, stored: syntax)
+        var metadata = metadata(shape, dataSet, received: syntax, stored: syntax, meta: payload)
         metadata.dataSetOffset = payload.readableBytes
         if !syntax.isDeflated, let location = try PixelDataLocation.find(in: dataSet, transferSyntax: syntax) {
             metadata.pixelDataOffset = payload.readableBytes + location.elementOffset
@@ -132,7 +132,13 @@ struct MadeInstance: Sendable {
         let encoded = try frames(shape).map { try codec.encode($0, format: shape.format) }
 
         var payload = try fileMeta(shape, stored)
-        var metadata = metadata(shape, dataSet, received: .explicitVRLittleEndian, stored: stored)
+        var metadata = metadata(
+            shape,
+            dataSet,
+            received: .explicitVRLittleEndian,
+            stored: stored,
+            meta: try fileMeta(shape, .explicitVRLittleEndian)
+        )
         metadata.dataSetOffset = payload.readableBytes
         metadata.pixelDataOffset = payload.readableBytes + location.elementOffset
         var restoration = Restoration(
@@ -206,8 +212,7 @@ struct MadeInstance: Sendable {
             FileMeta(
                 sopClassUID: UID(validating: "1.2.840.10008.5.1.4.1.1.7"),
                 sopInstanceUID: UID(validating: "\(study).\(shape.series).\(shape.instance)"),
-                transferSyntax: syntax,
-                sourceAETitle: "SENDER"
+                transferSyntax: syntax
             )
         )
     }
@@ -216,9 +221,13 @@ struct MadeInstance: Sendable {
         _ shape: Shape,
         _ dataSet: ByteBuffer,
         received: TransferSyntax,
-        stored: TransferSyntax
+        stored: TransferSyntax,
+        meta: ByteBuffer
     ) -> InstanceMetadata {
-        InstanceMetadata(
+        var digest = SHA256Hasher()
+        digest.update(meta)
+        digest.update(dataSet)
+        return InstanceMetadata(
             studyInstanceUID: study,
             seriesInstanceUID: "\(study).\(shape.series)",
             sopInstanceUID: "\(study).\(shape.series).\(shape.instance)",
@@ -228,7 +237,7 @@ struct MadeInstance: Sendable {
             receivedTransferSyntax: received.uid.string,
             storedTransferSyntax: stored.uid.string,
             receivedByteCount: dataSet.readableBytes,
-            receivedDigest: SHA256Hasher.digest(of: dataSet),
+            receivedDigest: digest.digest(),
             dataSetOffset: 0
         )
     }

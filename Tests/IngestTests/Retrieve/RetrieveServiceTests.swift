@@ -47,7 +47,6 @@ private func bytes(_ prepared: PreparedInstance) async throws -> ByteBuffer {
 private func dataSet(_ file: ByteBuffer, _ syntax: TransferSyntax) throws -> ByteBuffer {
     let header = try Part10.readHeader(file)
     #expect(header.transferSyntax == syntax)
-    #expect(header.meta.sourceAETitle == "SENDER")
     return try #require(
         file.getSlice(at: file.readerIndex + header.dataSetOffset, length: file.readableBytes - header.dataSetOffset)
     )

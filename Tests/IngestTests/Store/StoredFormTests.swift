@@ -53,12 +53,10 @@ import Testing
             dataSet.getSlice(at: dataSet.readerIndex + location.valueOffset, length: location.byteCount ?? 0)
         )
         pixels.update(value)
-        return try PayloadBuilder(instance, sender: sender, receivedAt: Timestamp(milliseconds: 1))
-            .compressed(
-                encoded,
-                plan: plan,
-                digests: InstanceDigests(received: SHA256Hasher.digest(of: dataSet), pixels: pixels.digest())
-            )
+        let builder = PayloadBuilder(instance, sender: sender, receivedAt: Timestamp(milliseconds: 1))
+        let digests = try builder.digests(plan: plan)
+        #expect(digests.pixels == pixels.digest())
+        return try builder.compressed(encoded, plan: plan, digests: digests)
     }
 
     @Test(arguments: shapes)
@@ -82,6 +80,7 @@ import Testing
             )
             var file = ByteBuffer()
             try await prepared.send { for buffer in $0 { file.writeImmutableBuffer(buffer) } }
+            #expect(SHA256Hasher.digest(of: file) == form.metadata.receivedDigest)
             let header = try Part10.readHeader(file)
             file.moveReaderIndex(forwardBy: header.dataSetOffset)
             #expect(file == dataSet)
@@ -109,15 +108,15 @@ import Testing
 
     @Test func `the same content gets the same record id, other content another`() async throws {
         let one = try MadeInstance.dataSet(Shape(name: "one"))
-        let again = try await PayloadBuilder(try received(one), sender: sender, receivedAt: Timestamp(milliseconds: 5))
+        let again = try PayloadBuilder(try received(one), sender: sender, receivedAt: Timestamp(milliseconds: 5))
             .asReceived(note: "")
-        let first = try await PayloadBuilder(try received(one), sender: sender, receivedAt: Timestamp(milliseconds: 9))
+        let first = try PayloadBuilder(try received(one), sender: sender, receivedAt: Timestamp(milliseconds: 9))
             .asReceived(note: "")
         #expect(first.recordID == again.recordID)
         var other = one
         let last = other.writerIndex - 1
         other.setInteger((other.getInteger(at: last, as: UInt8.self) ?? 0) ^ 1, at: last)
-        let changed = try await PayloadBuilder(
+        let changed = try PayloadBuilder(
             try received(other),
             sender: sender,
             receivedAt: Timestamp(milliseconds: 5)
@@ -160,4 +159,35 @@ import Testing
             }
         }
     }
+}
+
+/// Digests of stored instances cover these bytes: a change would turn every duplicate into a conflict.
+@Test func `the file meta information of a stored instance never changes`() throws {
+    let sender = StorePipeline.Sender(callingAETitle: "MODALITY", calledAETitle: "VARVE")
+    let instance = try ReceivedInstance(
+        head: try MadeInstance.dataSet(MadeInstance.Shape(name: "pinned")),
+        byteCount: try MadeInstance.dataSet(MadeInstance.Shape(name: "pinned")).readableBytes,
+        transferSyntax: .explicitVRLittleEndian,
+        expectedSOPClass: "",
+        expectedSOPInstance: ""
+    )
+    let form = try PayloadBuilder(instance, sender: sender, receivedAt: Timestamp(milliseconds: 0)).asReceived(note: "")
+    let meta = try #require(form.payload.getBytes(at: form.payload.readerIndex, length: form.metadata.dataSetOffset))
+    var expected = ByteBuffer(repeating: 0, count: 128)
+    expected.writeString("DICM")
+    func add(_ element: UInt16, _ vr: String, _ value: String) {
+        expected.writeMultipleIntegers(UInt16(2), element, endianness: .little)
+        expected.writeString(vr)
+        expected.writeInteger(UInt16(value.utf8.count), endianness: .little)
+        expected.writeString(value)
+    }
+    expected.writeBytes([2, 0, 0, 0] + Array("UL".utf8) + [4, 0, 160, 0, 0, 0])
+    expected.writeBytes([2, 0, 1, 0] + Array("OB".utf8) + [0, 0, 2, 0, 0, 0, 0, 1])
+    add(0x0002, "UI", "1.2.840.10008.5.1.4.1.1.7\0")
+    add(0x0003, "UI", "1.2.3.1.1\0")
+    add(0x0010, "UI", "1.2.840.10008.1.2.1\0")
+    add(0x0012, "UI", "2.25.301452049339268168405964274361167652378")
+    add(0x0013, "SH", "VARVE ")
+    #expect(meta == Array(buffer: expected))
+    #expect(form.metadata.receivedDigest == form.payloadDigest)
 }
