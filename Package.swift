@@ -158,7 +158,8 @@ let package = Package(
                 name: "varve",
                 dependencies: [
                     "Ingest", "StorageNode", "Coordinator", "Supervisor", "Telemetry", "Placement", "DICOM", "DIMSE",
-                    "DICOMNetworking", nioCore, nioPosix, logging, lifecycle, signals, argumentParser, yams,
+                    "DICOMNetworking", "CPlatform", nioCore, nioPosix, logging, lifecycle, signals, argumentParser,
+                    yams,
                 ],
                 swiftSettings: strict
             ),

@@ -86,7 +86,7 @@ import Testing
             "varve",
             [
                 "Ingest", "StorageNode", "Coordinator", "Supervisor", "Telemetry", "Placement", "DICOM", "DIMSE",
-                "DICOMNetworking", "Checksums",
+                "DICOMNetworking", "Checksums", "CPlatform",
             ],
             nio.union([
                 "Logging", "Glibc", "Foundation", "FoundationNetworking", "ArgumentParser", "Yams", "ServiceLifecycle",

@@ -13,4 +13,7 @@ int varve_tcp_quickack(void);
 // Option number of TCP_NODELAY (IPPROTO_TCP).
 int varve_tcp_nodelay(void);
 
+// Lets malloc keep up to `byteCount` free bytes at the end of each of its heaps, and buffers below 32 MiB in them.
+void varve_keep_freed_memory(int byteCount);
+
 #endif
