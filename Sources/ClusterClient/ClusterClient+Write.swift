@@ -6,16 +6,16 @@ public import ReplicationProtocol
 import ReplicationTransport
 
 extension ClusterClient {
-    /// Writes a record to its group's nodes and returns those that hold it durably, at least `ack` distinct hosts.
+    /// Writes a record, its payload in `pieces`, to its group's nodes and returns those that hold it durably, at least `ack` distinct hosts.
     ///
     /// - Throws: ``ClusterError`` `.notEnoughCopies` or `.noMap`.
-    public func write(_ request: PutRequest, payload: ByteBuffer) async throws(ClusterError) -> [NodeID] {
+    public func write(_ request: PutRequest, pieces: [ByteBuffer]) async throws(ClusterError) -> [NodeID] {
         try await write(request) { client throws(ReplicationError) in
-            try await client.put(request, payload: payload)
+            try await client.put(request, pieces: pieces)
         }
     }
 
-    /// As ``write(_:payload:)`` for a payload in pieces; `chunks` is iterated once for each node.
+    /// As ``write(_:pieces:)`` for a payload that is produced meanwhile; `chunks` is iterated once for each node.
     public func write<Chunks: AsyncSequence & Sendable>(
         _ request: PutRequest,
         chunks: Chunks

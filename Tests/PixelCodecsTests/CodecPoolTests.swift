@@ -27,6 +27,30 @@ import Testing
         #expect(pool.waitingCount == 0)
     }
 
+    @Test("the proof of a frame follows its encoding", arguments: PixelCodec.allCases)
+    func proofs(codec: PixelCodec) async throws {
+        let pool = CodecPool(threadCount: 2, queueLimit: 8)
+        defer { pool.shutdown() }
+        let frame = format.makeFrame(.smooth, stream: 7)
+        let proof = FrameProof()
+        let encoded = try await pool.encode(frame, format: format, codec: codec, proof: proof)
+        #expect(try await proof.outcome())
+        #expect(try await pool.decode(encoded, format: format, codec: codec) == frame)
+
+        // A frame that cannot be encoded has no proof, and neither has one that the pool turned away.
+        let failed = FrameProof()
+        await #expect(throws: CodecError.self) {
+            try await pool.encode(ByteBuffer(), format: format, codec: codec, proof: failed)
+        }
+        await #expect(throws: CodecError.self) { try await failed.outcome() }
+        pool.shutdown()
+        let late = FrameProof()
+        await #expect { try await pool.encode(frame, format: format, codec: codec, proof: late) } throws: {
+            ($0 as? CodecError)?.code == .shutDown
+        }
+        await #expect { try await late.outcome() } throws: { ($0 as? CodecError)?.code == .shutDown }
+    }
+
     @Test("errors come back as they are")
     func errors() async throws {
         let pool = CodecPool(threadCount: 1, queueLimit: 4)

@@ -20,10 +20,13 @@ package struct PayloadBuilder {
 
     /// The data set as it came, behind file meta information.
     package func asReceived(note: String) throws(StoreFailure) -> StoredForm {
-        var payload = try fileMeta(transferSyntax: instance.transferSyntax, reserving: instance.head.readableBytes)
-        let dataSetOffset = payload.writerIndex
-        payload.writeImmutableBuffer(instance.head)
-        let digest = SHA256Hasher.digest(of: payload)
+        // Not copied behind the file meta information: both are sent as they lie.
+        let meta = try fileMeta(transferSyntax: instance.transferSyntax, reserving: 0)
+        let dataSetOffset = meta.readableBytes
+        var hasher = SHA256Hasher()
+        hasher.update(meta)
+        hasher.update(instance.head)
+        let digest = hasher.digest()
         var metadata = metadata(
             storedTransferSyntax: instance.transferSyntax,
             digests: InstanceDigests(received: digest, pixels: nil),
@@ -34,7 +37,7 @@ package struct PayloadBuilder {
             metadata.pixelDataOffset = dataSetOffset + location.elementOffset
             metadata.pixelEndOffset = location.endOffset.map { dataSetOffset + $0 }
         }
-        return try StoredForm(payload: payload, payloadDigest: digest, metadata: metadata)
+        return try StoredForm(pieces: [meta, instance.head], payloadDigest: digest, metadata: metadata)
     }
 
     /// The data set with its pixel data replaced by `frames`, encoded as `plan` says.

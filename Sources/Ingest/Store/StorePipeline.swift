@@ -141,7 +141,7 @@ package final class StorePipeline: Sendable {
     /// Writes the record to its group's nodes; returns those that hold it durably.
     private func write(_ form: StoredForm) async throws(StoreFailure) -> [NodeID] {
         do {
-            return try await cluster.write(form.putRequest(mapEpoch: cluster.mapEpoch), payload: form.payload)
+            return try await cluster.write(form.putRequest(mapEpoch: cluster.mapEpoch), pieces: form.pieces)
         } catch {
             throw StoreFailure(.unavailable, error.description)
         }

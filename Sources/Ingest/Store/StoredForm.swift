@@ -21,20 +21,20 @@ package struct InstanceDigests: Sendable {
 package struct StoredForm: Sendable {
     package let recordID: RecordID
     package let metadata: InstanceMetadata
-    /// A complete Part 10 stream; empty when it lies in a spool file.
-    package let payload: ByteBuffer
+    /// A complete Part 10 stream, in order; empty when it lies in a spool file.
+    package let pieces: [ByteBuffer]
     let payloadByteCount: Int
     package let payloadDigest: SHA256Digest
 
     /// Digests the payload and makes the record's id.
     init(payload: ByteBuffer, metadata: InstanceMetadata) throws(StoreFailure) {
-        try self.init(payload: payload, payloadDigest: SHA256Hasher.digest(of: payload), metadata: metadata)
+        try self.init(pieces: [payload], payloadDigest: SHA256Hasher.digest(of: payload), metadata: metadata)
     }
 
     /// The form of a payload in memory whose digest is known.
-    init(payload: ByteBuffer, payloadDigest: SHA256Digest, metadata: InstanceMetadata) throws(StoreFailure) {
-        self.payload = payload
-        self.payloadByteCount = payload.readableBytes
+    init(pieces: [ByteBuffer], payloadDigest: SHA256Digest, metadata: InstanceMetadata) throws(StoreFailure) {
+        self.pieces = pieces
+        self.payloadByteCount = pieces.reduce(0) { $0 + $1.readableBytes }
         self.metadata = metadata
         self.payloadDigest = payloadDigest
         self.recordID = try Self.recordID(metadata: metadata, payloadDigest: payloadDigest)
@@ -46,7 +46,7 @@ package struct StoredForm: Sendable {
         payloadDigest: SHA256Digest,
         metadata: InstanceMetadata
     ) throws(StoreFailure) {
-        self.payload = ByteBuffer()
+        self.pieces = []
         self.payloadByteCount = payloadByteCount
         self.metadata = metadata
         self.payloadDigest = payloadDigest

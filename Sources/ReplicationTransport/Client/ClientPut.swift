@@ -19,7 +19,7 @@ final class ClientPut: ClientStream {
     /// A put whose payload is at hand, or (`nil`) will be handed over with ``offer(_:_:)``.
     init(
         _ request: PutRequest,
-        payload: ByteBuffer?,
+        payload: [ByteBuffer]?,
         sendAheadByteCount: Int,
         timeout: TimeAmount,
         completion: @escaping Completion

@@ -12,16 +12,26 @@ extension ReplicationClient {
         payload: ByteBuffer,
         timeout: TimeAmount? = nil
     ) async throws(ReplicationError) -> PutOutcome {
-        guard request.payloadByteCount == UInt64(payload.readableBytes) else {
+        try await put(request, pieces: [payload], timeout: timeout)
+    }
+
+    /// As ``put(_:payload:timeout:)`` for a payload that lies in several buffers, which are sent one after another.
+    public func put(
+        _ request: PutRequest,
+        pieces: [ByteBuffer],
+        timeout: TimeAmount? = nil
+    ) async throws(ReplicationError) -> PutOutcome {
+        let byteCount = pieces.reduce(0) { $0 + $1.readableBytes }
+        guard request.payloadByteCount == UInt64(byteCount) else {
             throw ReplicationError(
                 .invalidRequest,
-                "a payload of \(payload.readableBytes) bytes, announced were \(request.payloadByteCount)"
+                "a payload of \(byteCount) bytes, announced were \(request.payloadByteCount)"
             )
         }
         try check(request)
         let timeout = timeout ?? configuration.requestTimeout
         return try await perform(RequestSlot<ClientPut>(self)) { completion in
-            ClientPut(request, payload: payload, sendAheadByteCount: 0, timeout: timeout, completion: completion)
+            ClientPut(request, payload: pieces, sendAheadByteCount: 0, timeout: timeout, completion: completion)
         }
     }
 

@@ -17,9 +17,9 @@ struct SendQueue {
     }
 
     /// A queue with all there will ever be.
-    init(whole payload: ByteBuffer) {
+    init(whole payload: [ByteBuffer]) {
         self.limit = 0
-        append(payload)
+        for piece in payload { append(piece) }
         isFinished = true
     }
 

@@ -30,7 +30,8 @@ final class DirectWriting: Sendable {
     func write(_ vectors: [iovec], byteCount: Int, at offset: off_t, descriptor: CInt) -> CInt? {
         let direct = varve_file_open_direct(descriptor)
         guard direct >= 0 else {
-            isUnsupported.withLockedValue { $0 = true }
+            // Anything else (no descriptor free) may be better next time.
+            if errno == EINVAL { isUnsupported.withLockedValue { $0 = true } }
             return nil
         }
         defer { close(direct) }

@@ -191,3 +191,8 @@ import Testing
     #expect(meta == Array(buffer: expected))
     #expect(form.metadata.receivedDigest == form.payloadDigest)
 }
+
+extension StoredForm {
+    /// The whole payload in one buffer.
+    fileprivate var payload: ByteBuffer { pieces.reduce(into: ByteBuffer()) { $0.writeImmutableBuffer($1) } }
+}
