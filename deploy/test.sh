@@ -54,6 +54,12 @@ if wanted lint; then
         step "checking the shell scripts"
         if shellcheck -x deploy/*.sh deploy/lib/*.sh Benchmarks/*.sh Tests/Torture/*.sh .ci/run; then add 1 0 0; else add 0 1 0; fi
     fi
+    step "checking that CharLS is not taken for built when its source cannot be had"
+    if PIP_NO_INDEX=1 bash deploy/lib/build_charls.sh "$reports/charls" >/dev/null 2>&1 || [ -e "$reports/charls" ]; then
+        add 0 1 0
+    else
+        add 1 0 0
+    fi
     took
 fi
 

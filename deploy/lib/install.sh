@@ -6,9 +6,6 @@ VARVE_ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"
 VARVE_SWIFT_MINIMUM=6.2
 VARVE_VENV="${VARVE_VENV:-$VARVE_ROOT/.venv}"
 
-# shellcheck source=charls.sh
-source "$VARVE_ROOT/deploy/lib/charls.sh"
-
 # What the build needs, what the tests need on top, and the other side of the benchmarks.
 VARVE_BUILD_PACKAGES=(
     g++ git pkg-config zlib1g-dev libcharls-dev libopenjp2-7-dev libpq-dev liblmdb-dev libisal-dev
@@ -122,4 +119,17 @@ install_python() {
     "$VARVE_VENV/bin/pip" install -q --disable-pip-version-check "${VARVE_PYTHON_PACKAGES[@]}" ||
         die "pip could not install the Python packages of the tests"
     echo "$wanted" >"$VARVE_VENV/varve-packages"
+}
+
+# use_fast_charls: what is built from here on links CharLS built for speed, or Debian's where that cannot be had.
+use_fast_charls() {
+    local prefix="$VARVE_ROOT/.build/charls" log
+    log="$(mktemp)"
+    # A process of its own: `set -e` does nothing in what an `if` calls.
+    if bash "$VARVE_ROOT/deploy/lib/build_charls.sh" "$prefix" >"$log" 2>&1; then
+        export PKG_CONFIG_PATH="$prefix${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}"
+    else
+        step "note: building with Debian's CharLS, which is slower: $(tail -n 1 "$log")"
+    fi
+    rm -f "$log"
 }
