@@ -9,7 +9,7 @@ import PixelCodecs
 /// What the codec alone costs: every frame of the DICOM files given is encoded with JPEG-LS and proven, on one thread.
 ///
 /// Prints milliseconds a frame and the compression ratio: the floor under any ingest that compresses with proof.
-/// Usage: swift run -c release codec-benchmark FILE-OR-FOLDER...
+/// Build it with `deploy/build.sh -c release --product codec-benchmark`, which links the CharLS that Varve links.
 @main
 enum CodecBenchmark {
     static func main() throws {

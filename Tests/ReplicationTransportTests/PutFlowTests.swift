@@ -139,6 +139,22 @@ struct PutFlowTests {
         #expect(memory.waiterCount == 0)
     }
 
+    @Test func aPayloadInSeveralBuffersArrivesAsOne() async throws {
+        let service = FakeService()
+        try await Loopback.run(service) { loopback in
+            try await loopback.withClient { client in
+                let record = TestRecord(1, byteCount: 526_000)
+                let payload = record.payload
+                let head = try #require(payload.getSlice(at: payload.readerIndex, length: 350))
+                let rest = try #require(payload.getSlice(at: payload.readerIndex + 350, length: 526_000 - 350))
+                let outcome = try await client.put(record.request, pieces: [head, ByteBuffer(), rest])
+                #expect(outcome == .stored)
+                await #expect(throws: ReplicationError.self) { try await client.put(record.request, pieces: [head]) }
+            }
+        }
+        #expect(service.state.withLockedValue { $0.records.count } == 1)
+    }
+
     @Test func aPutWaitsForMemoryAndThenGoesThrough() async throws {
         let service = FakeService(gate: Gate())
         var limits = Loopback.patientLimits

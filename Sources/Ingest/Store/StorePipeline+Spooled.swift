@@ -34,7 +34,7 @@ extension StorePipeline {
                     instance,
                     source,
                     builder: builder,
-                    note: "as received: compression gained nothing or was not proven"
+                    note: Self.notCompressedNote
                 )
             }
         case .keep(let reason):
@@ -187,7 +187,7 @@ extension StorePipeline {
             }
             return encoded
         } catch {
-            logger.warning("a frame could not be encoded; the instance is kept as received", error: error)
+            logUnencoded(error)
             return nil
         }
     }

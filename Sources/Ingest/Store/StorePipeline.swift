@@ -73,8 +73,9 @@ package final class StorePipeline: Sendable {
             if let entry = try await storeCompressed(instance, plan: plan, from: sender, at: receivedAt) {
                 return try await commit(entry)
             }
-            let note = "as received: compression gained nothing or was not proven"
-            return try await commit(try await storeAsReceived(instance, note: note, from: sender, at: receivedAt))
+            return try await commit(
+                try await storeAsReceived(instance, note: Self.notCompressedNote, from: sender, at: receivedAt)
+            )
         case .keep(let reason):
             let note = "as received: \(reason)"
             return try await commit(try await storeAsReceived(instance, note: note, from: sender, at: receivedAt))
@@ -107,7 +108,7 @@ package final class StorePipeline: Sendable {
         do {
             encoded = try await codecs.encodeAll(frames, format: plan.format, codec: plan.codec)
         } catch {
-            logger.warning("a frame could not be encoded; the instance is kept as received", error: error)
+            logUnencoded(error)
             return nil
         }
         guard encoded.reduce(0, { $0 + $1.bytes.readableBytes }) < plan.valueByteCount else { return nil }
@@ -126,6 +127,19 @@ package final class StorePipeline: Sendable {
             return nil
         }
         return entry
+    }
+
+    /// What the record says of an instance that a plan was made for and that was kept all the same; the log says why.
+    static let notCompressedNote = "as received: compression gained nothing, or a frame was not encoded or proven"
+
+    /// Frames that no stream can carry without misleading readers are expected, anything else is not.
+    func logUnencoded(_ error: any Error) {
+        let isExpected = (error as? CodecError)?.code == .unsupported
+        logger.log(
+            level: isExpected ? .info : .warning,
+            "a frame was not encoded; the instance is kept as received",
+            error: error
+        )
     }
 
     private func areProven(_ frames: [EncodedFrame]) async -> Bool {

@@ -83,21 +83,25 @@ public final class CodecPool: Sendable {
         proof: FrameProof
     ) async throws(CodecError) -> ByteBuffer {
         let result: Result<ByteBuffer, CodecError> = await withCheckedContinuation { continuation in
+            let refused = { @Sendable (error: CodecError) in
+                continuation.resume(returning: .failure(error))
+                proof.finish(.failure(error))
+            }
             enqueue { scratch in
+                guard let scratch else {
+                    return refused(CodecError(.shutDown, "the codec pool was shut down"))
+                }
                 let encoded = Result { () throws(CodecError) in
-                    guard let scratch else { throw CodecError(.shutDown, "the codec pool was shut down") }
-                    return try codec.encode(frame, format: format, scratch: scratch)
+                    try codec.encode(frame, format: format, scratch: scratch)
                 }
                 continuation.resume(returning: encoded)
                 proof.finish(
                     Result { () throws(CodecError) in
-                        guard let scratch else { throw CodecError(.shutDown, "the codec pool was shut down") }
-                        return try codec.prove(try encoded.get(), equals: frame, format: format, scratch: scratch)
+                        try codec.prove(try encoded.get(), equals: frame, format: format, scratch: scratch)
                     }
                 )
             } refused: { error in
-                continuation.resume(returning: .failure(error))
-                proof.finish(.failure(error))
+                refused(error)
             }
         }
         return try result.get()
