@@ -32,23 +32,19 @@ import Testing
         let pool = CodecPool(threadCount: 2, queueLimit: 8)
         defer { pool.shutdown() }
         let frame = format.makeFrame(.smooth, stream: 7)
-        let proof = FrameProof()
-        let encoded = try await pool.encode(frame, format: format, codec: codec, proof: proof)
-        #expect(try await proof.outcome())
+        let encoding = pool.startEncoding(frame, format: format, codec: codec)
+        let encoded = try await encoding.bytes.value()
+        #expect(try await encoding.proof.value())
         #expect(try await pool.decode(encoded, format: format, codec: codec) == frame)
 
         // A frame that cannot be encoded has no proof, and neither has one that the pool turned away.
-        let failed = FrameProof()
-        await #expect(throws: CodecError.self) {
-            try await pool.encode(ByteBuffer(), format: format, codec: codec, proof: failed)
-        }
-        await #expect(throws: CodecError.self) { try await failed.outcome() }
+        let failed = pool.startEncoding(ByteBuffer(), format: format, codec: codec)
+        await #expect(throws: CodecError.self) { try await failed.bytes.value() }
+        await #expect(throws: CodecError.self) { try await failed.proof.value() }
         pool.shutdown()
-        let late = FrameProof()
-        await #expect { try await pool.encode(frame, format: format, codec: codec, proof: late) } throws: {
-            ($0 as? CodecError)?.code == .shutDown
-        }
-        await #expect { try await late.outcome() } throws: { ($0 as? CodecError)?.code == .shutDown }
+        let late = pool.startEncoding(frame, format: format, codec: codec)
+        await #expect { try await late.bytes.value() } throws: { ($0 as? CodecError)?.code == .shutDown }
+        await #expect { try await late.proof.value() } throws: { ($0 as? CodecError)?.code == .shutDown }
     }
 
     @Test("errors come back as they are")

@@ -100,29 +100,25 @@ package final class StorePipeline: Sendable {
         from sender: Sender,
         at receivedAt: Timestamp
     ) async throws(StoreFailure) -> InstanceEntry? {
-        let builder = PayloadBuilder(instance, sender: sender, receivedAt: receivedAt)
-        // Hashing takes a seventh of the encoding's time and runs beside it.
-        async let digests = builder.digests(plan: plan)
         guard let frames = plan.frames(of: instance) else { return nil }
-        let encoded: [EncodedFrame]
-        do {
-            encoded = try await codecs.encodeAll(frames, format: plan.format, codec: plan.codec)
+        var encodings = FrameEncodings(frames, plan: plan, codecs: codecs)
+        // Hashing takes a seventh of the encoding's time and is done here while a codec thread encodes.
+        let builder = PayloadBuilder(instance, sender: sender, receivedAt: receivedAt)
+        let digests = try builder.digests(plan: plan)
+        let encoded: [ByteBuffer]
+        do throws(CodecError) {
+            encoded = try await encodings.finish()
         } catch {
             logUnencoded(error)
             return nil
         }
-        guard encoded.reduce(0, { $0 + $1.bytes.readableBytes }) < plan.valueByteCount else { return nil }
-        let form: StoredForm
-        do {
-            form = try builder.compressed(encoded.map(\.bytes), plan: plan, digests: try await digests)
-        } catch {
-            throw (error as? StoreFailure) ?? StoreFailure(.processing, "\(error)")
-        }
+        guard encoded.reduce(0, { $0 + $1.readableBytes }) < plan.valueByteCount else { return nil }
+        let form = try builder.compressed(encoded, plan: plan, digests: digests)
 
         // Success waits for both; the proof of the frames runs while the record is on its way to the nodes.
         let nodes = try await write(form)
         let entry = InstanceEntry(instance, form: form, nodes: nodes, sender: sender, receivedAt: receivedAt)
-        guard await areProven(encoded) else {
+        guard await areProven(encodings) else {
             logger.error("a compressed frame does not decode to what arrived; the instance is kept as received")
             return nil
         }
@@ -142,10 +138,9 @@ package final class StorePipeline: Sendable {
         )
     }
 
-    private func areProven(_ frames: [EncodedFrame]) async -> Bool {
-        do {
-            for frame in frames where try await !frame.proof.outcome() { return false }
-            return true
+    private func areProven(_ encodings: FrameEncodings) async -> Bool {
+        do throws(CodecError) {
+            return try await encodings.areProven()
         } catch {
             logger.error("a frame could not be proven", error: error)
             return false

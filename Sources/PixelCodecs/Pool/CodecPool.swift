@@ -73,38 +73,32 @@ public final class CodecPool: Sendable {
         }
     }
 
-    /// Encodes one native frame and goes on to prove it on the same thread, whose cache still holds it.
+    /// Has one native frame encoded and then proven on the same thread, whose cache still holds it.
     ///
-    /// Returns as soon as the frame is encoded; `proof` then learns whether it decodes to `frame`, bit for bit.
-    public func encode(
-        _ frame: ByteBuffer,
-        format: PixelFormat,
-        codec: PixelCodec,
-        proof: FrameProof
-    ) async throws(CodecError) -> ByteBuffer {
-        let result: Result<ByteBuffer, CodecError> = await withCheckedContinuation { continuation in
-            let refused = { @Sendable (error: CodecError) in
-                continuation.resume(returning: .failure(error))
-                proof.finish(.failure(error))
-            }
-            enqueue { scratch in
-                guard let scratch else {
-                    return refused(CodecError(.shutDown, "the codec pool was shut down"))
-                }
-                let encoded = Result { () throws(CodecError) in
-                    try codec.encode(frame, format: format, scratch: scratch)
-                }
-                continuation.resume(returning: encoded)
-                proof.finish(
-                    Result { () throws(CodecError) in
-                        try codec.prove(try encoded.get(), equals: frame, format: format, scratch: scratch)
-                    }
-                )
-            } refused: { error in
-                refused(error)
-            }
+    /// Returns at once; what became of it is in the ``FrameEncoding``.
+    public func startEncoding(_ frame: ByteBuffer, format: PixelFormat, codec: PixelCodec) -> FrameEncoding {
+        let encoding = FrameEncoding()
+        let refused = { @Sendable (error: CodecError) in
+            encoding.bytes.finish(.failure(error))
+            encoding.proof.finish(.failure(error))
         }
-        return try result.get()
+        enqueue { scratch in
+            guard let scratch else {
+                return refused(CodecError(.shutDown, "the codec pool was shut down"))
+            }
+            let encoded = Result { () throws(CodecError) in
+                try codec.encode(frame, format: format, scratch: scratch)
+            }
+            encoding.bytes.finish(encoded)
+            encoding.proof.finish(
+                Result { () throws(CodecError) in
+                    try codec.prove(try encoded.get(), equals: frame, format: format, scratch: scratch)
+                }
+            )
+        } refused: { error in
+            refused(error)
+        }
+        return encoding
     }
 
     /// Runs other long computation (a digest of something big) on a codec thread.
