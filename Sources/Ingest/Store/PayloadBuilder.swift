@@ -8,7 +8,7 @@ package import Telemetry
 
 /// Builds the payload and metadata of one instance: a Part 10 stream as received, or with compressed pixel data.
 package struct PayloadBuilder {
-    private let instance: ReceivedInstance
+    private(set) var instance: ReceivedInstance
     private let sender: StorePipeline.Sender
     private let receivedAt: Timestamp
 
@@ -84,6 +84,11 @@ package struct PayloadBuilder {
         var pixels = SHA256Hasher()
         if let value = instance.head.slice(at: plan.valueOffset..<plan.endOffset) { pixels.update(value) }
         return InstanceDigests(received: received.digest(), pixels: pixels.digest())
+    }
+
+    /// The rest of the instance has arrived: so many bytes it has in all.
+    mutating func arrived(byteCount: Int) throws(StoreFailure) {
+        try instance.arrived(byteCount: byteCount)
     }
 
     /// File meta information, in a buffer with room for `byteCount` more bytes.
