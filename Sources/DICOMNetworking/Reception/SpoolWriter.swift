@@ -118,9 +118,8 @@ final class SpoolWriter {
                 self.writtenByteCount += byteCount
                 self.dataSet.arrived(self.writtenByteCount, in: file)
             case .failure(let error):
-                self.fail(
-                    (error as? DICOMNetworkError) ?? DICOMNetworkError(.spool, "cannot spool the data set", cause: error)
-                )
+                let known = error as? DICOMNetworkError
+                self.fail(known ?? DICOMNetworkError(.spool, "cannot spool the data set", cause: error))
             }
             self.progressed()
         }

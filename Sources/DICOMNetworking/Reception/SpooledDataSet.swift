@@ -106,7 +106,7 @@ public final class SpooledDataSet: Sendable {
         }
     }
 
-    /// Nothing more will arrive. The first outcome counts.
+    /// Nothing more will arrive; the first outcome counts.
     func end(_ outcome: Result<Int, DICOMNetworkError>) {
         self.change { state in
             if state.outcome == nil { state.outcome = outcome }
