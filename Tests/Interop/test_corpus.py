@@ -38,7 +38,9 @@ NOT_DECODED = (
 )
 
 # Its pixel data ends early. It may be refused as malformed, or come back as it was sent.
-CUT_SHORT = ("emri_small_jpeg_2k_lossless_too_short.dcm",)
+CUT_SHORT = ("emri_small_jpeg_2k_lossless_too_short.dcm", "MR_truncated.dcm", "rtplan_truncated.dcm")
+
+STORAGE_CLASSES = "1.2.840.10008.5.1.4.1.1."
 
 
 class Case:
@@ -53,7 +55,9 @@ class Case:
             meta, self.data_set = part10.split(contents)
             self.syntax = part10.transfer_syntax(meta)
         else:
-            self.syntax, self.data_set = IMPLICIT, contents
+            self.syntax, self.data_set = None, contents
+        if not self.syntax:  # nothing says it: then the first element's VR does, or its absence
+            self.syntax = EXPLICIT if self.data_set[4:6].isalpha() else IMPLICIT
         data = compare.read(self.syntax, self.data_set, stop_before_pixels=True)
         self.note = ""
         self.sop_class = str(data.get("SOPClassUID", ""))
@@ -100,10 +104,9 @@ class Case:
         return made
 
 
-def _cases(corpus):
+def _cases(paths):
     taken = set()
     # Where several share a UID, the first keeps it.
-    paths = sorted(glob.glob(os.path.join(corpus, "*", "*.dcm")))
     return [Case(path, taken) for path in paths]
 
 
@@ -111,6 +114,9 @@ def _judge(cluster, case):
     """(verdict, [differences])."""
     affected = case.sop_instance if re.fullmatch(r"[0-9.]{1,64}", case.sop_instance) else uid(case.name)
     status = store_one(cluster.port, case.sop_class, affected, case.syntax, case.data_set)
+    if not case.sop_class.startswith(STORAGE_CLASSES):
+        # Directories of media, and fragments of data sets: there is no SOP class to offer.
+        return ("FAILED", ["stored under no storage SOP class"]) if status == 0 else ("not storable: no storage SOP class", [])
     if not case.is_lawful:
         if status is None or status == 0:
             return "FAILED", ["has no lawful UIDs, yet the status is %s" % status]
@@ -186,10 +192,7 @@ def _first_difference(sent, got):
         len(got), len(sent), at, got[at : at + 8].hex(), sent[at : at + 8].hex())  # fmt: skip
 
 
-@pytest.mark.timeout(1200)
-def test_whole_corpus_in_and_out(cluster, corpus, capsys):
-    cases = _cases(corpus)
-    cases += [case.repaired() for case in cases if not case.is_lawful and case.syntax not in (IMPLICIT, *NATIVE[2:])]
+def _judge_all(cluster, cases, capsys, title):
     verdicts, failures = Counter(), []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -204,7 +207,29 @@ def test_whole_corpus_in_and_out(cluster, corpus, capsys):
                 failures.append("%s (%s%s): %s" % (case.name, pydicom.uid.UID(case.syntax).name,
                                                    ", " + case.note if case.note else "", problem))  # fmt: skip
     with capsys.disabled():
-        print("\ncorpus in and out: %d files" % len(cases))
+        print("\n%s in and out: %d files" % (title, len(cases)))
         for (folder, verdict), count in sorted(verdicts.items()):
             print("  %-20s %4d  %s" % (folder, count, verdict))
     assert not failures, "\n" + "\n".join(failures)
+
+
+@pytest.mark.timeout(1200)
+def test_whole_corpus_in_and_out(cluster, corpus, capsys):
+    cases = _cases(sorted(glob.glob(os.path.join(corpus, "*", "*.dcm"))))
+    cases += [case.repaired() for case in cases if not case.is_lawful and case.syntax not in (IMPLICIT, *NATIVE[2:])]
+    _judge_all(cluster, cases, capsys, "corpus")
+
+
+@pytest.mark.timeout(1200)
+def test_files_of_pydicom_in_and_out(cluster, capsys):
+    paths = pydicom.data.get_testdata_files() + pydicom.data.get_charset_files()
+    cases = _cases(path for path in sorted(set(paths)) if _is_dicom(path))
+    assert len(cases) > 150
+    _judge_all(cluster, cases, capsys, "pydicom's files")
+
+
+def _is_dicom(path):
+    """Text, compressed and other files lie among them; some DICOM files have no preamble."""
+    if not os.path.isfile(path) or os.path.splitext(path)[1] in (".dump", ".txt", ".json", ".gz", ".icc"):
+        return False
+    return os.path.basename(path) != "README"
