@@ -36,8 +36,24 @@ package struct PayloadBuilder {
         if let location = instance.pixelData, !instance.transferSyntax.isDeflated {
             metadata.pixelDataOffset = dataSetOffset + location.elementOffset
             metadata.pixelEndOffset = location.endOffset.map { dataSetOffset + $0 }
+            metadata.frames = Self.frames(location, dataSetOffset: dataSetOffset, header: instance.header)
         }
         return try StoredForm(pieces: [meta, instance.head], payloadDigest: digest, metadata: metadata)
+    }
+
+    /// Where the frames of encapsulated pixel data lie in the payload; empty unless each is one fragment.
+    private static func frames(
+        _ location: PixelDataLocation,
+        dataSetOffset: Int,
+        header: DataSet
+    ) -> [FrameLocation] {
+        let count = max(1, header.integer(.numberOfFrames) ?? 1)
+        guard location.isEncapsulated, location.fragments.count == count,
+            count <= CompressionPlan.maximumFrameCount
+        else { return [] }
+        return location.fragments.map { fragment in
+            FrameLocation(offset: UInt64(dataSetOffset + fragment.offset), byteCount: UInt64(fragment.byteCount))
+        }
     }
 
     /// The data set with its pixel data replaced by `frames`, encoded as `plan` says.
