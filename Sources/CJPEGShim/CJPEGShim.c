@@ -12,7 +12,6 @@
 struct failure {
     struct jpeg_error_mgr base;  // first: the library knows only this
     jmp_buf escape;
-    int is_damaged;
     char text[JMSG_LENGTH_MAX];
 };
 
@@ -22,21 +21,15 @@ static void leave(j_common_ptr info) {
     longjmp(failure->escape, 1);
 }
 
-// Warnings that mean wrong pixels; the first one's text is kept.
+// Warnings that mean wrong pixels end the decoding; the others (a header that claims too much) do not matter.
 static void note(j_common_ptr info, int level) {
-    struct failure *failure = (struct failure *)info->err;
     if (level >= 0) return;
-    info->err->num_warnings++;
     switch (info->err->msg_code) {
     case JWRN_HIT_MARKER:
     case JWRN_HUFF_BAD_CODE:
     case JWRN_MUST_RESYNC:
     case JWRN_BOGUS_PROGRESSION:
-    case JWRN_NOT_SEQUENTIAL:
-    case JWRN_TOO_MUCH_DATA:
-        if (!failure->is_damaged) info->err->format_message(info, failure->text);
-        failure->is_damaged = 1;
-        break;
+    case JWRN_TOO_MUCH_DATA: leave(info);
     default: break;
     }
 }
@@ -102,11 +95,9 @@ static int run(struct decoding *work, uint32_t rows, uint32_t columns, int compo
     while (info->output_scanline < info->output_height) {
         JSAMPROW row = destination + row_byte_count * info->output_scanline;
         jpeg_read_scanlines(info, &row, 1);
-        // No use in filling the rest of a large frame with grey.
-        if (work->failure.is_damaged) return VARVE_JPEG_CORRUPT;
     }
     jpeg_finish_decompress(info);
-    return work->failure.is_damaged ? VARVE_JPEG_CORRUPT : VARVE_JPEG_SUCCESS;
+    return VARVE_JPEG_SUCCESS;
 }
 
 int varve_jpeg_decode(const uint8_t *bytes, size_t byte_count, uint32_t rows, uint32_t columns, int components,

@@ -43,9 +43,11 @@ import Testing
             }
         }
         if format.isPlanar {
-            planes.forEach { $0.forEach(write) }
+            for sample in planes.joined() { write(sample) }
         } else {
-            for index in planes[0].indices { planes.forEach { write($0[index]) } }
+            for index in planes[0].indices {
+                for plane in planes { write(plane[index]) }
+            }
         }
         return frame
     }

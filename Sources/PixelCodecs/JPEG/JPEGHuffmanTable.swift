@@ -22,8 +22,8 @@ struct JPEGHuffmanTable {
 
     /// Builds the table of `source`, whose counts were found to fit their lengths.
     ///
-    /// - Parameter hasValues: symbols are bit counts of a difference that follows (H.1.2.2), so that code and
-    ///   difference can be found at once.
+    /// With `hasValues` symbols are bit counts of a difference that follows (H.1.2.2), so that code and difference can
+    /// be found at once.
     init(_ source: JPEGTables.Huffman, at words: UnsafeMutablePointer<UInt32>, hasValues: Bool) {
         self.words = words
         let lookupCount = 1 << Self.lookupBitCount

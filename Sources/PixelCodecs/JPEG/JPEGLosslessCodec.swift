@@ -30,13 +30,7 @@ package enum JPEGLosslessCodec {
                 for scan in stream.scans.prefix(stream.components.count) {
                     try JPEGLosslessScan(stream, scan, bytes, format, scratch).decode(into: destination)
                 }
-                if format.isSigned, stream.precision < format.bitsAllocated, stream.precision >= format.bitsStored {
-                    SampleLayout.extendSign(
-                        destination,
-                        precision: stream.precision,
-                        sampleByteCount: format.sampleByteCount
-                    )
-                }
+                stream.extendSigns(of: destination, format)
                 return nil
             } catch {
                 return error

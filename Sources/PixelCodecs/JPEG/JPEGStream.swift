@@ -80,6 +80,15 @@ struct JPEGStream {
             )
         }
     }
+
+    /// Extends the sign of decoded samples of fewer bits than allocated from the stream's precision.
+    ///
+    /// That is where pydicom and DCMTK extend them when it equals Bits Stored; a precision below Bits Stored is left
+    /// alone as there.
+    func extendSigns(of frame: UnsafeMutableRawBufferPointer, _ format: PixelFormat) {
+        guard format.isSigned, precision < format.bitsAllocated, precision >= format.bitsStored else { return }
+        SampleLayout.extendSign(frame, precision: precision, sampleByteCount: format.sampleByteCount)
+    }
 }
 
 /// Huffman and quantisation tables as DHT and DQT give them; four destinations of each kind.
