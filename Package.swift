@@ -32,9 +32,9 @@ func cLibrary(_ name: String, pkgConfig: String, apt: String) -> [Target] {
     [.systemLibrary(name: name, path: "Sources/\(name)", pkgConfig: pkgConfig, providers: [.apt([apt])])]
 }
 
-/// C of our own: what Swift's Glibc overlay lacks.
-func cShim(_ name: String) -> [Target] {
-    [.target(name: name)]
+/// C of our own: what Swift's Glibc overlay lacks, and libraries whose errors must not unwind through Swift.
+func cShim(_ name: String, _ dependencies: [Target.Dependency] = []) -> [Target] {
+    [.target(name: name, dependencies: dependencies)]
 }
 
 /// C of our own over a C++ library, installed by apt; pkg-config files of some are broken, so it is named here.
@@ -83,10 +83,12 @@ let cTargets: [Target] =
     + cLibrary("CLMDB", pkgConfig: "lmdb", apt: "liblmdb-dev")
     + cLibrary("CCharLS", pkgConfig: "charls", apt: "libcharls-dev")
     + cLibrary("COpenJPEG", pkgConfig: "libopenjp2", apt: "libopenjp2-7-dev")
+    + cLibrary("CJPEGTurbo", pkgConfig: "libjpeg", apt: "libjpeg62-turbo-dev")
     + cLibrary("CPostgres", pkgConfig: "libpq", apt: "libpq-dev")
     + cxxShim("COpenJPH", library: "openjph")
     + cShim("CPlatform")
     + cShim("CSpawn")
+    + cShim("CJPEGShim", ["CJPEGTurbo"])
 
 let pureTargets: [Target] =
     pureTarget("Checksums", ["CISAL", nioCore, crypto], settings: [])
@@ -103,7 +105,7 @@ let pureTargets: [Target] =
 
 let engineTargets: [Target] =
     engineTarget("Telemetry", [logging, nioLocks])
-    + engineTarget("PixelCodecs", ["CCharLS", "COpenJPEG", "COpenJPH", nioCore, nioLocks])
+    + engineTarget("PixelCodecs", ["CCharLS", "COpenJPEG", "COpenJPH", "CJPEGShim", nioCore, nioLocks])
     + engineTarget(
         "SegmentStore",
         ["SegmentFormat", "Checksums", "Placement", "CLMDB", "CPlatform", nioCore, nioLocks, logging]

@@ -36,7 +36,11 @@ import Testing
         Rule("ReplicationProtocol", ["Checksums", "Placement"], ["NIOCore"]),
         // Engines: one kind of I/O each.
         Rule("Telemetry", [], ["Logging", "NIOConcurrencyHelpers", "Synchronization", "Glibc"]),
-        Rule("PixelCodecs", ["CCharLS", "COpenJPEG", "COpenJPH", "CPlatform"], nio.union(["Glibc", "Synchronization"])),
+        Rule(
+            "PixelCodecs",
+            ["CCharLS", "COpenJPEG", "COpenJPH", "CJPEGShim", "CPlatform"],
+            nio.union(["Glibc", "Synchronization"])
+        ),
         Rule(
             "SegmentStore",
             ["SegmentFormat", "Checksums", "Placement", "CLMDB", "CPlatform"],

@@ -30,7 +30,8 @@ struct FrameReader: Sendable {
 
     /// The frames with the given numbers, which count from 1.
     ///
-    /// - Parameter isNative: decoded, little endian, as Explicit VR Little Endian has them; else as they are stored.
+    /// With `isNative` they are decoded and little endian, as Explicit VR Little Endian has them, else as they are stored.
+    /// - Returns: the frames in the order of `numbers`.
     /// - Throws: `.notFound` when the instance has no such frame, `.notAcceptable` when frames can't be decoded here.
     func frames(_ numbers: [Int], of instance: StoredInstance, isNative: Bool) async throws(RetrieveFailure) -> [Frame]
     {
