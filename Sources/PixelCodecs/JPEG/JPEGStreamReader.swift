@@ -33,7 +33,11 @@ private struct JPEGStreamReader {
         guard try readUInt16() == 0xFFD8 else { throw corrupt("it does not begin with SOI") }
         while true {
             // Cut off behind a scan: what is missing is EOI alone, or the scan's decoder misses its data.
-            if !scans.isEmpty, offset + 1 >= bytes.count { return try finish(at: bytes.count) }
+            if !scans.isEmpty, offset + 1 >= bytes.count {
+                // Nothing else tells that a progressive stream lacks its last scans.
+                guard frame?.process != .progressive else { throw corrupt("it has no EOI") }
+                return try finish(at: bytes.count)
+            }
             // Behind the last scan of a sequential frame nothing can follow that would change the image but DNL.
             if isComplete, bytes[offset] != 0xFF { return try finish(at: offset) }
             let marker = try readMarker()
