@@ -2,7 +2,9 @@
 
 public import NIOCore
 
-/// The lossless codecs, called in place on the calling thread.
+/// The codecs of DICOM's encapsulated frames, called in place on the calling thread.
+///
+/// All of them decode; those in ``encoders`` encode, without loss.
 ///
 /// Encoding and decoding block for milliseconds and want a large stack: servers go through `CodecPool`. The
 /// functions here are for its threads, benchmarks and tests. They never trap on what a stream or frame holds.
@@ -13,9 +15,15 @@ public enum PixelCodec: Sendable, Hashable, CaseIterable {
     case jpeg2000
     /// High-throughput JPEG 2000 reversible (ISO 15444-15) through OpenJPH, decoded by OpenJPEG.
     case htj2k
+    /// RLE Lossless (PS3.5 annex G).
+    case rle
+    /// JPEG lossless (ISO 10918-1 process 14): decoded only.
+    case jpegLossless
+    /// JPEG baseline and extended (ISO 10918-1 processes 1, 2 and 4), decoded only: always lossy.
+    case jpeg
 
-    /// The codecs that encode, all of them without loss; `allCases` may hold more that only decode.
-    public static let encoders: [PixelCodec] = [.jpegLS, .jpeg2000, .htj2k]
+    /// The codecs that encode, all of them without loss.
+    public static let encoders: [PixelCodec] = [.jpegLS, .jpeg2000, .htj2k, .rle]
 
     /// Choices that change the encoded stream but never the pixels.
     public struct EncodingOptions: Sendable, Hashable {
@@ -42,6 +50,10 @@ public enum PixelCodec: Sendable, Hashable, CaseIterable {
             return JPEG2000Codec.refusal(of: format, options: options, maximum: JPEG2000Codec.maximumPrecision)
         case .htj2k:
             return JPEG2000Codec.refusal(of: format, options: options, maximum: HTJ2KCodec.maximumPrecision)
+        case .rle:
+            return options.usesReversibleColourTransform ? "RLE has no colour transform" : RLECodec.refusal(of: format)
+        case .jpegLossless, .jpeg:
+            return "\(self) is decoded only"
         }
     }
 
@@ -60,6 +72,8 @@ public enum PixelCodec: Sendable, Hashable, CaseIterable {
         case .jpegLS: return try JPEGLSCodec.encode(frame, format: format, scratch: scratch)
         case .jpeg2000: return try JPEG2000Codec.encode(frame, format: format, options: options, scratch: scratch)
         case .htj2k: return try HTJ2KCodec.encode(frame, format: format, options: options, scratch: scratch)
+        case .rle: return try RLECodec.encode(frame, format: format, scratch: scratch)
+        case .jpegLossless, .jpeg: throw CodecError(.unsupported, "\(self) is decoded only")
         }
     }
 
@@ -142,7 +156,17 @@ public enum PixelCodec: Sendable, Hashable, CaseIterable {
         switch self {
         case .jpegLS: try JPEGLSCodec.decode(encoded, format: format, into: destination, scratch: scratch)
         case .jpeg2000, .htj2k: try JPEG2000Codec.decode(encoded, format: format, into: destination)
+        case .rle: try RLECodec.decode(encoded, format: format, into: destination, scratch: scratch)
+        case .jpegLossless: try JPEGLosslessCodec.decode(encoded, format: format, into: destination, scratch: scratch)
+        case .jpeg: try JPEGDCTCodec.decode(encoded, format: format, into: destination, scratch: scratch)
         }
+    }
+
+    /// What the samples are that `decode` gives of a colour frame; nil where the data set is to be believed.
+    ///
+    /// JPEG streams hold RGB or YCbCr whatever the data set says; the transforms of JPEG 2000 are undone.
+    public func decodedPhotometric(of encoded: ByteBuffer, format: PixelFormat) -> Photometric? {
+        self == .jpeg ? JPEGDCTCodec.storedColour(of: encoded, format: format) : nil
     }
 
     private static func check(_ frame: ByteBuffer, _ format: PixelFormat) throws(CodecError) {

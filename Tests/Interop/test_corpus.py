@@ -26,19 +26,21 @@ NATIVE = (EXPLICIT, IMPLICIT, BIG_ENDIAN, "1.2.840.10008.1.2.1.99")
 
 # What Varve keeps and gives as it came, and does not decode: transfer syntaxes and files.
 NOT_DECODED = (
-    "1.2.840.10008.1.2.4.57",  # JPEG Lossless
-    "1.2.840.10008.1.2.4.70",  # JPEG Lossless, first-order prediction
-    "1.2.840.10008.1.2.5",  # RLE Lossless
     "1.2.840.10008.1.2.8.1",  # Deflated Image Frame
-    "1.2.840.10008.1.2.4.201",  # High-Throughput JPEG 2000
-    "1.2.840.10008.1.2.4.203",
     "liver_j2k.dcm",  # one bit a pixel
     "liver_nonbyte_aligned_j2k.dcm",
+    "liver_rle.dcm",
+    "liver_nonbyte_aligned_rle.dcm",
     "emri_small_jpeg_2k_lossless_too_short.dcm",
+    "JPEG2000-embedded-sequence-delimiter.dcm",  # no decoder can: its header is overwritten
 )
 
 # Its pixel data ends early. It may be refused as malformed, or come back as it was sent.
 CUT_SHORT = ("emri_small_jpeg_2k_lossless_too_short.dcm", "MR_truncated.dcm", "rtplan_truncated.dcm")
+
+LOSSY_JPEG = ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51")
+SUBSAMPLED = ("YBR_FULL_422", "YBR_PARTIAL_420")
+UPSAMPLED = 2
 
 STORAGE_CLASSES = "1.2.840.10008.5.1.4.1.1."
 
@@ -67,16 +69,16 @@ class Case:
             re.fullmatch(r"[0-9.]{1,64}", text) for text in (self.sop_instance, self.study, self.series)
         )
         if self.is_lawful and self.sop_instance in taken:
-            self._rename(len(taken))
+            self._rename(taken)
         taken.add(self.sop_instance)
 
-    def _rename(self, number):
+    def _rename(self, taken):
         """Another SOP Instance UID of the same length: several corpus files share theirs."""
         old = self.sop_instance.encode()
-        new = old[:-3] + b"%03d" % (number + 100)
-        if self.data_set.count(old) < 1:
-            raise ValueError("cannot rename " + self.name)
-        at = self.data_set.index(old)
+        new = next(new for new in (old[:-3] + b"%03d" % number for number in range(100, 1000))
+                   if new.decode() not in taken)  # fmt: skip
+        tag = b"\0\x08\0\x18" if self.syntax == BIG_ENDIAN else b"\x08\0\x18\0"
+        at = self.data_set.index(old, self.data_set.index(tag))
         self.data_set = self.data_set[:at] + new + self.data_set[at + len(old) :]
         self.sop_instance = new.decode()
         self.note = "UID changed"
@@ -104,10 +106,9 @@ class Case:
         return made
 
 
-def _cases(paths):
-    taken = set()
+def _corpus_cases(corpus, taken):
     # Where several share a UID, the first keeps it.
-    return [Case(path, taken) for path in paths]
+    return [Case(path, taken) for path in sorted(glob.glob(os.path.join(corpus, "*", "*.dcm")))]
 
 
 def _judge(cluster, case):
@@ -182,8 +183,12 @@ def _pixel_differences(sent, got):
         return [] if expected == found else ["pixels differ"]
     if expected.shape != found.shape or expected.dtype.newbyteorder("=") != found.dtype:
         return ["pixels are %s %s, were %s %s" % (found.shape, found.dtype, expected.shape, expected.dtype)]
-    wrong = numpy.count_nonzero(expected != found)
-    return ["%d of %d pixel values differ" % (wrong, expected.size)] if wrong else []
+    difference = numpy.abs(expected.astype(numpy.int64) - found)
+    # Decoders of the DCT may round differently (ISO 10918-2), and bring chroma to full resolution in other ways.
+    syntax = sent.file_meta.TransferSyntaxUID
+    allowed = 0 if syntax not in LOSSY_JPEG else UPSAMPLED if sent.PhotometricInterpretation in SUBSAMPLED else 1
+    wrong = numpy.count_nonzero(difference > allowed)
+    return ["%d of %d pixel values differ, by up to %d" % (wrong, expected.size, difference.max())] if wrong else []
 
 
 def _first_difference(sent, got):
@@ -215,15 +220,17 @@ def _judge_all(cluster, cases, capsys, title):
 
 @pytest.mark.timeout(1200)
 def test_whole_corpus_in_and_out(cluster, corpus, capsys):
-    cases = _cases(sorted(glob.glob(os.path.join(corpus, "*", "*.dcm"))))
+    cases = _corpus_cases(corpus, set())
     cases += [case.repaired() for case in cases if not case.is_lawful and case.syntax not in (IMPLICIT, *NATIVE[2:])]
     _judge_all(cluster, cases, capsys, "corpus")
 
 
 @pytest.mark.timeout(1200)
-def test_files_of_pydicom_in_and_out(cluster, capsys):
+def test_files_of_pydicom_in_and_out(cluster, corpus, capsys):
     paths = pydicom.data.get_testdata_files() + pydicom.data.get_charset_files()
-    cases = _cases(path for path in sorted(set(paths)) if _is_dicom(path))
+    # Some are in the corpus, too; one archive has room for one instance of a UID.
+    taken = {case.sop_instance for case in _corpus_cases(corpus, set())}
+    cases = [Case(path, taken) for path in sorted(set(paths)) if _is_dicom(path)]
     assert len(cases) > 150
     _judge_all(cluster, cases, capsys, "pydicom's files")
 
