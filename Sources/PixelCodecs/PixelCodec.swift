@@ -141,10 +141,12 @@ public enum PixelCodec: Sendable, Hashable, CaseIterable {
         options: EncodingOptions = .init(),
         scratch: CodecScratch = CodecScratch()
     ) throws(CodecError) -> Bool {
-        guard self == .htj2k else { return try prove(encoded, equals: frame, format: format, scratch: scratch) }
-        if let reason = refusal(of: format, options: options) { throw CodecError(.unsupported, reason) }
-        try Self.check(frame, format)
-        return try HTJ2KCodec.matches(encoded, frame, format: format, options: options)
+        if self == .htj2k {
+            if let reason = refusal(of: format, options: options) { throw CodecError(.unsupported, reason) }
+            try Self.check(frame, format)
+            if let isEqual = try HTJ2KCodec.matches(encoded, frame, format: format, options: options) { return isEqual }
+        }
+        return try prove(encoded, equals: frame, format: format, scratch: scratch)
     }
 
     private func decode(

@@ -8,10 +8,17 @@ import NIOCore
 /// Precision and sign are chosen as for JPEG 2000, whose codec also decodes: OpenJPH 0.9.0 trusts the streams it reads
 /// and is shown none but those that this process has just encoded (`matches`).
 enum HTJ2KCodec {
-    /// The most bits a sample, the colour transform's one more included, that OpenJPH 0.9.0 carries and OpenJPEG reads.
+    /// The most bits a sample, the colour transform's one more included, that OpenJPH 0.9.0 writes and OpenJPEG reads.
     ///
-    /// The wavelet adds three bits and both hold coefficients in 31.
+    /// The wavelet adds three bits. With 27 OpenJPEG decodes no block; from 29 an exponent passes QCD's five bits and
+    /// OpenJPH's assertions, which Debian's build has, end the process.
     static let maximumPrecision = 26
+
+    /// The most bits that OpenJPH 0.9.0 decodes without fail, counted alike.
+    ///
+    /// Its block decoder cuts a magnitude's length short where the neighbouring one takes 21 bits or more (mended in
+    /// 0.17). With three bits of the wavelet, 17 never need that many; frames with more are proven by OpenJPEG.
+    static let maximumFreshPrecision = 17
 
     static func encode(
         _ frame: ByteBuffer,
@@ -50,13 +57,16 @@ enum HTJ2KCodec {
     }
 
     /// Whether a stream that this process has just encoded with the same options decodes to `frame`.
+    ///
+    /// - Returns: nil when only OpenJPEG can tell.
     static func matches(
         _ encoded: ByteBuffer,
         _ frame: ByteBuffer,
         format: PixelFormat,
         options: PixelCodec.EncodingOptions
-    ) throws(CodecError) -> Bool {
+    ) throws(CodecError) -> Bool? {
         var shape = try shape(of: frame, format: format, options: options)
+        guard shape.precision + (shape.uses_colour_transform ? 1 : 0) <= maximumFreshPrecision else { return nil }
         var message = Message()
         let status = frame.withUnsafeReadableBytes { samples in
             encoded.withUnsafeReadableBytes { bytes in

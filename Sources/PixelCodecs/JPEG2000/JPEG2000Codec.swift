@@ -11,8 +11,9 @@ import NIOCore
 enum JPEG2000Codec {
     /// The most bits a sample, the colour transform's one more included, that OpenJPEG carries without loss.
     ///
-    /// Its encoder keeps coefficients, to which the wavelet adds bits, in 31 of which 6 are a fraction.
-    static let maximumPrecision = 26
+    /// Its encoder shifts coefficients, to which the wavelet adds up to three bits, by six bits of fraction in an Int32:
+    /// from 24 bits a checkerboard comes back changed.
+    static let maximumPrecision = 23
 
     static func encode(
         _ frame: ByteBuffer,
