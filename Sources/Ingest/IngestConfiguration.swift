@@ -3,10 +3,14 @@
 public import Placement
 
 /// How instances are compressed when they arrive (design section 7: codec classes).
+///
+/// All are lossless and proven frame by frame; what no codec of the class can carry stays as received.
 public enum CodecClass: String, Sendable, CaseIterable {
-    /// JPEG-LS lossless, proven frame by frame; what it cannot carry stays as received.
+    /// HTJ2K: half the work of JPEG-LS, and a little larger.
+    case fast
+    /// JPEG-LS.
     case balanced
-    /// The smaller of JPEG-LS and JPEG 2000 for each frame's kind.
+    /// JPEG-LS or JPEG 2000, whichever is smaller for the series.
     case dense
     /// Nothing is re-coded.
     case asReceived = "as-received"

@@ -85,7 +85,19 @@ public struct StudyDetailReport: Codable, Sendable {
         public var copies: [Copy]
     }
 
+    /// The codec that was chosen for the images of a series that are alike.
+    public struct Codec: Codable, Sendable {
+        public var seriesInstanceUID: String
+        /// The class of the policy, and what the images have in common.
+        public var scope: String
+        public var codec: String
+        /// The candidates and what each made of the sample frames.
+        public var trial: String
+    }
+
     public var study: StudyReport
+    /// Choices of codecs, where the policy left one.
+    public var codecs: [Codec]
     /// Copies each instance should have.
     public var wantedCopies: Int
     /// Whether every byte of each copy was read and checked (`verify=true`) or only its presence.

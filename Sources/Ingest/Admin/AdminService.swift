@@ -91,8 +91,17 @@ struct AdminService: Sendable {
         for row in details.instances {
             instances.append(await report(on: row, verify: verify))
         }
+        let codecs = try await catalog.seriesCodecs(ofStudy: uid).map { choice in
+            StudyDetailReport.Codec(
+                seriesInstanceUID: choice.seriesInstanceUID,
+                scope: choice.scope,
+                codec: choice.codec,
+                trial: choice.note
+            )
+        }
         return StudyDetailReport(
             study: StudyReport(details.summary),
+            codecs: codecs,
             wantedCopies: configuration.copies,
             verified: verify,
             instances: instances

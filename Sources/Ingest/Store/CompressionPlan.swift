@@ -9,7 +9,10 @@ package import PixelCodecs
 /// Made only when compression is possible and worth it; everything else stays as it came, with the reason in words.
 package struct CompressionPlan: Sendable {
     package let format: PixelFormat
-    package let codec: PixelCodec
+    /// The ways to encode that the policy allows and that can carry the format, the preferred first; never empty.
+    package let candidates: [CodecTrial.Candidate]
+    /// The one that is used: the first, unless another was chosen for the series.
+    package private(set) var candidate: CodecTrial.Candidate
     let frameCount: Int
     /// Where the value of Pixel Data begins and ends in the data set.
     let valueOffset: Int
@@ -17,8 +20,6 @@ package struct CompressionPlan: Sendable {
     /// Where the Pixel Data element begins, and the VR with which it came.
     let elementOffset: Int
     let pixelVR: VR
-    /// The stored transfer syntax.
-    let transferSyntax: TransferSyntax
     /// Whether Planar Configuration has to become 0 in the stored header (PS3.5 §8.2.3, §8.2.4).
     let clearsPlanarConfiguration: Bool
 
@@ -60,26 +61,51 @@ package struct CompressionPlan: Sendable {
         guard frameCount <= maximumFrameCount, valueByteCount - needed <= maximumSurplusByteCount else {
             return .keep(reason: "too many frames, or too many bytes behind the last one")
         }
-        let codec = chooseCodec(for: format, codecClass: codecClass)
-        if let refusal = codec.refusal(of: format) { return .keep(reason: refusal) }
+        let allowed = codecClass.candidates(for: format)
+        let candidates = allowed.filter { $0.codec.refusal(of: format, options: $0.options) == nil }
+        guard let first = candidates.first else {
+            let refusal = allowed.first.flatMap { $0.codec.refusal(of: format, options: $0.options) }
+            return .keep(reason: refusal ?? "policy: no codec")
+        }
         return .compress(
             CompressionPlan(
                 format: format,
-                codec: codec,
+                // A class whose aim is not size has no choice to make: the first that can carry the format is it.
+                candidates: codecClass.choosesBySize ? candidates : [first],
+                candidate: first,
                 frameCount: frameCount,
                 valueOffset: location.valueOffset,
                 valueByteCount: valueByteCount,
                 elementOffset: location.elementOffset,
                 pixelVR: location.vr,
-                transferSyntax: codec == .jpegLS ? .jpegLSLossless : .jpeg2000Lossless,
                 clearsPlanarConfiguration: format.samplesPerPixel > 1 && format.isPlanar
             )
         )
     }
 
-    /// JPEG-LS, but for colour in the class `dense`, where JPEG 2000 is the smaller of the two.
-    private static func chooseCodec(for format: PixelFormat, codecClass: CodecClass) -> PixelCodec {
-        codecClass == .dense && format.samplesPerPixel > 1 ? .jpeg2000 : .jpegLS
+    /// The same with one of `candidates` chosen.
+    package func choosing(_ candidate: CodecTrial.Candidate) -> CompressionPlan {
+        var plan = self
+        if candidates.contains(candidate) { plan.candidate = candidate }
+        return plan
+    }
+
+    package var codec: PixelCodec { candidate.codec }
+
+    /// The stored transfer syntax.
+    var transferSyntax: TransferSyntax {
+        switch candidate.codec {
+        case .jpeg2000: .jpeg2000Lossless
+        case .htj2k: .htj2kLossless
+        case .rle: .rleLossless
+        // The others of the codecs encode nothing.
+        case .jpegLS, .jpegLossless, .jpeg: .jpegLSLossless
+        }
+    }
+
+    /// Photometric Interpretation of the stored header, where it is not that of the received one (PS3.5 §8.2.4).
+    var storedPhotometricInterpretation: String? {
+        candidate.options.usesReversibleColourTransform ? "YBR_RCT" : nil
     }
 
     /// Where frame `index` lies in the data set.

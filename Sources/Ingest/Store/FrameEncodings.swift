@@ -41,6 +41,13 @@ struct FrameEncodings {
     }
 
     private mutating func startNext() {
-        encodings.append(codecs.startEncoding(frames[encodings.count], format: plan.format, codec: plan.codec))
+        encodings.append(
+            codecs.startEncoding(
+                frames[encodings.count],
+                format: plan.format,
+                codec: plan.codec,
+                options: plan.candidate.options
+            )
+        )
     }
 }

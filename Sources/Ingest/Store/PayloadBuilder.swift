@@ -82,7 +82,7 @@ package struct PayloadBuilder {
         var metadata = metadata(
             storedTransferSyntax: plan.transferSyntax,
             digests: digests,
-            note: "\(plan.codec), \(plan.frameCount) frames proven"
+            note: "\(plan.candidate.name), \(plan.frameCount) frames proven"
         )
         metadata.dataSetOffset = dataSetOffset
         metadata.pixelDataOffset = pixelDataOffset

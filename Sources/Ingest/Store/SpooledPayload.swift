@@ -105,7 +105,7 @@ struct SpooledPayload {
                 return failure
             }
             let frame = try await source.read(plan.frameRange(index))
-            window.append(codecs.startEncoding(frame, format: plan.format, codec: plan.codec))
+            window.append(start(frame, plan))
             received.update(frame)
             pixels.update(frame)
         }
@@ -138,7 +138,7 @@ struct SpooledPayload {
         var metadata = builder.metadata(
             storedTransferSyntax: plan.transferSyntax,
             digests: InstanceDigests(received: received.digest(), pixels: pixels.digest()),
-            note: "\(plan.codec), \(plan.frameCount) frames proven"
+            note: "\(plan.candidate.name), \(plan.frameCount) frames proven"
         )
         metadata.dataSetOffset = dataSetOffset
         metadata.pixelDataOffset = pixelDataOffset
@@ -167,6 +167,10 @@ struct SpooledPayload {
         let limit: Int
         var frameByteCounts: [Int] = []
         var locations: [FrameLocation] = []
+    }
+
+    private func start(_ frame: ByteBuffer, _ plan: CompressionPlan) -> FrameEncoding {
+        codecs.startEncoding(frame, format: plan.format, codec: plan.codec, options: plan.candidate.options)
     }
 
     /// Waits for a frame to be encoded and proven and writes it; what keeps it from that.

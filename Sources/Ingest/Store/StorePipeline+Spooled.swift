@@ -55,7 +55,11 @@ extension StorePipeline {
         _ work: SpooledPayload,
         plan: CompressionPlan
     ) async throws(StoreFailure) -> LargeStoredForm? {
-        switch try await work.compressed(plan: plan) {
+        let series = work.builder.instance.seriesInstanceUID
+        let chosen = try await seriesCodecs.choose(plan, series: series) { index async throws(StoreFailure) in
+            try await work.source.read(plan.frameRange(index))
+        }
+        switch try await work.compressed(plan: chosen) {
         case .stored(let form): return form
         case .unsuitable: return nil
         case .notEncoded(let error):

@@ -40,6 +40,7 @@ package final class StorePipeline: Sendable {
     let cluster: ClusterClient
     let codecs: CodecPool
     let codecClass: CodecClass
+    let seriesCodecs: SeriesCodecs
     /// Threads and directory for data sets too large for memory.
     let spoolThreads: NIOThreadPool
     let spoolDirectory: String
@@ -58,6 +59,7 @@ package final class StorePipeline: Sendable {
         self.cluster = cluster
         self.codecs = codecs
         self.codecClass = codecClass
+        self.seriesCodecs = SeriesCodecs(store: catalog, codecs: codecs, codecClass: codecClass, logger: logger)
         self.spoolThreads = spoolThreads
         self.spoolDirectory = spoolDirectory
         self.logger = logger
@@ -101,6 +103,7 @@ package final class StorePipeline: Sendable {
         at receivedAt: Timestamp
     ) async throws(StoreFailure) -> InstanceEntry? {
         guard let frames = plan.frames(of: instance) else { return nil }
+        let plan = try await seriesCodecs.choose(plan, series: instance.seriesInstanceUID) { index in frames[index] }
         var encodings = FrameEncodings(frames, plan: plan, codecs: codecs)
         // Hashing takes a seventh of the encoding's time and is done here while a codec thread encodes.
         let builder = PayloadBuilder(instance, sender: sender, receivedAt: receivedAt)

@@ -34,6 +34,14 @@ struct StoredHeader {
         if plan.clearsPlanarConfiguration {
             patches = try Self.clearPlanarConfiguration(in: &before, header: header)
         }
+        if let photometric = plan.storedPhotometricInterpretation {
+            // It lies before Planar Configuration, whose offset in the stored header moves with it.
+            let (patch, shift) = try Self.setPhotometricInterpretation(photometric, in: &before, header: header)
+            for index in patches.indices where patches[index].offset > patch.offset {
+                patches[index].offset = UInt32(Int(patches[index].offset) + shift)
+            }
+            patches.append(patch)
+        }
         self.before = before
         self.restoration = Restoration(
             pixelVR: plan.pixelVR.rawValue,
@@ -72,5 +80,35 @@ struct StoredHeader {
         }
         bytes.setInteger(UInt16(0), at: bytes.readerIndex + offset)
         return [RestorationPatch(offset: UInt32(offset), original: original)]
+    }
+
+    /// Puts another code string in the place of the one received; the patch, and by how much what follows moves.
+    private static func setPhotometricInterpretation(
+        _ text: String,
+        in bytes: inout ByteBuffer,
+        header: DataSet
+    ) throws(StoreFailure) -> (patch: RestorationPatch, shift: Int) {
+        // The 16-bit length before the value (PS3.5 §7.1.2: CS) changes with it.
+        guard let element = header[.photometricInterpretation], element.vr == .cs, let value = element.valueOffset,
+            let count = element.value.bytes?.readableBytes,
+            let original = bytes.getBytes(at: bytes.readerIndex + value - 2, length: 2 + count),
+            let start = bytes.getSlice(at: bytes.readerIndex, length: value - 2),
+            let rest = bytes.slice(from: value + count)
+        else {
+            throw StoreFailure(.processing, "Photometric Interpretation's place is not known")
+        }
+        let padded = text.utf8.count % 2 == 0 ? text : text + " "
+        var changed = ByteBuffer()
+        changed.reserveCapacity(bytes.readableBytes + 16)
+        changed.writeImmutableBuffer(start)
+        changed.writeInteger(UInt16(padded.utf8.count), endianness: .little)
+        changed.writeString(padded)
+        changed.writeImmutableBuffer(rest)
+        bytes = changed
+        let stored = 2 + padded.utf8.count
+        return (
+            RestorationPatch(offset: UInt32(value - 2), storedByteCount: UInt32(stored), original: original),
+            stored - original.count
+        )
     }
 }

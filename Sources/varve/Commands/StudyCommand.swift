@@ -86,8 +86,11 @@ struct StudyShowCommand: AsyncParsableCommand {
             "received    \(study.receivedAt)",
             "size        \(readableBytes(study.receivedBytes)) received, \(readableBytes(study.storedBytes)) stored a copy"
                 + String(format: " (ratio %.2f)", study.compressionRatio),
-            "",
         ]
+        for codec in detail.codecs {
+            lines.append("codec       \(codec.codec) for series \(codec.seriesInstanceUID) (\(codec.scope)): \(codec.trial)")
+        }
+        lines.append("")
         var table = TextTable(["INSTANCE", "STORED AS", "BYTES", "COPIES"], rightAligned: [2])
         for instance in detail.instances {
             let copies = instance.copies.map { copy in

@@ -40,12 +40,20 @@ import Testing
         )
     }
 
-    private func compressed(_ instance: ReceivedInstance, _ dataSet: ByteBuffer) throws -> StoredForm? {
-        guard case .compress(let plan) = CompressionPlan.decide(for: instance, codecClass: .balanced) else {
+    private func compressed(
+        _ instance: ReceivedInstance,
+        _ dataSet: ByteBuffer,
+        _ codecClass: CodecClass = .balanced,
+        candidate: Int = 0
+    ) throws -> StoredForm? {
+        guard case .compress(let first) = CompressionPlan.decide(for: instance, codecClass: codecClass) else {
             return nil
         }
+        let plan = first.choosing(first.candidates[min(candidate, first.candidates.count - 1)])
         let frames = try #require(plan.frames(of: instance))
-        let encoded = try frames.map { try plan.codec.encode($0, format: plan.format) }
+        let encoded = try frames.map {
+            try plan.codec.encode($0, format: plan.format, options: plan.candidate.options)
+        }
         var pixels = SHA256Hasher()
         let location = try #require(try PixelDataLocation.find(in: dataSet, transferSyntax: .explicitVRLittleEndian))
         let value = try #require(
@@ -58,11 +66,23 @@ import Testing
         return try builder.compressed(encoded, plan: plan, digests: digests)
     }
 
-    @Test(arguments: shapes)
-    func `explicit VR comes back byte for byte after compression`(shape: MadeInstance.Shape) async throws {
+    /// Each class, and each of its candidates.
+    @Test(arguments: shapes, [(CodecClass.balanced, 0), (.fast, 0), (.dense, 0), (.dense, 1), (.dense, 2)])
+    func `explicit VR comes back byte for byte after compression`(
+        shape: MadeInstance.Shape,
+        choice: (codecClass: CodecClass, candidate: Int)
+    ) async throws {
         let dataSet = try MadeInstance.dataSet(shape)
-        let form = try #require(try compressed(try received(dataSet), dataSet))
-        #expect(form.metadata.storedTransferSyntax == TransferSyntax.jpegLSLossless.uid.string)
+        let form = try #require(
+            try compressed(try received(dataSet), dataSet, choice.codecClass, candidate: choice.candidate)
+        )
+        let syntax: TransferSyntax =
+            switch choice {
+            case (.fast, _): .htj2kLossless
+            case (.dense, 1...): .jpeg2000Lossless
+            default: .jpegLSLossless
+            }
+        #expect(form.metadata.storedTransferSyntax == syntax.uid.string)
         let archive = MemoryArchive()
         let stored = archive.add(MadeInstance(dataSet: dataSet, payload: form.payload, metadata: form.metadata))
         try await withCodecs { pool in
