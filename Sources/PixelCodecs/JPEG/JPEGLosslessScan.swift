@@ -73,6 +73,13 @@ struct JPEGLosslessScan {
                 store(line, row: index, into: destination)
                 swap(&line, &above)
             }
+            // Damaged bits seldom leave a wrong code, but nearly always too many or too few of them.
+            guard !reader.hasSurplus else {
+                throw CodecError(
+                    .corruptStream,
+                    "a damaged JPEG stream: coded data are left over behind row \(end) of \(format.rows)"
+                )
+            }
             row = end
         }
         guard row == format.rows else {
