@@ -64,8 +64,8 @@ package enum JPEGDCTCodec {
         switch (stream.process, stream.precision) {
         case (_, 8): try decodeBytes(stream, bytes, format, converts: converts, into: destination, scratch)
         case (.extended, 12):
-            guard !converts else { throw CodecError(.unsupported, "12-bit JPEG is not converted to RGB") }
-            try JPEGSequentialDecoder(stream, bytes, format).decode(into: destination, scratch)
+            try JPEGSequentialDecoder(stream, bytes, format)
+                .decode(into: destination, convertsToRGB: converts, scratch)
         default:
             throw CodecError(.unsupported, "JPEG of process \(stream.process) with \(stream.precision) bits")
         }
