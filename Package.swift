@@ -37,6 +37,11 @@ func cShim(_ name: String, _ dependencies: [Target.Dependency] = []) -> [Target]
     [.target(name: name, dependencies: dependencies)]
 }
 
+/// C of our own over a C++ library, installed by apt; pkg-config files of some are broken, so it is named here.
+func cxxShim(_ name: String, library: String) -> [Target] {
+    [.target(name: name, linkerSettings: [.linkedLibrary(library)])]
+}
+
 /// Pure values and state machines: no sockets, files, clocks, locks, tasks, Foundation.
 func pureTarget(
     _ name: String,
@@ -80,6 +85,7 @@ let cTargets: [Target] =
     + cLibrary("COpenJPEG", pkgConfig: "libopenjp2", apt: "libopenjp2-7-dev")
     + cLibrary("CJPEGTurbo", pkgConfig: "libjpeg", apt: "libjpeg62-turbo-dev")
     + cLibrary("CPostgres", pkgConfig: "libpq", apt: "libpq-dev")
+    + cxxShim("COpenJPH", library: "openjph")
     + cShim("CPlatform")
     + cShim("CSpawn")
     + cShim("CJPEGShim", ["CJPEGTurbo"])
@@ -99,7 +105,7 @@ let pureTargets: [Target] =
 
 let engineTargets: [Target] =
     engineTarget("Telemetry", [logging, nioLocks])
-    + engineTarget("PixelCodecs", ["CCharLS", "COpenJPEG", "CJPEGShim", nioCore, nioLocks])
+    + engineTarget("PixelCodecs", ["CCharLS", "COpenJPEG", "COpenJPH", "CJPEGShim", nioCore, nioLocks])
     + engineTarget(
         "SegmentStore",
         ["SegmentFormat", "Checksums", "Placement", "CLMDB", "CPlatform", nioCore, nioLocks, logging]

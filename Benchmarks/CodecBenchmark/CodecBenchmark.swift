@@ -58,7 +58,6 @@ enum CodecBenchmark {
         else { return nil }
         let instance = try ReceivedInstance(
             head: dataSet,
-            byteCount: dataSet.readableBytes,
             transferSyntax: syntax,
             expectedSOPClass: "",
             expectedSOPInstance: ""

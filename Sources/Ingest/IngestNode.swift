@@ -52,7 +52,8 @@ public struct IngestNode: Service {
         let cores = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
         let codecs = CodecPool(
             threadCount: configuration.codecThreads > 0 ? configuration.codecThreads : cores,
-            queueLimit: 4 * configuration.maximumAssociations
+            // A few frames of each association are in work at once, and reads come on top.
+            queueLimit: 16 * configuration.maximumAssociations
         )
         let spoolThreads = NIOThreadPool(numberOfThreads: 2)
         spoolThreads.start()

@@ -72,15 +72,15 @@ public struct PixelFormat: Sendable, Hashable {
     /// Colour by plane: only then do planes and pixels differ.
     var hasPlanes: Bool { isPlanar && samplesPerPixel > 1 }
 
-    /// Why neither codec here can produce or take frames of this shape, or nil.
+    /// Why no codec here can produce or take frames of this shape, or nil.
     var shapeRefusal: String? {
         guard (1...CodecLimits.maximumDimension).contains(rows), (1...CodecLimits.maximumDimension).contains(columns)
         else { return "rows and columns must be 1 to \(CodecLimits.maximumDimension), not \(rows) x \(columns)" }
         guard samplesPerPixel == 1 || samplesPerPixel == 3 else {
             return "\(samplesPerPixel) samples a pixel: only 1 and 3 are coded"
         }
-        guard bitsAllocated == 8 || bitsAllocated == 16 else {
-            return "\(bitsAllocated) bits allocated: only 8 and 16 are coded"
+        guard bitsAllocated == 8 || bitsAllocated == 16 || bitsAllocated == 32 else {
+            return "\(bitsAllocated) bits allocated: only 8, 16 and 32 are coded"
         }
         guard (1...bitsAllocated).contains(bitsStored) else {
             return "\(bitsStored) bits stored in \(bitsAllocated) allocated"

@@ -23,16 +23,19 @@ enum SampleScan {
     /// Whether all samples are sign-extended two's complement numbers of `bitsStored` bits.
     static func isSignExtended(_ frame: UnsafeRawBufferPointer, bitsStored: Int, bitsAllocated: Int) -> Bool {
         // x is in -half ..< half exactly when x + half, modulo the allocated bits, has no bit above the stored ones.
-        let half = UInt16(1) << UInt16(bitsStored - 1)
+        let half = UInt32(1) << UInt32(bitsStored - 1)
         return bitWidth(of: reduce(frame, adding: half, bitsAllocated: bitsAllocated)) <= bitsStored
     }
 
-    private static func bitWidth(of bits: UInt16) -> Int { UInt16.bitWidth - bits.leadingZeroBitCount }
+    private static func bitWidth(of bits: UInt32) -> Int { UInt32.bitWidth - bits.leadingZeroBitCount }
 
     /// The OR of all samples, each with `bias` added modulo its width.
-    private static func reduce(_ frame: UnsafeRawBufferPointer, adding bias: UInt16, bitsAllocated: Int) -> UInt16 {
-        bitsAllocated == 8
-            ? UInt16(reduce(frame, adding: UInt8(truncatingIfNeeded: bias))) : reduce(frame, adding: bias)
+    private static func reduce(_ frame: UnsafeRawBufferPointer, adding bias: UInt32, bitsAllocated: Int) -> UInt32 {
+        switch bitsAllocated {
+        case 8: UInt32(reduce(frame, adding: UInt8(truncatingIfNeeded: bias)))
+        case 16: UInt32(reduce(frame, adding: UInt16(truncatingIfNeeded: bias)))
+        default: reduce(frame, adding: bias)
+        }
     }
 
     /// A plain loop over concrete integers, which LLVM turns into vector code; `SIMD` types came out 100 times slower.
@@ -49,7 +52,7 @@ enum SampleScan {
     }
 }
 
-/// Changes of sample layout: planes against pixels, one byte a sample against two.
+/// Changes of sample layout: planes against pixels, one byte a sample against two and four.
 enum SampleLayout {
     enum Change {
         case none
@@ -74,17 +77,20 @@ enum SampleLayout {
             }
         switch (sourceWidth, format.sampleByteCount) {
         case (1, 1): turn(source, UInt8.self, into: destination, UInt8.self, rows: rows, columns: columns)
-        case (1, _): turn(source, UInt8.self, into: destination, UInt16.self, rows: rows, columns: columns)
-        case (_, _): turn(source, UInt16.self, into: destination, UInt16.self, rows: rows, columns: columns)
+        case (1, 2): turn(source, UInt8.self, into: destination, UInt16.self, rows: rows, columns: columns)
+        case (2, 2): turn(source, UInt16.self, into: destination, UInt16.self, rows: rows, columns: columns)
+        case (1, _): turn(source, UInt8.self, into: destination, UInt32.self, rows: rows, columns: columns)
+        case (2, _): turn(source, UInt16.self, into: destination, UInt32.self, rows: rows, columns: columns)
+        case (_, _): turn(source, UInt32.self, into: destination, UInt32.self, rows: rows, columns: columns)
         }
     }
 
     /// Spreads each sample's highest bit of `precision` over the bits above it.
     static func extendSign(_ frame: UnsafeMutableRawBufferPointer, precision: Int, sampleByteCount: Int) {
-        if sampleByteCount == 1 {
-            extendSign(frame, by: Int8(8 - precision))
-        } else {
-            extendSign(frame, by: Int16(16 - precision))
+        switch sampleByteCount {
+        case 1: extendSign(frame, by: Int8(8 - precision))
+        case 2: extendSign(frame, by: Int16(16 - precision))
+        default: extendSign(frame, by: Int32(32 - precision))
         }
     }
 

@@ -38,7 +38,7 @@ import Testing
         Rule("Telemetry", [], ["Logging", "NIOConcurrencyHelpers", "Synchronization", "Glibc"]),
         Rule(
             "PixelCodecs",
-            ["CCharLS", "COpenJPEG", "CJPEGShim", "CPlatform"],
+            ["CCharLS", "COpenJPEG", "COpenJPH", "CJPEGShim", "CPlatform"],
             nio.union(["Glibc", "Synchronization"])
         ),
         Rule(

@@ -23,7 +23,7 @@ import Testing
         ),
     ]
 
-    @Test("cut short at every byte", arguments: PixelCodec.allCases, formats)
+    @Test("cut short at every byte", arguments: PixelCodec.encoders, formats)
     func truncated(codec: PixelCodec, format: PixelFormat) throws {
         let encoded = try codec.encode(format.makeFrame(.smooth), format: format)
         // Without its last two bytes (EOC) a JPEG 2000 stream may still be whole.
@@ -35,7 +35,7 @@ import Testing
         }
     }
 
-    @Test("random bytes changed", arguments: PixelCodec.allCases, formats)
+    @Test("random bytes changed", arguments: PixelCodec.encoders, formats)
     func mutated(codec: PixelCodec, format: PixelFormat) throws {
         var generator = SeededGenerator(7)
         let encoded = try codec.encode(format.makeFrame(.smooth), format: format)
@@ -54,7 +54,7 @@ import Testing
         }
     }
 
-    @Test("rubbish", arguments: PixelCodec.allCases)
+    @Test("rubbish", arguments: PixelCodec.encoders)
     func rubbish(codec: PixelCodec) throws {
         var generator = SeededGenerator(9)
         let format = Self.formats[0]
@@ -65,7 +65,8 @@ import Testing
         }
     }
 
-    @Test("a stream of other dimensions, samples or bits is refused", arguments: PixelCodec.allCases)
+    // RLE streams name no dimensions.
+    @Test("a stream of other dimensions, samples or bits is refused", arguments: PixelCodec.encoders.filter { $0 != .rle })
     func mismatch(codec: PixelCodec) throws {
         let format = PixelFormat(rows: 13, columns: 21, bitsAllocated: 16, bitsStored: 12)
         let frame = format.makeFrame(.smooth)
@@ -86,7 +87,9 @@ import Testing
     func otherCodec() throws {
         let format = Self.formats[0]
         let frame = format.makeFrame(.smooth)
-        for (codec, other) in [(PixelCodec.jpegLS, PixelCodec.jpeg2000), (.jpeg2000, .jpegLS)] {
+        for (codec, other) in [
+            (PixelCodec.jpegLS, PixelCodec.jpeg2000), (.jpeg2000, .jpegLS), (.htj2k, .jpegLS), (.jpegLS, .htj2k),
+        ] {
             let encoded = try codec.encode(frame, format: format)
             #expect { try other.decode(encoded, format: format) } throws: {
                 ($0 as? CodecError)?.code == .corruptStream

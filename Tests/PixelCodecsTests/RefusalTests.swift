@@ -34,14 +34,16 @@ import Testing
         PixelFormat(rows: 8, columns: 8, samplesPerPixel: 3, bitsAllocated: 8, bitsStored: 8, photometric: .other),
     ]
 
-    @Test("formats that stay native", arguments: PixelCodec.allCases, refused)
+    @Test("formats that stay native", arguments: PixelCodec.encoders, refused)
     func format(codec: PixelCodec, format: PixelFormat) {
+        // RLE alone carries 32 bits.
+        if codec == .rle, format.bitsAllocated == 32 { return }
         #expect(codec.refusal(of: format) != nil)
         #expect(CodecPool.canEncode(format, codec: codec) == codec.refusal(of: format))
         #expect { try codec.encode(ByteBuffer(), format: format) } throws: { ($0 as? CodecError)?.code == .unsupported }
     }
 
-    @Test("a frame of the wrong byte count", arguments: PixelCodec.allCases)
+    @Test("a frame of the wrong byte count", arguments: PixelCodec.encoders)
     func byteCount(codec: PixelCodec) {
         let format = PixelFormat(rows: 3, columns: 3, bitsAllocated: 16, bitsStored: 12)
         for byteCount in [0, 9, 17, 19] {
@@ -67,7 +69,7 @@ import Testing
         #expect(try PixelCodec.jpegLS.decode(encoded, format: format) == negative)
     }
 
-    @Test("the colour transform is JPEG 2000's and for RGB only")
+    @Test("the colour transform is JPEG 2000's and HTJ2K's, and for RGB only")
     func colourTransform() {
         let options = PixelCodec.EncodingOptions(usesReversibleColourTransform: true)
         var format = PixelFormat(
@@ -79,9 +81,11 @@ import Testing
             photometric: .rgb
         )
         #expect(PixelCodec.jpeg2000.refusal(of: format, options: options) == nil)
+        #expect(PixelCodec.htj2k.refusal(of: format, options: options) == nil)
         #expect(PixelCodec.jpegLS.refusal(of: format, options: options) != nil)
         format.photometric = .ybrFull
         #expect(PixelCodec.jpeg2000.refusal(of: format, options: options) != nil)
+        #expect(PixelCodec.htj2k.refusal(of: format, options: options) != nil)
     }
 
     @Test("frame byte counts")

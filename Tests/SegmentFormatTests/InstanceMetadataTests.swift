@@ -104,4 +104,37 @@ import Testing
             }
         }
     }
+
+    @Test func `patches put back bytes of the same and of another length`() throws {
+        var restoration = Restoration(pixelVR: 0x4F57, pixelByteCount: 6)
+        let stored = ByteBuffer(string: "0123456789")
+        #expect(restoration.restored(stored) == stored)
+        restoration.patches = [
+            RestorationPatch(offset: 8, storedByteCount: 2, original: Array("end".utf8)),
+            RestorationPatch(offset: 1, original: Array("ab".utf8)),
+            RestorationPatch(offset: 4, storedByteCount: 3, original: []),
+        ]
+        #expect(restoration.restored(stored) == ByteBuffer(string: "0ab37end"))
+        #expect(restoration.restored(ByteBuffer(string: "012345678")) == nil)
+
+        var metadata = InstanceMetadata(
+            studyInstanceUID: "1",
+            seriesInstanceUID: "2",
+            sopInstanceUID: "3",
+            sopClassUID: "4",
+            receivedAtMilliseconds: 5,
+            receivedTransferSyntax: "6",
+            storedTransferSyntax: "7",
+            receivedByteCount: 8,
+            receivedDigest: SHA256Hasher.digest(of: stored),
+            dataSetOffset: 9
+        )
+        metadata.restoration = restoration
+        #expect(try InstanceMetadata(decoding: metadata.encode()) == metadata)
+        // Overlapping patches have no meaning.
+        restoration.patches = [
+            RestorationPatch(offset: 1, original: [1, 2]), RestorationPatch(offset: 2, original: [3]),
+        ]
+        #expect(restoration.restored(stored) == nil)
+    }
 }

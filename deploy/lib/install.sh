@@ -8,7 +8,7 @@ VARVE_VENV="${VARVE_VENV:-$VARVE_ROOT/.venv}"
 
 # What the build needs, what the tests need on top, and the other side of the benchmarks.
 VARVE_BUILD_PACKAGES=(
-    g++ git pkg-config zlib1g-dev libcharls-dev libopenjp2-7-dev libpq-dev liblmdb-dev libisal-dev
+    g++ git pkg-config zlib1g-dev libcharls-dev libopenjp2-7-dev libopenjph-dev libjpeg62-turbo-dev libpq-dev liblmdb-dev libisal-dev
     postgresql curl python3 python3-venv
 )
 VARVE_TEST_PACKAGES=(dcmtk)

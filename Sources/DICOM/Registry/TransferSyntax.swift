@@ -57,6 +57,8 @@ extension TransferSyntax {
     public static let jpeg2000Lossless = named("1.2.840.10008.1.2.4.90")
     public static let jpeg2000 = named("1.2.840.10008.1.2.4.91")
     public static let htj2kLossless = named("1.2.840.10008.1.2.4.201")
+    public static let htj2kLosslessRPCL = named("1.2.840.10008.1.2.4.202")
+    public static let htj2k = named("1.2.840.10008.1.2.4.203")
     public static let rleLossless = named("1.2.840.10008.1.2.5")
 
     private static func named(_ uid: String) -> TransferSyntax {

@@ -3,9 +3,11 @@
 import DIMSE
 
 /// A received request that waits for its turn, or an answer that waits for those before it.
+///
+/// The data set of a store may still be arriving.
 enum PendingRequest {
     case echo(CommandSet, contextID: UInt8)
-    case store(StoreRequest, CommandSet, ReceivedDataSet)
+    case store(StoreRequest, CommandSet, ReceivedDataSet, DataSetReception)
     /// An answer that needs no service.
     case answer(CommandSet, contextID: UInt8)
 }

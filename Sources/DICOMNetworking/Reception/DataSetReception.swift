@@ -7,7 +7,8 @@ import NIOPosix
 /// Puts the fragments of one data set where they are kept: in memory, or beyond a limit in a spool file.
 ///
 /// Lives on an event loop. Each byte is copied once, out of the receive buffer. Memory grows with what
-/// arrived; the first reservation follows the data sets that this association sent before.
+/// arrived; the first reservation follows the data sets that this association sent before. A data set that goes to a
+/// file is handed over while it arrives, one in memory when it is whole.
 final class DataSetReception {
     struct Limits {
         var inMemoryByteCount: Int
@@ -25,8 +26,10 @@ final class DataSetReception {
 
     private var memory: ByteBuffer
     private var spool: SpoolWriter?
-    private var failure: StoreResponse?
+    private var refusal: StoreResponse?
     private(set) var byteCount = 0
+    /// The data set once it goes to a file.
+    private(set) var spooled: SpooledDataSet?
 
     private static let minimumReservation = 64 << 10
     private static let maximumReservation = 4 << 20
@@ -57,9 +60,19 @@ final class DataSetReception {
         self.spool?.isFull ?? false
     }
 
+    /// The answer to give in place of the service's: the data set could not be kept.
+    var failure: StoreResponse? {
+        if let refusal { return refusal }
+        guard let cause = self.spool?.failure else { return nil }
+        return cause.code == .spool ? StoreResponse(.outOfResources, errorComment: "cannot spool the data set") : nil
+    }
+
+    /// Why the spool file could not be written, for the log.
+    var spoolFailure: DICOMNetworkError? { self.spool?.failure }
+
     func append(_ bytes: ByteBuffer) {
         self.byteCount += bytes.readableBytes
-        guard self.failure == nil else { return }
+        guard self.refusal == nil else { return }
         if let spool {
             guard self.byteCount <= self.limits.byteCount else { return self.refuse() }
             spool.append(bytes)
@@ -67,7 +80,9 @@ final class DataSetReception {
             self.memory.writeImmutableBuffer(bytes)
         } else {
             guard self.byteCount <= self.limits.byteCount else { return self.refuse() }
+            let dataSet = SpooledDataSet(pool: self.pool)
             let spool = SpoolWriter(
+                dataSet: dataSet,
                 directory: self.limits.spoolDirectory,
                 limit: self.limits.spoolByteCountInFlight,
                 pool: self.pool,
@@ -78,48 +93,42 @@ final class DataSetReception {
             self.memory = ByteBuffer()
             spool.append(bytes)
             self.spool = spool
+            self.spooled = dataSet
         }
     }
 
-    /// Hands over the data set, or the answer to give instead.
+    /// The data set is whole: hands over one in memory, or the answer to give instead.
     ///
-    /// Calls back at once for data sets in memory.
-    func finish(_ completion: @escaping (Result<ReceivedDataSet, Refusal>) -> Void) {
-        if let failure {
-            completion(.failure(Refusal(response: failure, cause: nil)))
-        } else if let spool {
-            spool.finish { result in
-                spool.onProgress = nil
-                switch result {
-                case .success(let dataSet):
-                    completion(.success(.file(dataSet)))
-                case .failure(let error):
-                    let response = StoreResponse(.outOfResources, errorComment: "cannot spool the data set")
-                    completion(.failure(Refusal(response: response, cause: error)))
-                }
-            }
-        } else {
-            let bytes = self.memory
-            self.memory = ByteBuffer()
-            completion(.success(.memory(bytes)))
+    /// One that goes to a file was handed over before.
+    func finishInMemory() -> Result<ReceivedDataSet, Refusal> {
+        if let refusal { return .failure(Refusal(response: refusal)) }
+        let bytes = self.memory
+        self.memory = ByteBuffer()
+        return .success(.memory(bytes))
+    }
+
+    /// The data set is whole: calls back once all of it is in the file, or nothing more can be written.
+    func finishSpooled(_ completion: @escaping () -> Void) {
+        guard let spool else { return completion() }
+        spool.finish {
+            spool.onProgress = nil
+            completion()
         }
     }
 
     /// Gives up what was received.
     func cancel() {
         self.spool?.cancel()
-        self.spool = nil
         self.memory = ByteBuffer()
     }
 
     private func refuse() {
         self.cancel()
-        self.failure = StoreResponse(.outOfResources, errorComment: "data set over the limit of this server")
+        self.refusal = StoreResponse(.outOfResources, errorComment: "data set over the limit of this server")
     }
 
     /// Why a data set was not kept.
     struct Refusal: Error {
         var response: StoreResponse
-        var cause: (any Error)?
     }
 }

@@ -8,6 +8,7 @@ import NIOPosix
 /// Lives on an event loop. One write is under way at a time; what arrives meanwhile is collected. The owner stops
 /// reading while the writer `isFull`, and is told of every change through `onProgress`.
 final class SpoolWriter {
+    private let dataSet: SpooledDataSet
     private let directory: String
     private let pool: NIOThreadPool
     private let eventLoop: any EventLoop
@@ -17,8 +18,9 @@ final class SpoolWriter {
     private var collected = ByteBuffer()
     private var writtenByteCount = 0
     private var isWriting = false
-    private var failure: (any Error)?
-    private var completion: ((Result<SpooledDataSet, any Error>) -> Void)?
+    /// Why nothing more is written.
+    private(set) var failure: DICOMNetworkError?
+    private var completion: (() -> Void)?
 
     private var byteCountInFlight = 0
     /// Called on the event loop after each write.
@@ -29,8 +31,15 @@ final class SpoolWriter {
     /// Smaller pieces are collected, so that a write is worth its thread hop.
     private static let writeByteCount = 1 << 20
 
-    /// `limit` is for the bytes collected and being written.
-    init(directory: String, limit: Int, pool: NIOThreadPool, eventLoop: any EventLoop) {
+    /// `dataSet` is told of all that gets into the file; `limit` is for the bytes collected and being written.
+    init(
+        dataSet: SpooledDataSet,
+        directory: String,
+        limit: Int,
+        pool: NIOThreadPool,
+        eventLoop: any EventLoop
+    ) {
+        self.dataSet = dataSet
         self.limit = limit
         self.directory = directory
         self.pool = pool
@@ -64,8 +73,8 @@ final class SpoolWriter {
         }
     }
 
-    /// Calls `completion` on the event loop once everything is in the file.
-    func finish(_ completion: @escaping (Result<SpooledDataSet, any Error>) -> Void) {
+    /// Nothing more will be appended: calls `completion` on the event loop once everything is in the file, or can't be.
+    func finish(_ completion: @escaping () -> Void) {
         self.completion = completion
         self.writeIfIdle()
         self.completeIfDone()
@@ -77,7 +86,14 @@ final class SpoolWriter {
     func cancel() {
         self.onProgress = nil
         self.completion = nil
+        self.fail(DICOMNetworkError(.closed, "the data set was given up before its end"))
+    }
+
+    private func fail(_ error: DICOMNetworkError) {
+        self.failure = self.failure ?? error
         self.collected = ByteBuffer()
+        self.byteCountInFlight = 0
+        self.dataSet.end(.failure(error))
     }
 
     private func writeIfIdle() {
@@ -94,15 +110,16 @@ final class SpoolWriter {
             return target
         }.assumeIsolated().whenComplete { result in
             self.isWriting = false
-            self.byteCountInFlight -= byteCount
+            guard self.failure == nil else { return self.progressed() }
             switch result {
             case .success(let file):
+                self.byteCountInFlight -= byteCount
                 self.file = file
                 self.writtenByteCount += byteCount
+                self.dataSet.arrived(self.writtenByteCount, in: file)
             case .failure(let error):
-                self.failure = error
-                self.byteCountInFlight = 0
-                self.collected = ByteBuffer()
+                let known = error as? DICOMNetworkError
+                self.fail(known ?? DICOMNetworkError(.spool, "cannot spool the data set", cause: error))
             }
             self.progressed()
         }
@@ -119,10 +136,7 @@ final class SpoolWriter {
     private func completeIfDone() {
         guard !self.isWriting, let completion = self.completion else { return }
         self.completion = nil
-        if let failure = self.failure {
-            completion(.failure(failure))
-        } else if let file = self.file {
-            completion(.success(SpooledDataSet(file: file, byteCount: self.writtenByteCount, pool: self.pool)))
-        }
+        if self.failure == nil { self.dataSet.end(.success(self.writtenByteCount)) }
+        completion()
     }
 }

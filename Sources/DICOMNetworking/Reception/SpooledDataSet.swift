@@ -1,104 +1,123 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import DIMSE
-import Glibc
+import NIOConcurrencyHelpers
 public import NIOCore
 import NIOPosix
 
-/// A data set too long for memory, in a file without a name.
+/// A data set too long for memory, in a file without a name, of which the end may still be arriving.
 ///
-/// The file's space is given back when the last reference goes, and by the kernel if the process dies. May be
-/// read from any thread; the asynchronous read runs on the server's spool threads, as long as it has not shut
-/// down.
+/// Reading waits for what has not arrived yet. The file's space is given back when the last reference goes, and by the
+/// kernel if the process dies. May be used from any thread; reads run on the server's spool threads, as long as it has
+/// not shut down.
 public final class SpooledDataSet: Sendable {
-    public let byteCount: Int
-    private let file: SpoolFile
+    private struct State {
+        var file: SpoolFile?
+        /// Bytes in the file.
+        var arrivedByteCount = 0
+        /// Set once nothing more will arrive: the byte count of the whole, or why it never got whole.
+        var outcome: Result<Int, DICOMNetworkError>?
+        var waiting: [(upTo: Int, continuation: CheckedContinuation<Void, Never>)] = []
+
+        /// Takes out who need not wait any longer.
+        mutating func takeReady() -> [CheckedContinuation<Void, Never>] {
+            let ready = waiting.filter { outcome != nil || $0.upTo <= arrivedByteCount }.map(\.continuation)
+            if !ready.isEmpty { waiting.removeAll { outcome != nil || $0.upTo <= arrivedByteCount } }
+            return ready
+        }
+    }
+
+    private let state = NIOLockedValueBox(State())
     private let pool: NIOThreadPool
 
-    init(file: SpoolFile, byteCount: Int, pool: NIOThreadPool) {
-        self.file = file
-        self.byteCount = byteCount
+    init(pool: NIOThreadPool) {
         self.pool = pool
     }
 
-    /// Reads a range.
+    /// Waits until the whole data set has arrived; its length in bytes.
+    ///
+    /// - Throws: `.closed` when the association ended before, `.spool` when it could not be written or is over the limit.
+    public func byteCount() async throws(DICOMNetworkError) -> Int {
+        await self.arrival(upTo: .max)
+        guard let outcome = self.state.withLockedValue({ $0.outcome }) else {
+            throw DICOMNetworkError(.usage, "the data set is still arriving")
+        }
+        return try outcome.get()
+    }
+
+    /// Waits for `byteCount` bytes from the start, or for the end of the data set if that is sooner.
+    ///
+    /// - Returns: how many bytes are there then: less than `byteCount` only if that is all of them.
+    /// - Throws: as ``byteCount()``.
+    public func arrivedByteCount(atLeast byteCount: Int) async throws(DICOMNetworkError) -> Int {
+        await self.arrival(upTo: byteCount)
+        let (arrived, outcome) = self.state.withLockedValue { ($0.arrivedByteCount, $0.outcome) }
+        return try outcome?.get() ?? arrived
+    }
+
+    /// Reads exactly `range` on a spool thread, waiting for it to arrive.
+    ///
+    /// - Throws: as ``byteCount()``; `.usage` when the data set ends before the end of `range`.
+    public func read(_ range: Range<Int>) async throws(DICOMNetworkError) -> ByteBuffer {
+        guard try await self.arrivedByteCount(atLeast: range.upperBound) >= range.upperBound else {
+            throw Self.tooShort(range)
+        }
+        let result: Result<ByteBuffer, DICOMNetworkError>
+        do {
+            result = try await self.pool.runIfActive {
+                Result { () throws(DICOMNetworkError) in try self.readBlocking(range) }
+            }
+        } catch {
+            throw DICOMNetworkError(.closed, "the server is shutting down")
+        }
+        return try result.get()
+    }
+
+    /// Reads a range that has arrived.
     ///
     /// Blocks: not for event loops or the cooperative pool.
     public func readBlocking(_ range: Range<Int>) throws(DICOMNetworkError) -> ByteBuffer {
-        guard range.lowerBound >= 0, range.upperBound <= self.byteCount else {
-            throw DICOMNetworkError(.usage, "the range reaches past the \(self.byteCount) bytes of the data set")
-        }
-        return try self.file.read(range)
+        let (file, arrived) = self.state.withLockedValue { ($0.file, $0.arrivedByteCount) }
+        guard let file, range.lowerBound >= 0, range.upperBound <= arrived else { throw Self.tooShort(range) }
+        return try file.read(range)
     }
 
-    /// Reads a range on a spool thread.
-    public func read(_ range: Range<Int>) async throws -> ByteBuffer {
-        try await self.pool.runIfActive { try self.readBlocking(range) }
+    private static func tooShort(_ range: Range<Int>) -> DICOMNetworkError {
+        DICOMNetworkError(.usage, "the data set ends before byte \(range.upperBound)")
     }
 
-    /// Lends the file descriptor, for mmap or copy_file_range.
-    ///
-    /// The file holds the data set from its offset 0.
-    public func withFileDescriptor<T, E: Error>(_ body: (CInt) throws(E) -> T) throws(E) -> T {
-        defer { withExtendedLifetime(self.file) {} }
-        return try body(self.file.descriptor)
-    }
-}
-
-/// An open file without a name.
-///
-/// Closes it when released.
-final class SpoolFile: Sendable {
-    let descriptor: CInt
-
-    /// Blocks.
-    init(directory: String) throws(DICOMNetworkError) {
-        let path = "\(directory)/varve-spool-\(UInt64.random(in: 0...UInt64.max))"
-        let descriptor = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else {
-            throw Self.failed("open a spool file in \(directory)")
-        }
-        unlink(path)
-        self.descriptor = descriptor
-    }
-
-    deinit {
-        close(self.descriptor)
-    }
-
-    /// Blocks.
-    func write(_ bytes: ByteBuffer, at offset: Int) throws(DICOMNetworkError) {
-        var position = offset
-        var rest = bytes
-        while rest.readableBytes > 0 {
-            let written = rest.withUnsafeReadableBytes { pwrite(self.descriptor, $0.baseAddress, $0.count, position) }
-            if written < 0 && errno == EINTR { continue }
-            guard written > 0 else { throw Self.failed("write to a spool file") }
-            position += written
-            rest.moveReaderIndex(forwardBy: written)
-        }
-    }
-
-    /// Blocks.
-    func read(_ range: Range<Int>) throws(DICOMNetworkError) -> ByteBuffer {
-        var bytes = ByteBuffer()
-        bytes.reserveCapacity(range.count)
-        while bytes.readableBytes < range.count {
-            let missing = range.count - bytes.readableBytes
-            let position = range.lowerBound + bytes.readableBytes
-            var outcome = 0
-            bytes.writeWithUnsafeMutableBytes(minimumWritableBytes: missing) { target in
-                outcome = pread(self.descriptor, target.baseAddress, missing, position)
-                return max(outcome, 0)
+    private func arrival(upTo byteCount: Int) async {
+        await withCheckedContinuation { continuation in
+            let isThere = self.state.withLockedValue { state in
+                if state.outcome != nil || state.arrivedByteCount >= byteCount { return true }
+                state.waiting.append((byteCount, continuation))
+                return false
             }
-            if outcome < 0 && errno == EINTR { continue }
-            guard outcome > 0 else { throw Self.failed("read a spool file") }
+            if isThere { continuation.resume() }
         }
-        return bytes
     }
 
-    @inline(never)
-    private static func failed(_ what: String) -> DICOMNetworkError {
-        DICOMNetworkError(.spool, "cannot \(what): \(String(cString: strerror(errno)))")
+    // MARK: For the writer
+
+    /// Everything up to `byteCount` is in `file` now.
+    func arrived(_ byteCount: Int, in file: SpoolFile) {
+        self.change { state in
+            state.file = file
+            state.arrivedByteCount = byteCount
+        }
+    }
+
+    /// Nothing more will arrive; the first outcome counts.
+    func end(_ outcome: Result<Int, DICOMNetworkError>) {
+        self.change { state in
+            if state.outcome == nil { state.outcome = outcome }
+        }
+    }
+
+    private func change(_ body: (inout State) -> Void) {
+        let ready = self.state.withLockedValue { state in
+            body(&state)
+            return state.takeReady()
+        }
+        for continuation in ready { continuation.resume() }
     }
 }

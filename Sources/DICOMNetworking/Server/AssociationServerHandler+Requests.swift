@@ -21,7 +21,7 @@ extension AssociationServerHandler {
             try self.receive(command, contextID: contextID, context: context)
         case .dataSet(let isEnd):
             if case .store(let reception) = self.reception {
-                reception.append(fragment.bytes)
+                self.append(fragment.bytes, to: reception, context: context)
             }
             if isEnd {
                 self.finishDataSet(context: context)
@@ -123,6 +123,15 @@ extension AssociationServerHandler {
         )
     }
 
+    /// A data set that goes to a file is worked on from then on, while the rest of it arrives.
+    private func append(_ bytes: ByteBuffer, to reception: DataSetReception, context: ChannelHandlerContext) {
+        let wasSpooled = reception.spooled != nil
+        reception.append(bytes)
+        guard !wasSpooled, let dataSet = reception.spooled else { return }
+        self.queue.append(.store(reception.request, reception.command, .file(dataSet), reception))
+        self.startNextRequest(context: context)
+    }
+
     private func finishDataSet(context: ChannelHandlerContext) {
         let reception = self.reception
         self.reception = .none
@@ -135,31 +144,33 @@ extension AssociationServerHandler {
             }
         case .store(let reception):
             self.association?.lastDataSetByteCount = reception.byteCount
-            self.isFinishingDataSet = true
-            reception.finish { result in
-                self.isFinishingDataSet = false
-                self.enqueue(result, of: reception)
-                self.advance(context: context)
+            if reception.spooled == nil {
+                self.enqueue(reception.finishInMemory(), of: reception)
+            } else {
+                self.isFinishingDataSet = true
+                reception.finishSpooled {
+                    self.isFinishingDataSet = false
+                    self.advance(context: context)
+                }
             }
         }
         self.startNextRequest(context: context)
     }
 
     private func enqueue(_ result: Result<ReceivedDataSet, DataSetReception.Refusal>, of reception: DataSetReception) {
-        // The association may have ended while the spool file was being written.
-        guard self.upper.isReceivingData || self.isReleaseDue else { return }
         switch result {
         case .success(let dataSet):
-            self.queue.append(.store(reception.request, reception.command, dataSet))
+            self.queue.append(.store(reception.request, reception.command, dataSet, reception))
         case .failure(let refusal):
-            if let cause = refusal.cause {
-                self.logger.error("cannot spool a data set", metadata: ["error": "\(cause)"])
-            }
-            let response = reception.command.response(
-                status: refusal.response.status,
-                errorComment: refusal.response.errorComment
+            self.queue.append(
+                .answer(
+                    reception.command.response(
+                        status: refusal.response.status,
+                        errorComment: refusal.response.errorComment
+                    ),
+                    contextID: reception.request.presentationContextID
+                )
             )
-            self.queue.append(.answer(response, contextID: reception.request.presentationContextID))
         }
     }
 
@@ -182,7 +193,8 @@ extension AssociationServerHandler {
                 self.run(context: context) { service in
                     (command.response(status: await service.echo(association.context)), contextID)
                 }
-            case .store(let request, let command, let dataSet):
+            case .store(let request, let command, let dataSet, let reception):
+                self.runningReception = reception
                 self.run(context: context) { service in
                     let response = await service.store(request, dataSet: dataSet, context: association.context)
                     return (
@@ -214,12 +226,35 @@ extension AssociationServerHandler {
     }
 
     private func requestEnded(_ response: CommandSet, contextID: UInt8, context: ChannelHandlerContext) {
+        let reception = self.runningReception
         self.running = nil
+        self.runningReception = nil
         self.lastActivity = .now()
         // Without a peer the answer goes nowhere.
         guard !self.isClosed else { return }
-        self.write(response, contextID: contextID, context: context)
+        let answer = reception.map { self.answer(response, to: $0) } ?? response
+        if let reception, self.isReceiving(reception) {
+            // Decided before its end: the rest of the data set is read and dropped, the answer comes after it.
+            reception.cancel()
+            self.reception = .discard(answer: answer, contextID: contextID)
+        } else {
+            self.write(answer, contextID: contextID, context: context)
+        }
         self.advance(context: context)
+    }
+
+    /// The service's answer, or that of the server when the data set could not be kept.
+    private func answer(_ response: CommandSet, to reception: DataSetReception) -> CommandSet {
+        guard let failure = reception.failure else { return response }
+        if let cause = reception.spoolFailure, cause.code == .spool {
+            self.logger.error("cannot spool a data set", metadata: ["error": "\(cause)"])
+        }
+        return reception.command.response(status: failure.status, errorComment: failure.errorComment)
+    }
+
+    /// Whether the end of the data set has yet to come from the peer.
+    func isReceiving(_ other: DataSetReception) -> Bool {
+        if case .store(let reception) = self.reception { reception === other } else { false }
     }
 
     private func write(_ response: CommandSet, contextID: UInt8, context: ChannelHandlerContext) {

@@ -22,12 +22,14 @@ final class AssociationServerHandler: ChannelDuplexHandler {
     var reception = Reception.none
     /// Whether the end of a data set waits for its spool file.
     var isFinishingDataSet = false
-    /// Requests received whole, in order.
+    /// Requests in order, received whole but for a last one that goes to a file.
     ///
     /// At most one store or echo waits while another runs.
     var queue: [PendingRequest] = []
     /// Cancelled by this handler when the server runs out of grace; ends by telling this handler.
     var running: Task<Void, Never>?
+    /// Of the store that runs.
+    var runningReception: DataSetReception?
     var isReleaseDue = false
     var isDraining = false
     var isClosed = false
@@ -297,8 +299,9 @@ final class AssociationServerHandler: ChannelDuplexHandler {
         self.idleTimer = context.eventLoop.assumeIsolated().scheduleTask(in: timeout) {
             let limit = self.server.configuration.idleTimeout
             let silence = NIODeadline.now() - self.lastActivity
-            // A peer that does not read its answers is silent too.
-            if self.running != nil || self.isFinishingDataSet {
+            // A peer that does not read its answers is silent too, and so is one that sends half a data set.
+            let isAwaitingPeer = self.runningReception.map(self.isReceiving) ?? false
+            if (self.running != nil && !isAwaitingPeer) || self.isFinishingDataSet {
                 self.startIdleTimer(in: limit, context: context)
             } else if silence < limit {
                 self.startIdleTimer(in: limit - silence, context: context)

@@ -14,8 +14,9 @@ public protocol DIMSEService: Sendable {
     /// Answers a C-ECHO.
     func echo(_ context: AssociationContext) async -> DIMSEStatus
 
-    /// Takes an instance. The answer goes to the peer as soon as this returns. The task is cancelled when
-    /// a shutdown runs out of its grace period, not when the peer is gone.
+    /// Takes an instance. The answer goes to the peer as soon as this returns and the data set has arrived. The task is
+    /// cancelled when a shutdown runs out of its grace period, not when the peer is gone; but a data set that was still
+    /// arriving then ends with an error.
     func store(
         _ request: StoreRequest,
         dataSet: ReceivedDataSet,
@@ -138,13 +139,6 @@ public struct StoreResponse: Sendable, Hashable {
 /// A received data set: the bytes without file meta information.
 public enum ReceivedDataSet: Sendable {
     case memory(ByteBuffer)
-    /// A data set over the configured limit, in a file without a name.
+    /// A data set over the configured limit, in a file without a name; the end of it may still be arriving.
     case file(SpooledDataSet)
-
-    public var byteCount: Int {
-        switch self {
-        case .memory(let bytes): bytes.readableBytes
-        case .file(let spooled): spooled.byteCount
-        }
-    }
 }

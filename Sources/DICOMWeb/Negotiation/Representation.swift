@@ -174,8 +174,10 @@ public enum Negotiation {
             let essences = offer.essences
             if range.subtype == "*" { return essences.contains { $0.hasPrefix("\(range.type)/") } ? 1 : nil }
             guard essences.contains(range.essence) else { return nil }
-            guard let part = offer.partEssence, let type = range.parameter("type") else { return 2 }
-            return type.lowercased() == part ? 3 : nil
+            guard let part = offer.partEssence, let type = range.parameter("type")?.lowercased() else { return 2 }
+            // Clients write wildcards there too.
+            if type == "*/*" || (type.hasSuffix("/*") && part.hasPrefix(type.dropLast())) { return 2 }
+            return type == part ? 3 : nil
         }
     }
 

@@ -121,7 +121,7 @@ extension DICOMWebService {
 
 extension ByteBuffer {
     /// The bytes with those of each word in reverse; what is left over at the end stays.
-    fileprivate func swapped(every count: Int) -> ByteBuffer {
+    func swapped(every count: Int) -> ByteBuffer {
         guard count > 1 else { return self }
         var bytes = Array(readableBytesView)
         for start in stride(from: 0, through: bytes.count - count, by: count) {

@@ -49,8 +49,9 @@ package struct DICOMWebService: Sendable {
             case .item(let item, .whole): return try await instances(of: item, exchange)
             case .item(let item, .metadata): return try await metadata(of: item, exchange)
             case .item(let item, .bulkData(let path)): return try await bulkData(of: item, path, exchange)
-            case .item(_, .frames), .item(_, .rendered), .item(_, .thumbnail):
-                throw DICOMWebError(.notFound, "frames and rendered images are not served yet; retrieve the instance")
+            case .item(let item, .frames(let numbers)): return try await frames(numbers, of: item, exchange)
+            case .item(_, .rendered), .item(_, .thumbnail):
+                throw DICOMWebError(.notFound, "rendered images are not served yet; retrieve the instance")
             }
         } catch {
             return errorResponse(error)

@@ -50,7 +50,6 @@ struct PipelineReceiver: InstanceReceiver {
         }
         return try ReceivedInstance(
             head: dataSet,
-            byteCount: dataSet.readableBytes,
             transferSyntax: syntax,
             expectedSOPClass: "",
             expectedSOPInstance: ""

@@ -76,10 +76,8 @@ struct HeaderReader: Sendable {
         _ after: ByteBuffer,
         metadata: InstanceMetadata
     ) throws(RetrieveFailure) -> DataSet {
-        var before = before
-        for patch in metadata.restoration?.patches ?? [] where Int(patch.offset) <= before.readableBytes {
-            guard patch.original.count <= before.readableBytes - Int(patch.offset) else { continue }
-            before.setBytes(patch.original, at: before.readerIndex + Int(patch.offset))
+        guard let before = metadata.restoration.map({ $0.restored(before) }) ?? before else {
+            throw RetrieveFailure(.damaged, "a change made when it was stored lies outside of the data set")
         }
         guard let syntax = TransferSyntax.known(metadata.storedTransferSyntax) else {
             throw RetrieveFailure(.notAcceptable, "the transfer syntax \(metadata.storedTransferSyntax) is not known")

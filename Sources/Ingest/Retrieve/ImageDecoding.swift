@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import DICOM
+import NIOCore
 import PixelCodecs
 
 /// How the encoded frames of an image become native ones.
@@ -14,6 +15,10 @@ struct ImageDecoding: Sendable, Hashable {
         switch TransferSyntax.known(transferSyntax) {
         case .some(.jpegLSLossless), .some(.jpegLSNearLossless): .jpegLS
         case .some(.jpeg2000Lossless), .some(.jpeg2000): .jpeg2000
+        case .some(.htj2kLossless), .some(.htj2kLosslessRPCL), .some(.htj2k): .htj2k
+        case .some(.rleLossless): .rle
+        case .some(.jpegLossless), .some(.jpegLosslessSV1): .jpegLossless
+        case .some(.jpegBaseline), .some(.jpegExtended): .jpeg
         default: nil
         }
     }
@@ -29,13 +34,27 @@ struct ImageDecoding: Sendable, Hashable {
         } catch {
             throw RetrieveFailure(.notAcceptable, "pixel data can't be decoded: \(error)")
         }
-        let format = PixelFormat(description)
-        // Neither codec's streams are subsampled as such native frames are: what comes out would be another layout.
-        guard format.photometric != .ybrSubsampled else {
-            throw RetrieveFailure(.notAcceptable, "subsampled colour can't be decoded here")
+        var format = PixelFormat(description)
+        if format.photometric == .ybrSubsampled {
+            // JPEG comes out with all samples of each pixel; the other codecs' streams are not subsampled as such native
+            // frames are, so what comes out would be another layout.
+            guard codec == .jpeg else {
+                throw RetrieveFailure(.notAcceptable, "subsampled colour can't be decoded here")
+            }
+            format.photometric = .ybrFull
         }
         self.codec = codec
         self.frameCount = description.numberOfFrames
         self.format = format
+    }
+
+    /// Photometric Interpretation (0028,0004) of the decoded frames, given one of the encoded ones; nil when it stays.
+    func photometricInterpretation(decoding frame: ByteBuffer) -> String? {
+        guard format.samplesPerPixel == 3 else { return nil }
+        switch codec.decodedPhotometric(of: frame, format: format) {
+        case .some(.rgb): return "RGB"
+        case .some(.ybrFull): return "YBR_FULL"
+        default: return nil
+        }
     }
 }

@@ -45,19 +45,8 @@ struct NativeForm: Sendable {
             !restoration.pixelLengthIsUndefined, let valueByteCount = UInt32(exactly: restoration.pixelByteCount)
         else { throw Self.damaged("the record does not say how its pixel data were") }
         let vr = VR(rawValue: restoration.pixelVR)
-        var before = before
-        var after = after
-        let headerByteCount = vr.hasLongLength ? 12 : 8
-        let afterOffset = before.readableBytes + headerByteCount + Int(valueByteCount)
-        for patch in restoration.patches {
-            let offset = Int(patch.offset)
-            if offset + patch.original.count <= before.readableBytes {
-                before.setBytes(patch.original, at: before.readerIndex + offset)
-            } else if offset >= afterOffset, offset - afterOffset + patch.original.count <= after.readableBytes {
-                after.setBytes(patch.original, at: after.readerIndex + offset - afterOffset)
-            } else {
-                throw Self.damaged("a change made when it was stored lies outside of the data set")
-            }
+        guard var before = restoration.restored(before) else {
+            throw Self.damaged("a change made when it was stored lies outside of the data set")
         }
         let header: DataSet
         do throws(DICOMError) {

@@ -43,7 +43,11 @@ struct ReceivedConversion: Sendable {
             let after = try DataSetReader.read(rest, encoding: transferSyntax.encoding).dataSet
             return (after, try Self.frames(location, of: head.source, count: decoding.frameCount))
         }
-        self.before = Self.native(head.dataSet)
+        var header = Self.native(head.dataSet)
+        if let first = frames.first, let photometric = decoding.photometricInterpretation(decoding: first) {
+            header.set(.photometricInterpretation, .cs, photometric)
+        }
+        self.before = header
         self.decoding = decoding
     }
 

@@ -72,6 +72,28 @@ package final class RetrieveService: Sendable {
         return !stored.isEncapsulated || ImageDecoding.codec(for: instance.storedTransferSyntax) != nil
     }
 
+    /// Whether single frames can be had in native form.
+    func canDecodeFrames(of instance: StoredInstance) -> Bool {
+        guard let stored = TransferSyntax.known(instance.storedTransferSyntax) else { return false }
+        return !stored.isEncapsulated || ImageDecoding.codec(for: instance.storedTransferSyntax) != nil
+    }
+
+    /// Single frames of an instance; see ``FrameReader``.
+    func frames(
+        _ numbers: [Int],
+        of instance: StoredInstance,
+        isNative: Bool
+    ) async throws(RetrieveFailure) -> [FrameReader.Frame] {
+        let reader = FrameReader(
+            maximumWholeByteCount: configuration.conversionByteCount,
+            records: records,
+            decoder: decoder
+        )
+        let lease = await BudgetLease.acquire(min(instance.receivedByteCount, configuration.wholeByteCount), of: memory)
+        defer { lease.release() }
+        return try await reader.frames(numbers, of: instance, isNative: isNative)
+    }
+
     /// The bytes of memory that making an instance ready takes, about.
     package func cost(of instance: StoredInstance, choice: SyntaxChoice) -> Int {
         let pieces = StoredPieces.pieceByteCount

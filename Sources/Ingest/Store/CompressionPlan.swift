@@ -28,8 +28,9 @@ package struct CompressionPlan: Sendable {
         case keep(reason: String)
     }
 
-    /// The most bytes of native pixel data that are compressed: offsets in the basic offset table have 32 bits.
-    static let maximumPixelByteCount = Int(UInt32.max) / 2
+    /// The most bytes of native pixel data that are compressed: what is smaller has offsets of 32 bits, as the basic
+    /// offset table wants them.
+    static let maximumPixelByteCount = Int(UInt32.max)
 
     /// What is kept in the record's metadata has to fit there: frame locations, and bytes behind the last frame.
     static let maximumFrameCount = 100_000
@@ -54,7 +55,7 @@ package struct CompressionPlan: Sendable {
         let frameCount = description.numberOfFrames
         let (needed, overflow) = format.frameByteCount.multipliedReportingOverflow(by: frameCount)
         guard !overflow, needed > 0, needed <= valueByteCount, needed <= maximumPixelByteCount else {
-            return .keep(reason: "pixel data shorter than its frames, or 2 GiB and more")
+            return .keep(reason: "pixel data shorter than its frames")
         }
         guard frameCount <= maximumFrameCount, valueByteCount - needed <= maximumSurplusByteCount else {
             return .keep(reason: "too many frames, or too many bytes behind the last one")

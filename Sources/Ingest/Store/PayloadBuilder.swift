@@ -8,7 +8,7 @@ package import Telemetry
 
 /// Builds the payload and metadata of one instance: a Part 10 stream as received, or with compressed pixel data.
 package struct PayloadBuilder {
-    private let instance: ReceivedInstance
+    private(set) var instance: ReceivedInstance
     private let sender: StorePipeline.Sender
     private let receivedAt: Timestamp
 
@@ -36,8 +36,24 @@ package struct PayloadBuilder {
         if let location = instance.pixelData, !instance.transferSyntax.isDeflated {
             metadata.pixelDataOffset = dataSetOffset + location.elementOffset
             metadata.pixelEndOffset = location.endOffset.map { dataSetOffset + $0 }
+            metadata.frames = Self.frames(location, dataSetOffset: dataSetOffset, header: instance.header)
         }
         return try StoredForm(pieces: [meta, instance.head], payloadDigest: digest, metadata: metadata)
+    }
+
+    /// Where the frames of encapsulated pixel data lie in the payload; empty unless each is one fragment.
+    private static func frames(
+        _ location: PixelDataLocation,
+        dataSetOffset: Int,
+        header: DataSet
+    ) -> [FrameLocation] {
+        let count = max(1, header.integer(.numberOfFrames) ?? 1)
+        guard location.isEncapsulated, location.fragments.count == count,
+            count <= CompressionPlan.maximumFrameCount
+        else { return [] }
+        return location.fragments.map { fragment in
+            FrameLocation(offset: UInt64(dataSetOffset + fragment.offset), byteCount: UInt64(fragment.byteCount))
+        }
     }
 
     /// The data set with its pixel data replaced by `frames`, encoded as `plan` says.
@@ -84,6 +100,11 @@ package struct PayloadBuilder {
         var pixels = SHA256Hasher()
         if let value = instance.head.slice(at: plan.valueOffset..<plan.endOffset) { pixels.update(value) }
         return InstanceDigests(received: received.digest(), pixels: pixels.digest())
+    }
+
+    /// The rest of the instance has arrived: so many bytes it has in all.
+    mutating func arrived(byteCount: Int) throws(StoreFailure) {
+        try instance.arrived(byteCount: byteCount)
     }
 
     /// File meta information, in a buffer with room for `byteCount` more bytes.

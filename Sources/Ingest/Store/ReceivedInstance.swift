@@ -7,8 +7,8 @@ package import NIOCore
 package struct ReceivedInstance: Sendable {
     /// The data set's bytes, or its first part when it lies in the spool.
     let head: ByteBuffer
-    /// Bytes of the whole data set.
-    let byteCount: Int
+    /// Bytes of the whole data set; of `head` while the rest still arrives.
+    private(set) var byteCount: Int
     let transferSyntax: TransferSyntax
     /// The elements before Pixel Data (all elements when there is none).
     let header: DataSet
@@ -21,33 +21,26 @@ package struct ReceivedInstance: Sendable {
 
     /// Reads and checks a data set.
     ///
-    /// `head` is the whole data set, or its first part (`byteCount` says how long the whole is). `expectedSOPClass` and
+    /// `head` is the whole data set, or its first part: then ``arrived(byteCount:)`` follows. `expectedSOPClass` and
     /// `expectedSOPInstance` are what the request named, or empty.
     package init(
         head: ByteBuffer,
-        byteCount: Int,
+        isWhole: Bool = true,
         transferSyntax: TransferSyntax,
         expectedSOPClass: String,
         expectedSOPInstance: String
     ) throws(StoreFailure) {
         self.head = head
-        self.byteCount = byteCount
+        self.byteCount = head.readableBytes
         self.transferSyntax = transferSyntax
         do throws(DICOMError) {
-            let result = try DataSetReader.readHeader(head, transferSyntax: transferSyntax)
+            let result = try Self.readHeader(head, isWhole: isWhole, transferSyntax: transferSyntax)
             self.header = result.dataSet
             self.pixelData = result.pixelData
         } catch {
             throw StoreFailure(.malformed, "\(error)")
         }
-        if let pixelData, let count = pixelData.byteCount, !transferSyntax.isDeflated {
-            guard pixelData.valueOffset + count <= byteCount else {
-                throw StoreFailure(
-                    .malformed,
-                    "Pixel Data claims \(count) bytes, the data set ends \(byteCount) bytes from its start"
-                )
-            }
-        }
+        if isWhole { try Self.check(pixelData, within: byteCount, transferSyntax) }
         self.sopClassUID = try Self.uid(.sopClassUID, "SOP Class UID (0008,0016)", in: header)
         self.sopInstanceUID = try Self.uid(.sopInstanceUID, "SOP Instance UID (0008,0018)", in: header)
         self.studyInstanceUID = try Self.uid(.studyInstanceUID, "Study Instance UID (0020,000D)", in: header)
@@ -61,6 +54,44 @@ package struct ReceivedInstance: Sendable {
         }
     }
 
+    /// The rest of the data set has arrived: so many bytes it has in all.
+    mutating func arrived(byteCount: Int) throws(StoreFailure) {
+        try Self.check(pixelData, within: byteCount, transferSyntax)
+        self.byteCount = byteCount
+    }
+
+    private static func check(
+        _ pixelData: PixelDataLocation?,
+        within byteCount: Int,
+        _ transferSyntax: TransferSyntax
+    ) throws(StoreFailure) {
+        guard let pixelData, let count = pixelData.byteCount, !transferSyntax.isDeflated else { return }
+        guard pixelData.valueOffset + count <= byteCount else {
+            throw StoreFailure(
+                .malformed,
+                "Pixel Data claims \(count) bytes, the data set ends \(byteCount) bytes from its start"
+            )
+        }
+    }
+
+    /// The elements before Pixel Data; of a first part, those before a value that goes beyond it.
+    private static func readHeader(
+        _ head: ByteBuffer,
+        isWhole: Bool,
+        transferSyntax: TransferSyntax
+    ) throws(DICOMError) -> ReadResult {
+        do throws(DICOMError) {
+            return try DataSetReader.readHeader(head, transferSyntax: transferSyntax)
+        } catch {
+            guard !isWhole, error.code == .truncated, !transferSyntax.isDeflated else { throw error }
+            if let tag = error.topLevelTag {
+                return try DataSetReader.read(head, transferSyntax: transferSyntax, stopBefore: tag)
+            }
+            guard let offset = error.offset, let whole = head.slice(at: 0..<offset) else { throw error }
+            return try DataSetReader.readHeader(whole, transferSyntax: transferSyntax)
+        }
+    }
+
     /// A UID that must be there: PS3.3 makes the four of them Type 1, and nothing can be filed without them.
     private static func uid(_ tag: Tag, _ name: String, in header: DataSet) throws(StoreFailure) -> String {
         guard let text = header.string(tag), !text.isEmpty else {
@@ -70,5 +101,18 @@ package struct ReceivedInstance: Sendable {
             throw StoreFailure(.malformed, "\(name) is not a UID: digits and dots, at most 64")
         }
         return text
+    }
+}
+
+extension DICOMError {
+    /// The element of the data set itself, not of an item, in which the error is.
+    fileprivate var topLevelTag: Tag? {
+        guard let path = tagPath, path.utf8.count >= 11 else { return nil }
+        // (gggg,eeee), then what is inside.
+        let digits = path.prefix(11)
+        guard let group = UInt16(digits.dropFirst(1).prefix(4), radix: 16),
+            let element = UInt16(digits.dropFirst(6).prefix(4), radix: 16)
+        else { return nil }
+        return Tag(group, element)
     }
 }

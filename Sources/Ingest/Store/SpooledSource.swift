@@ -1,36 +1,77 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import DICOM
 import DICOMNetworking
 import NIOCore
 import NIOPosix
 
-/// A received data set that lies in the spool, read in pieces on the spool's threads.
+/// A received data set that lies in the spool, read in pieces while the rest of it may still be arriving.
 struct SpooledSource: Sendable {
     /// The most of a data set that is read to find its Pixel Data element: headers are far smaller.
     static let maximumHeadByteCount = 16 << 20
+    /// What is tried first.
+    private static let firstHeadByteCount = 256 << 10
 
     let dataSet: SpooledDataSet
-    let threads: NIOThreadPool
 
-    var byteCount: Int { dataSet.byteCount }
-
-    /// The first part of the data set.
-    func head() async throws(StoreFailure) -> ByteBuffer {
-        try await read(0..<min(byteCount, Self.maximumHeadByteCount))
+    /// Waits until all of the data set has arrived.
+    func byteCount() async throws(StoreFailure) -> Int {
+        try await Self.storing { () async throws(DICOMNetworkError) in try await dataSet.byteCount() }
     }
 
-    /// Exactly the bytes of `range`.
+    /// Exactly the bytes of `range`, as soon as they have arrived.
     func read(_ range: Range<Int>) async throws(StoreFailure) -> ByteBuffer {
         guard !range.isEmpty else { return ByteBuffer() }
-        return try await threads.run { () throws(StoreFailure) in try self.readBlocking(range) }
+        return try await Self.storing { () async throws(DICOMNetworkError) in try await dataSet.read(range) }
     }
 
-    /// As ``read(_:)``, on the calling thread.
-    func readBlocking(_ range: Range<Int>) throws(StoreFailure) -> ByteBuffer {
+    /// The next bytes from `offset` on that have arrived, at most `limit`; empty at the end of the data set.
+    func readNext(from offset: Int, limit: Int) async throws(StoreFailure) -> ByteBuffer {
+        try await Self.storing { () async throws(DICOMNetworkError) in
+            let arrived = try await dataSet.arrivedByteCount(atLeast: offset + limit)
+            guard arrived > offset else { return ByteBuffer() }
+            return try await dataSet.read(offset..<min(arrived, offset + limit))
+        }
+    }
+
+    /// Reads as much of the data set as its header needs.
+    ///
+    /// Of a data set whose value before Pixel Data is larger than what is kept in memory (a document, a mesh), the
+    /// header is what comes before that value.
+    func instance(
+        transferSyntax: TransferSyntax,
+        expectedSOPClass: String,
+        expectedSOPInstance: String
+    ) async throws(StoreFailure) -> ReceivedInstance {
+        func read(_ head: ByteBuffer, isWhole: Bool) throws(StoreFailure) -> ReceivedInstance {
+            try ReceivedInstance(
+                head: head,
+                isWhole: isWhole,
+                transferSyntax: transferSyntax,
+                expectedSOPClass: expectedSOPClass,
+                expectedSOPInstance: expectedSOPInstance
+            )
+        }
+        var byteCount = Self.firstHeadByteCount
+        while true {
+            let head = try await readNext(from: 0, limit: byteCount)
+            let isWhole = head.readableBytes < byteCount
+            if isWhole || byteCount >= Self.maximumHeadByteCount {
+                return try read(head, isWhole: isWhole)
+            }
+            let attempt = Result { () throws(StoreFailure) in try read(head, isWhole: false) }
+            if case .success(let instance) = attempt, instance.pixelData != nil { return instance }
+            byteCount *= 8
+        }
+    }
+
+    private static func storing<Value: Sendable>(
+        _ work: () async throws(DICOMNetworkError) -> Value
+    ) async throws(StoreFailure) -> Value {
         do throws(DICOMNetworkError) {
-            return try dataSet.readBlocking(range)
+            return try await work()
         } catch {
-            throw StoreFailure(.unavailable, error.description)
+            throw StoreFailure(error.code == .usage ? .malformed : .unavailable, error.message)
         }
     }
 }

@@ -79,17 +79,14 @@ final class StoreService: DIMSEService {
         case .memory(let bytes):
             let instance = try ReceivedInstance(
                 head: bytes,
-                byteCount: bytes.readableBytes,
                 transferSyntax: syntax,
                 expectedSOPClass: request.affectedSOPClassUID,
                 expectedSOPInstance: request.affectedSOPInstanceUID
             )
             return try await pipeline.store(instance, from: sender)
         case .file(let spooled):
-            let source = SpooledSource(dataSet: spooled, threads: pipeline.spoolThreads)
-            let instance = try ReceivedInstance(
-                head: try await source.head(),
-                byteCount: spooled.byteCount,
+            let source = SpooledSource(dataSet: spooled)
+            let instance = try await source.instance(
                 transferSyntax: syntax,
                 expectedSOPClass: request.affectedSOPClassUID,
                 expectedSOPInstance: request.affectedSOPInstanceUID

@@ -73,6 +73,15 @@ package enum JPEGDCTCodec {
         return converts ? .rgb : stored
     }
 
+    /// What the samples of a colour stream are; nil for a stream that can't be read, or has another number of components.
+    static func storedColour(of encoded: ByteBuffer, format: PixelFormat) -> Photometric? {
+        let stream = encoded.withUnsafeReadableBytes { bytes in
+            Result { () throws(CodecError) in try JPEGStream(walking: bytes) }
+        }
+        guard case .success(let stream) = stream, stream.components.count == 3 else { return nil }
+        return storedColour(of: stream, format)
+    }
+
     /// What the stream's samples are, by the best evidence there is.
     ///
     /// Component identifiers R, G, B and a JFIF segment decide as they do for pydicom, then the Adobe segment, which

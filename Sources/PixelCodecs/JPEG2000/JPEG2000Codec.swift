@@ -9,13 +9,20 @@ import NIOCore
 /// are, are coded with that precision and come back sign extended; signed samples with anything else in the upper bits
 /// are coded as numbers of Bits Allocated. Unsigned samples take Bits Stored when no bit above is set.
 enum JPEG2000Codec {
+    /// The most bits a sample, the colour transform's one more included, that OpenJPEG carries without loss.
+    ///
+    /// Its encoder shifts coefficients, to which the wavelet adds up to three bits, by six bits of fraction in an Int32:
+    /// from 24 bits a checkerboard comes back changed.
+    static let maximumPrecision = 23
+
     static func encode(
         _ frame: ByteBuffer,
         format: PixelFormat,
         options: PixelCodec.EncodingOptions,
         scratch: CodecScratch
     ) throws(CodecError) -> ByteBuffer {
-        let image = try makeImage(frame, format: format)
+        let precision = try Self.precision(of: frame, format: format, options: options, maximum: maximumPrecision)
+        let image = try makeImage(frame, format: format, precision: precision)
         defer { opj_image_destroy(image) }
         guard let codec = opj_create_compress(OPJ_CODEC_J2K) else { throw outOfMemory("an encoder") }
         defer { opj_destroy_codec(codec) }
@@ -89,7 +96,31 @@ enum JPEG2000Codec {
 
     // MARK: - Choices
 
-    static func precision(of frame: UnsafeRawBufferPointer, format: PixelFormat) -> Int {
+    /// Bits a sample in the stream: Bits Stored where no bit above it says more, else Bits Allocated.
+    ///
+    /// - Throws: `.unsupported` when that, with the bit that the colour transform adds, passes `maximum`.
+    static func precision(
+        of frame: ByteBuffer,
+        format: PixelFormat,
+        options: PixelCodec.EncodingOptions,
+        maximum: Int
+    ) throws(CodecError) -> Int {
+        let precision = frame.withUnsafeReadableBytes { Self.precision(of: $0, format: format) }
+        guard precision + (options.usesReversibleColourTransform ? 1 : 0) <= maximum else {
+            throw CodecError(.unsupported, "bits above the \(format.bitsStored) stored are in use, of 32 allocated")
+        }
+        return precision
+    }
+
+    /// Why no frame of `format` can be carried with `maximum` bits a sample, or nil.
+    static func refusal(of format: PixelFormat, options: PixelCodec.EncodingOptions, maximum: Int) -> String? {
+        let isAtBottom = format.highBit == format.bitsStored - 1
+        let least = (isAtBottom ? format.bitsStored : format.bitsAllocated)
+        let limit = options.usesReversibleColourTransform ? maximum - 1 : maximum
+        return least <= limit ? nil : "\(least) bits a sample pass the codec's \(limit)"
+    }
+
+    private static func precision(of frame: UnsafeRawBufferPointer, format: PixelFormat) -> Int {
         let (stored, allocated) = (format.bitsStored, format.bitsAllocated)
         guard stored < allocated else { return allocated }
         guard format.highBit == stored - 1 else { return allocated }
@@ -100,7 +131,7 @@ enum JPEG2000Codec {
     }
 
     /// Six resolutions, or as many as the shorter side can be halved into.
-    private static func resolutionCount(_ format: PixelFormat) -> Int32 {
+    static func resolutionCount(_ format: PixelFormat) -> Int32 {
         let shorter = min(format.rows, format.columns)
         return Int32(min(6, Int.bitWidth - shorter.leadingZeroBitCount))
     }
@@ -109,14 +140,15 @@ enum JPEG2000Codec {
 
     private static func makeImage(
         _ frame: ByteBuffer,
-        format: PixelFormat
+        format: PixelFormat,
+        precision: Int
     ) throws(CodecError) -> UnsafeMutablePointer<opj_image_t> {
         var component = opj_image_cmptparm_t()
         component.dx = 1
         component.dy = 1
         component.w = UInt32(format.columns)
         component.h = UInt32(format.rows)
-        component.prec = UInt32(frame.withUnsafeReadableBytes { precision(of: $0, format: format) })
+        component.prec = UInt32(precision)
         component.sgnd = format.isSigned ? 1 : 0
         var components = Array(repeating: component, count: format.samplesPerPixel)
         let space =
@@ -136,8 +168,9 @@ enum JPEG2000Codec {
                 switch (format.sampleByteCount, format.isSigned) {
                 case (1, false): load(source, UInt8.self, sample: index, format: format, into: target)
                 case (1, true): load(source, Int8.self, sample: index, format: format, into: target)
-                case (_, false): load(source, UInt16.self, sample: index, format: format, into: target)
-                case (_, true): load(source, Int16.self, sample: index, format: format, into: target)
+                case (2, false): load(source, UInt16.self, sample: index, format: format, into: target)
+                case (2, true): load(source, Int16.self, sample: index, format: format, into: target)
+                case (_, _): load(source, Int32.self, sample: index, format: format, into: target)
                 }
             }
         }
@@ -164,12 +197,12 @@ enum JPEG2000Codec {
         if step == 1 {
             for index in 0..<count {
                 let offset = (first &+ index) &* width
-                target[index] = Int32(source.loadUnaligned(fromByteOffset: offset, as: Sample.self))
+                target[index] = Int32(truncatingIfNeeded: source.loadUnaligned(fromByteOffset: offset, as: Sample.self))
             }
         } else {
             for index in 0..<count {
                 let offset = (first &+ index &* step) &* width
-                target[index] = Int32(source.loadUnaligned(fromByteOffset: offset, as: Sample.self))
+                target[index] = Int32(truncatingIfNeeded: source.loadUnaligned(fromByteOffset: offset, as: Sample.self))
             }
         }
     }
@@ -181,7 +214,8 @@ enum JPEG2000Codec {
         into destination: UnsafeMutableRawBufferPointer
     ) throws(CodecError) {
         // Negative numbers in an unsigned format keep their stored bits only.
-        let mask = header.isSigned && !format.isSigned ? (Int32(1) << Int32(header.precision)) - 1 : -1
+        let mask =
+            header.isSigned && !format.isSigned ? Int32(bitPattern: UInt32.max >> UInt32(32 - header.precision)) : -1
         guard Int(image.numcomps) == format.samplesPerPixel else {
             throw CodecError(.mismatch, "OpenJPEG decoded \(image.numcomps) components")
         }
@@ -191,10 +225,10 @@ enum JPEG2000Codec {
                 component.prec <= format.bitsAllocated
             else { throw CodecError(.mismatch, "OpenJPEG decoded a component of another size") }
             let (first, step) = lattice(index, format)
-            if format.sampleByteCount == 1 {
-                store(data, mask, format.pixelCount, first, step, into: destination, UInt8.self)
-            } else {
-                store(data, mask, format.pixelCount, first, step, into: destination, UInt16.self)
+            switch format.sampleByteCount {
+            case 1: store(data, mask, format.pixelCount, first, step, into: destination, UInt8.self)
+            case 2: store(data, mask, format.pixelCount, first, step, into: destination, UInt16.self)
+            default: store(data, mask, format.pixelCount, first, step, into: destination, UInt32.self)
             }
         }
     }

@@ -8,7 +8,7 @@ struct JPEG2000Stream {
     let rows: Int
     let columns: Int
     let componentCount: Int
-    /// Bits a sample, 1 to 16.
+    /// Bits a sample, 1 to 31.
     let precision: Int
     let isSigned: Bool
     /// Where the codestream lies in the bytes given: a JP2 container around it is stepped over.
@@ -141,7 +141,7 @@ private struct JPEG2000Walker {
             let depth = try reader.read(1)
             let precision = (depth & 0x7F) + 1
             let isSigned = depth & 0x80 != 0
-            guard precision <= 16 else { throw CodecError(.unsupported, "JPEG 2000 with \(precision) bits a sample") }
+            guard precision <= 31 else { throw CodecError(.unsupported, "JPEG 2000 with \(precision) bits a sample") }
             if component == 0 { (size.precision, size.isSigned) = (precision, isSigned) }
             guard precision == size.precision, isSigned == size.isSigned else {
                 throw CodecError(.unsupported, "JPEG 2000 with components of different precision")

@@ -11,6 +11,12 @@ import NIOCore
 /// are sign extended when decoded, as viewers expect of native data; so signed frames with negative samples are encoded
 /// at Bits Allocated, where nothing is extended, and other readers see the very bits too.
 enum JPEGLSCodec {
+    /// Why no frame of `format` can be carried, or nil.
+    static func refusal(of format: PixelFormat, options: PixelCodec.EncodingOptions) -> String? {
+        if options.usesReversibleColourTransform { return "JPEG-LS has no colour transform" }
+        return format.bitsAllocated <= 16 ? nil : "JPEG-LS has at most 16 bits a sample"
+    }
+
     static func encode(
         _ frame: ByteBuffer,
         format: PixelFormat,

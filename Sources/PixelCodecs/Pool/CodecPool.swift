@@ -76,7 +76,12 @@ public final class CodecPool: Sendable {
     /// Has one native frame encoded and then proven on the same thread, whose cache still holds it.
     ///
     /// Returns at once; what became of it is in the ``FrameEncoding``.
-    public func startEncoding(_ frame: ByteBuffer, format: PixelFormat, codec: PixelCodec) -> FrameEncoding {
+    public func startEncoding(
+        _ frame: ByteBuffer,
+        format: PixelFormat,
+        codec: PixelCodec,
+        options: PixelCodec.EncodingOptions = .init()
+    ) -> FrameEncoding {
         let encoding = FrameEncoding()
         let refused = { @Sendable (error: CodecError) in
             encoding.bytes.finish(.failure(error))
@@ -87,12 +92,18 @@ public final class CodecPool: Sendable {
                 return refused(CodecError(.shutDown, "the codec pool was shut down"))
             }
             let encoded = Result { () throws(CodecError) in
-                try codec.encode(frame, format: format, scratch: scratch)
+                try codec.encode(frame, format: format, options: options, scratch: scratch)
             }
             encoding.bytes.finish(encoded)
             encoding.proof.finish(
                 Result { () throws(CodecError) in
-                    try codec.prove(try encoded.get(), equals: frame, format: format, scratch: scratch)
+                    try codec.proveFresh(
+                        try encoded.get(),
+                        equals: frame,
+                        format: format,
+                        options: options,
+                        scratch: scratch
+                    )
                 }
             )
         } refused: { error in

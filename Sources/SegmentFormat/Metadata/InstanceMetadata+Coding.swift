@@ -91,7 +91,8 @@ extension InstanceMetadata {
 extension Restoration {
     func encode(into buffer: inout ByteBuffer) {
         buffer.writeLittle(pixelVR)
-        buffer.writeLittle(UInt8(pixelLengthIsUndefined ? 1 : 0))
+        let changesLength = patches.contains { Int($0.storedByteCount) != $0.original.count }
+        buffer.writeLittle(UInt8((pixelLengthIsUndefined ? 1 : 0) | (changesLength ? 2 : 0)))
         buffer.writeLittle(UInt8(0))
         buffer.writeLittle(pixelByteCount)
         buffer.writeLittle(UInt32(clamping: trailingBytes.count))
@@ -99,6 +100,7 @@ extension Restoration {
         buffer.writeBytes(trailingBytes)
         for patch in patches {
             buffer.writeLittle(patch.offset)
+            if changesLength { buffer.writeLittle(patch.storedByteCount) }
             buffer.writeLittle(UInt32(clamping: patch.original.count))
             buffer.writeBytes(patch.original)
         }
@@ -112,14 +114,21 @@ extension Restoration {
         let pixelByteCount: UInt64 = try fields.next()
         let trailingByteCount: UInt32 = try fields.next()
         let patchCount: UInt32 = try fields.next()
-        guard flags <= 1 else { throw SegmentFormatError(.malformed, "restoration has unknown flags") }
+        guard flags <= 3 else { throw SegmentFormatError(.malformed, "restoration has unknown flags") }
         let trailing = try fields.nextBytes(Int(trailingByteCount))
         var patches: [RestorationPatch] = []
         for _ in 0..<patchCount {
             let offset: UInt32 = try fields.next()
+            let storedByteCount: UInt32? = flags & 2 != 0 ? try fields.next() : nil
             let byteCount: UInt32 = try fields.next()
             let original = try fields.nextBytes(Int(byteCount))
-            patches.append(RestorationPatch(offset: offset, original: Array(original.readableBytesView)))
+            patches.append(
+                RestorationPatch(
+                    offset: offset,
+                    storedByteCount: storedByteCount,
+                    original: Array(original.readableBytesView)
+                )
+            )
         }
         guard fields.remainingByteCount == 0 else {
             throw SegmentFormatError(.malformed, "restoration has bytes left over")
@@ -127,7 +136,7 @@ extension Restoration {
         self.init(
             pixelVR: pixelVR,
             pixelByteCount: pixelByteCount,
-            pixelLengthIsUndefined: flags == 1,
+            pixelLengthIsUndefined: flags & 1 != 0,
             trailingBytes: Array(trailing.readableBytesView),
             patches: patches
         )

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+public import NIOCore
+
 /// Where a frame's bytes are in a record's payload.
 public struct FrameLocation: Hashable, Sendable {
     public var offset: UInt64
@@ -11,14 +13,19 @@ public struct FrameLocation: Hashable, Sendable {
     }
 }
 
-/// Bytes that a data set had at `offset` when it was received and that storing it changed.
+/// Bytes that a data set had when it was received and that storing it changed.
 public struct RestorationPatch: Hashable, Sendable {
-    /// Counted from the data set's first byte.
+    /// Where the changed bytes are, counted from the first byte of the stored data set.
     public var offset: UInt32
+    /// How many bytes the stored data set has there.
+    public var storedByteCount: UInt32
+    /// What is to take their place.
     public var original: [UInt8]
 
-    public init(offset: UInt32, original: [UInt8]) {
+    /// Without `storedByteCount` there are as many stored bytes as original ones.
+    public init(offset: UInt32, storedByteCount: UInt32? = nil, original: [UInt8]) {
         self.offset = offset
+        self.storedByteCount = storedByteCount ?? UInt32(clamping: original.count)
         self.original = original
     }
 }
@@ -47,5 +54,31 @@ public struct Restoration: Hashable, Sendable {
         self.pixelLengthIsUndefined = pixelLengthIsUndefined
         self.trailingBytes = trailingBytes
         self.patches = patches
+    }
+}
+
+extension Restoration {
+    /// The first bytes of the data set as received; `before` are those of the stored one, up to Pixel Data.
+    ///
+    /// - Returns: nil when a patch lies outside of `before`.
+    public func restored(_ before: ByteBuffer) -> ByteBuffer? {
+        guard !patches.isEmpty else { return before }
+        var result = ByteBuffer()
+        result.reserveCapacity(before.readableBytes)
+        var position = 0
+        for patch in patches.sorted(by: { $0.offset < $1.offset }) {
+            let offset = Int(patch.offset)
+            guard offset >= position, offset + Int(patch.storedByteCount) <= before.readableBytes,
+                let unchanged = before.getSlice(at: before.readerIndex + position, length: offset - position)
+            else { return nil }
+            result.writeImmutableBuffer(unchanged)
+            result.writeBytes(patch.original)
+            position = offset + Int(patch.storedByteCount)
+        }
+        guard
+            let rest = before.getSlice(at: before.readerIndex + position, length: before.readableBytes - position)
+        else { return nil }
+        result.writeImmutableBuffer(rest)
+        return result
     }
 }

@@ -25,12 +25,16 @@ final class TestService: DIMSEService {
     private let state = NIOLockedValueBox(State())
     private let decide: @Sendable (AssociationRequestInfo) -> AssociationDecision
     private let answer: @Sendable (StoreRequest) async -> StoreResponse
+    private let takeSpooled: (@Sendable (SpooledDataSet) async -> StoreResponse)?
 
+    /// With `takeSpooled` the test works on data sets that go to a file, while they arrive.
     init(
         decide: @escaping @Sendable (AssociationRequestInfo) -> AssociationDecision = { _ in .accept },
+        takeSpooled: (@Sendable (SpooledDataSet) async -> StoreResponse)? = nil,
         answer: @escaping @Sendable (StoreRequest) async -> StoreResponse = { _ in .success }
     ) {
         self.decide = decide
+        self.takeSpooled = takeSpooled
         self.answer = answer
     }
 
@@ -59,7 +63,8 @@ final class TestService: DIMSEService {
         case .memory(let buffer):
             (bytes, isSpooled) = (buffer, false)
         case .file(let spooled):
-            guard let read = try? await spooled.read(0..<spooled.byteCount) else {
+            if let takeSpooled { return await takeSpooled(spooled) }
+            guard let count = try? await spooled.byteCount(), let read = try? await spooled.read(0..<count) else {
                 return StoreResponse(.processingFailure)
             }
             (bytes, isSpooled) = (read, true)

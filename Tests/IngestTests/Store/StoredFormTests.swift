@@ -34,7 +34,6 @@ import Testing
     ) throws -> ReceivedInstance {
         try ReceivedInstance(
             head: dataSet,
-            byteCount: dataSet.readableBytes,
             transferSyntax: syntax,
             expectedSOPClass: "",
             expectedSOPInstance: ""
@@ -166,7 +165,6 @@ import Testing
     let sender = StorePipeline.Sender(callingAETitle: "MODALITY", calledAETitle: "VARVE")
     let instance = try ReceivedInstance(
         head: try MadeInstance.dataSet(MadeInstance.Shape(name: "pinned")),
-        byteCount: try MadeInstance.dataSet(MadeInstance.Shape(name: "pinned")).readableBytes,
         transferSyntax: .explicitVRLittleEndian,
         expectedSOPClass: "",
         expectedSOPInstance: ""

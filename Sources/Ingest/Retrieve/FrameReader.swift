@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import DICOM
+import NIOCore
+import SegmentFormat
+
+/// Reads single frames of an instance: one range of the record each, whatever the instance's size.
+///
+/// The exception is encapsulated pixel data that came in several fragments a frame: to find its frames, all of it is
+/// read.
+struct FrameReader: Sendable {
+    /// A frame as it goes out.
+    struct Frame: Sendable {
+        let transferSyntax: String
+        let bytes: ByteBuffer
+    }
+
+    /// Largest instance that is read whole to find its frames.
+    let maximumWholeByteCount: Int
+    let records: any RecordReader
+    let decoder: FrameDecoder
+
+    /// What is known of an instance before any frame is read.
+    private struct Layout {
+        let record: StoredRecord
+        let syntax: TransferSyntax
+        let header: DataSet
+        let description: ImagePixelDescription
+    }
+
+    /// The frames with the given numbers, which count from 1.
+    ///
+    /// With `isNative` they are decoded and little endian, as Explicit VR Little Endian has them, else as they are stored.
+    /// - Returns: the frames in the order of `numbers`.
+    /// - Throws: `.notFound` when the instance has no such frame, `.notAcceptable` when frames can't be decoded here.
+    func frames(_ numbers: [Int], of instance: StoredInstance, isNative: Bool) async throws(RetrieveFailure) -> [Frame]
+    {
+        let layout = try await layout(of: instance)
+        for number in numbers where !(1...layout.description.numberOfFrames).contains(number) {
+            throw RetrieveFailure(.notFound, "the instance has \(layout.description.numberOfFrames) frames")
+        }
+        guard layout.syntax.isEncapsulated else {
+            var frames: [Frame] = []
+            for number in numbers { frames.append(try await nativeFrame(number - 1, layout)) }
+            return frames
+        }
+        let encoded = try await encodedFrames(numbers, layout)
+        guard isNative else {
+            return encoded.map { Frame(transferSyntax: instance.storedTransferSyntax, bytes: $0) }
+        }
+        let decoding = try ImageDecoding(header: layout.header, transferSyntax: instance.storedTransferSyntax)
+        return try await decoder.decode(encoded, as: decoding).map {
+            Frame(transferSyntax: TransferSyntax.explicitVRLittleEndian.uid.string, bytes: $0)
+        }
+    }
+
+    private func layout(of instance: StoredInstance) async throws(RetrieveFailure) -> Layout {
+        let record = try await StoredRecord.read(instance, from: records, isWhole: false)
+        guard let syntax = TransferSyntax.known(record.metadata.storedTransferSyntax), !syntax.isDeflated,
+            record.metadata.pixelDataOffset != nil
+        else { throw RetrieveFailure(.notFound, "the instance has no frames that can be read one by one") }
+        let stored = try await record.before(records)
+        guard let before = record.metadata.restoration.map({ $0.restored(stored) }) ?? stored else {
+            throw RetrieveFailure(.damaged, "a change made when it was stored lies outside of the data set")
+        }
+        do throws(DICOMError) {
+            let header = try DataSetReader.read(before, transferSyntax: syntax).dataSet
+            let description = try ImagePixelDescription(header)
+            return Layout(record: record, syntax: syntax, header: header, description: description)
+        } catch {
+            throw RetrieveFailure(.notAcceptable, "the image's description can't be read: \(error)")
+        }
+    }
+
+    // MARK: Encapsulated
+
+    private func encodedFrames(_ numbers: [Int], _ layout: Layout) async throws(RetrieveFailure) -> [ByteBuffer] {
+        let record = layout.record
+        let locations = record.metadata.frames
+        guard locations.count == layout.description.numberOfFrames else {
+            let all = try await allFrames(layout)
+            return numbers.map { all[$0 - 1] }
+        }
+        var frames: [ByteBuffer] = []
+        for number in numbers {
+            let location = locations[number - 1]
+            guard let offset = Int(exactly: location.offset), let count = Int(exactly: location.byteCount),
+                count <= record.instance.storedByteCount, offset <= record.instance.storedByteCount - count
+            else { throw RetrieveFailure(.damaged, "record \(record.instance.recordID) has a frame outside of it") }
+            frames.append(try await record.bytes(offset..<offset + count, records))
+        }
+        return frames
+    }
+
+    private func allFrames(_ layout: Layout) async throws(RetrieveFailure) -> [ByteBuffer] {
+        let instance = layout.record.instance
+        guard instance.storedByteCount <= maximumWholeByteCount else {
+            throw RetrieveFailure(.notAcceptable, "its frames are in several fragments each, and it is too large")
+        }
+        let payload = try await records.read(instance.recordID, copies: instance.nodes, range: nil)
+        guard let dataSet = payload.slice(from: layout.record.metadata.dataSetOffset) else {
+            throw RetrieveFailure(.damaged, "record \(instance.recordID) has no data set")
+        }
+        let frames = try ReceivedConversion(dataSet, transferSyntax: layout.syntax).frames
+        guard frames.count == layout.description.numberOfFrames else {
+            throw RetrieveFailure(.notAcceptable, "its fragments don't tell where its frames begin")
+        }
+        return frames
+    }
+
+    // MARK: Native
+
+    private func nativeFrame(_ index: Int, _ layout: Layout) async throws(RetrieveFailure) -> Frame {
+        let location = try await pixelData(layout)
+        let bitCount = layout.description.frameBitCount
+        // Frames of single bits follow each other without padding (PS3.5 §8.1.1).
+        let (firstBit, overflow) = bitCount.multipliedReportingOverflow(by: index)
+        guard !overflow, firstBit <= .max - bitCount - 64 else {
+            throw RetrieveFailure(.damaged, "the frame lies outside of the pixel data")
+        }
+        // Big endian bytes are swapped by the words of the VR, in which a frame may begin in the middle.
+        let word = layout.syntax.isBigEndian ? Self.wordByteCount(location.vr, layout.description) : 1
+        let start = firstBit / 8 / word * word
+        let end = ((firstBit + bitCount + 7) / 8 + word - 1) / word * word
+        let value = location.valueOffset
+        let whole = min(value + end, layout.record.instance.storedByteCount)
+        guard value + (firstBit + bitCount + 7) / 8 <= whole else {
+            throw RetrieveFailure(.notFound, "the pixel data ends before that frame")
+        }
+        var bytes = try await layout.record.bytes(value + start..<whole, records)
+        if word > 1 { bytes = bytes.swapped(every: word) }
+        bytes.moveReaderIndex(forwardBy: firstBit / 8 - start)
+        return Frame(
+            transferSyntax: TransferSyntax.explicitVRLittleEndian.uid.string,
+            bytes: bytes.bits(from: firstBit % 8, count: bitCount)
+        )
+    }
+
+    /// Bytes of what big endian reverses: words of OW, but whole samples where these are longer (PS3.5 §7.3).
+    private static func wordByteCount(_ vr: VR, _ description: ImagePixelDescription) -> Int {
+        vr == .ow ? max(vr.wordByteCount, description.bitsAllocated / 8) : vr.wordByteCount
+    }
+
+    /// Where the value of Pixel Data begins in the payload, behind the element's header, which is read; and its VR.
+    private func pixelData(_ layout: Layout) async throws(RetrieveFailure) -> (valueOffset: Int, vr: VR) {
+        let metadata = layout.record.metadata
+        guard let offset = metadata.pixelDataOffset, offset <= layout.record.instance.storedByteCount - 12 else {
+            throw RetrieveFailure(.damaged, "the record does not say where its pixel data are")
+        }
+        let header = try await layout.record.bytes(offset..<offset + 12, records)
+        do throws(DICOMError) {
+            guard let location = try PixelDataLocation.find(in: header, transferSyntax: layout.syntax) else {
+                throw DICOMError(.invalidStructure, "no Pixel Data where it should be")
+            }
+            return (offset + location.valueOffset, location.vr)
+        } catch {
+            throw RetrieveFailure(.damaged, "the pixel data's header can't be read: \(error)")
+        }
+    }
+}
+
+extension ByteBuffer {
+    /// `count` bits from bit `offset` (0 to 7) of the first byte on, moved to the beginning; the least significant bit
+    /// of a byte is its first, and bits beyond the last are 0.
+    fileprivate func bits(from offset: Int, count: Int) -> ByteBuffer {
+        let byteCount = (count + 7) / 8
+        guard offset != 0 || count % 8 != 0 else { return getSlice(at: readerIndex, length: byteCount) ?? self }
+        let source = readableBytesView
+        var result = ByteBufferAllocator().buffer(capacity: byteCount)
+        for index in source.startIndex..<source.startIndex + byteCount {
+            let low = source[index] >> UInt8(offset)
+            let high = offset > 0 && index + 1 < source.endIndex ? source[index + 1] << UInt8(8 - offset) : 0
+            let isLast = index == source.startIndex + byteCount - 1
+            let mask = isLast && count % 8 != 0 ? UInt8(1 << (count % 8)) - 1 : 0xFF
+            result.writeInteger((low | high) & mask)
+        }
+        return result
+    }
+}
