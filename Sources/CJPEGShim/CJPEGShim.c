@@ -121,7 +121,12 @@ int varve_jpeg_decode(const uint8_t *bytes, size_t byte_count, uint32_t rows, ui
     if (setjmp(work.failure.escape) == 0) {
         status = run(&work, rows, columns, components, colour, maximum_memory, destination);
     } else {
-        status = work.failure.base.msg_code == JERR_OUT_OF_MEMORY ? VARVE_JPEG_NO_MEMORY : VARVE_JPEG_CORRUPT;
+        switch (work.failure.base.msg_code) {
+        case JERR_OUT_OF_MEMORY: status = VARVE_JPEG_NO_MEMORY; break;
+        // Where memory would not suffice it asks for a temporary file, which this library was built without.
+        case JERR_NO_BACKING_STORE: status = VARVE_JPEG_TOO_LARGE; break;
+        default: status = VARVE_JPEG_CORRUPT;
+        }
     }
     jpeg_destroy_decompress(&work.info);
     if (message_byte_count > 0) snprintf(message, message_byte_count, "%s", work.failure.text);

@@ -101,22 +101,61 @@ import Testing
         }
     }
 
-    @Test("subsampled chroma comes back at full resolution", arguments: [(2, 1), (2, 2), (1, 2), (4, 1)])
-    func subsampled(horizontal: Int, vertical: Int) throws {
-        let format = Self.format(20, 22, 8, samples: 3)
-        let luma = JPEGLosslessTests.planes(Self.format(20, 22, 8), precision: 8, kind: 1)[0]
-        func plane(_ value: Int, _ across: Int, _ down: Int) -> [Int] {
-            Array(repeating: value, count: ((22 + across - 1) / across) * ((20 + down - 1) / down))
-        }
-        for isInterleaved in [false, true] {
+    @Test("subsampled chroma comes back at full resolution", arguments: [8, 12], [(2, 1), (2, 2), (1, 2), (4, 1)])
+    func subsampled(precision: Int, factors: (horizontal: Int, vertical: Int)) throws {
+        for isPlanar in [false, true] {
+            let format = Self.format(20, 22, precision, samples: 3, isPlanar: isPlanar)
+            let grey = Self.format(20, 22, precision)
+            let luma = JPEGLosslessTests.planes(grey, precision: precision, kind: 1)[0]
+            func plane(_ value: Int, _ across: Int, _ down: Int) -> [Int] {
+                Array(repeating: value, count: ((22 + across - 1) / across) * ((20 + down - 1) / down))
+            }
             var encoder = Self.encoder(format)
-            encoder.sampling[0] = (horizontal, vertical)
-            encoder.isInterleaved = isInterleaved
-            let bytes = encoder.encode([luma, plane(90, horizontal, vertical), plane(200, horizontal, vertical)])
+            encoder.sampling[0] = factors
+            encoder.isInterleaved = !isPlanar
+            let (across, down) = factors
+            let bytes = encoder.encode([luma, plane(90, across, down), plane(200, across, down)])
             let (frame, _) = try Self.decode(bytes, format)
             let expected = JPEGLosslessTests.frame([luma, plane(90, 1, 1), plane(200, 1, 1)], format)
             #expect(Self.distance(frame, expected, format) <= 1)
         }
+    }
+
+    @Test("chroma of 12 bits is enlarged as libjpeg does with 8 bits")
+    func enlarged() throws {
+        // A step in the chroma: between its two levels lie two samples, nearer to one and to the other.
+        for (factors, isAcross) in [((2, 1), true), ((2, 2), true), ((1, 2), false)] {
+            let format = Self.format(16, 16, 12, samples: 3)
+            let (width, height) = (16 / factors.0, 16 / factors.1)
+            let step = (0..<width * height).map { index in
+                (isAcross ? index % width < width / 2 : index / width < height / 2) ? 1_000 : 2_000
+            }
+            var encoder = Self.encoder(format)
+            encoder.sampling[0] = factors
+            let flat = Array(repeating: 2_048, count: 256)
+            var (frame, _) = try Self.decode(
+                encoder.encode([flat, step, Array(repeating: 2_048, count: step.count)]),
+                format
+            )
+            var chroma: [Int] = []
+            while let pixel = frame.readMultipleIntegers(endianness: .little, as: (UInt16, UInt16, UInt16).self) {
+                chroma.append(Int(pixel.1))
+            }
+            let line = isAcross ? Array(chroma[0..<16]) : (0..<16).map { chroma[$0 * 16] }
+            let expected = Array(repeating: 1_000, count: 7) + [1_250, 1_750] + Array(repeating: 2_000, count: 7)
+            #expect(zip(line, expected).allSatisfy { abs($0 - $1) <= 1 }, "\(line)")
+        }
+    }
+
+    @Test("12-bit YCbCr as RGB")
+    func deepColour() throws {
+        let format = Self.format(8, 8, 12, samples: 3)
+        let planes = [1_223, 1_358, 4_095].map { Array(repeating: $0, count: 64) }
+        var (frame, photometric) = try Self.decode(Self.encoder(format).encode(planes), format, .rgb)
+        #expect(photometric == .rgb)
+        let first = frame.readMultipleIntegers(endianness: .little, as: (UInt16, UInt16, UInt16).self)
+        let pixel = try #require(first)
+        #expect(pixel.0 >= 4_090 && pixel.1 <= 4 && pixel.2 <= 4, "\(pixel)")
     }
 
     @Test("colour: what decides, and what comes out")
@@ -217,7 +256,7 @@ import Testing
         lossless.process = 0xC3
         #expect(code(lossless, format) == .mismatch)
         var subsampled = Self.encoder(Self.format(8, 8, 12, samples: 3))
-        subsampled.sampling[0] = (2, 1)
+        subsampled.sampling = [(3, 1), (2, 1), (1, 1)]
         #expect(code(subsampled, Self.format(8, 8, 12, samples: 3), samples: 3) == .unsupported)
     }
 }

@@ -175,6 +175,25 @@ import Testing
         }
     }
 
+    @Test("coded data left over are damage, padding and a word too many are not")
+    func surplus() throws {
+        for (content, isWhole): ([UInt8], Bool) in [
+            ([1, 2, 3, 4, 5, 6, 7], true), (Array(repeating: 0, count: 100), true),
+            (Array(repeating: 1, count: 12), false), (Array(repeating: 0, count: 100) + [1], false),
+        ] {
+            let bytes = Self.stream { $0.insert(contentsOf: content, at: $0.count - 2) }
+            if isWhole { try expectWhole(bytes) } else { expect(.corruptStream, bytes) }
+        }
+        // A row that is there, but that SOF does not count.
+        var format = Self.format
+        format.rows -= 1
+        let bytes = try Self.stream { bytes in
+            let offset = try #require(Self.offset(of: 0xC3, in: bytes))
+            bytes[offset + 6] -= 1
+        }
+        expect(.corruptStream, bytes, format)
+    }
+
     @Test("cut short at every byte")
     func truncated() {
         for predictor in [1, 7] {

@@ -19,6 +19,8 @@ enum {
     VARVE_JPEG_NO_MEMORY = 2,
     // The library read other dimensions or components than the caller did.
     VARVE_JPEG_DISAGREES = 3,
+    // The coefficients of several scans pass `maximum_memory` bytes.
+    VARVE_JPEG_TOO_LARGE = 4,
 };
 
 // Decodes a JPEG stream of 8-bit samples into rows * columns * components bytes, colour by pixel.

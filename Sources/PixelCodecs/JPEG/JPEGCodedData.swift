@@ -64,6 +64,9 @@ struct JPEGCodedData {
 /// Behind the interval's end it delivers bits of no meaning, and `isOverrun` tells afterwards: loops over samples need
 /// no check of their own.
 struct JPEGBitReader {
+    /// Encoders exist that flush a word too many.
+    private static let toleratedSurplus = 8
+
     private let bytes: UnsafeRawPointer
     private let end: Int
     private var position: Int
@@ -79,6 +82,12 @@ struct JPEGBitReader {
 
     /// Whether more bits were taken than there are.
     var isOverrun: Bool { position &* 8 &- count > end &* 8 }
+
+    /// Whether more than a few bytes are left that are no padding.
+    var hasSurplus: Bool {
+        let first = (position &* 8 &- count + 7) / 8 + Self.toleratedSurplus
+        return first < end && (first..<end).contains { bytes.load(fromByteOffset: $0, as: UInt8.self) != 0 }
+    }
 
     /// Makes at least 56 bits valid.
     ///

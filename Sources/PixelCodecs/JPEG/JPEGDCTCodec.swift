@@ -22,6 +22,9 @@ package enum JPEGDCTCodec {
         case rgb
     }
 
+    /// What libjpeg may keep of a stream of several scans: two bytes a sample until the last scan was read.
+    private static let maximumCoefficientByteCount = 384 << 20
+
     /// Decodes `encoded` into the native layout of `format`, all samples of each pixel present.
     ///
     /// - Returns: what the samples in `destination` are: `.rgb` or `.ybrFull` for colour, else the format's own.
@@ -61,8 +64,8 @@ package enum JPEGDCTCodec {
         switch (stream.process, stream.precision) {
         case (_, 8): try decodeBytes(stream, bytes, format, converts: converts, into: destination, scratch)
         case (.extended, 12):
-            guard !converts else { throw CodecError(.unsupported, "12-bit JPEG is not converted to RGB") }
-            try JPEGSequentialDecoder(stream, bytes, format).decode(into: destination, scratch)
+            try JPEGSequentialDecoder(stream, bytes, format)
+                .decode(into: destination, convertsToRGB: converts, scratch)
         default:
             throw CodecError(.unsupported, "JPEG of process \(stream.process) with \(stream.precision) bits")
         }
@@ -134,8 +137,6 @@ package enum JPEGDCTCodec {
         guard let start = source.baseAddress, let target = output.baseAddress else {
             throw CodecError(.corruptStream, "an empty JPEG stream")
         }
-        // Coefficients of several scans take two bytes a sample, in blocks.
-        let maximumMemory = 64 << 20 + 4 * format.sampleCount
         let (status, message) = withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { text in
             text.initialize(repeating: 0)
             let status = varve_jpeg_decode(
@@ -145,7 +146,7 @@ package enum JPEGDCTCodec {
                 UInt32(format.columns),
                 Int32(format.samplesPerPixel),
                 Int32(converts ? VARVE_JPEG_YCBCR_TO_RGB : VARVE_JPEG_AS_STORED),
-                maximumMemory,
+                maximumCoefficientByteCount,
                 target.assumingMemoryBound(to: UInt8.self),
                 text.baseAddress,
                 text.count
@@ -155,6 +156,12 @@ package enum JPEGDCTCodec {
         }
         switch status {
         case Int(VARVE_JPEG_SUCCESS): return
+        case Int(VARVE_JPEG_TOO_LARGE):
+            throw CodecError(
+                .limitExceeded,
+                "a JPEG stream of several scans whose coefficients pass the cap of "
+                    + "\(maximumCoefficientByteCount) bytes"
+            )
         case Int(VARVE_JPEG_NO_MEMORY): throw CodecError(.outOfMemory, "libjpeg could not decode: \(message)")
         case Int(VARVE_JPEG_DISAGREES):
             throw CodecError(.corruptStream, "a damaged JPEG stream: libjpeg reads another image in it")

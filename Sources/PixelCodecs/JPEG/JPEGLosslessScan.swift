@@ -8,6 +8,8 @@ struct JPEGLosslessScan {
     private let format: PixelFormat
     private let columns: Int
     private let components: [Int]
+    /// Whether a row of the scan is a row of the frame.
+    private let isNativeOrder: Bool
     private let predictor: Int
     private let pointTransform: Int
     private let firstPrediction: Int32
@@ -27,6 +29,7 @@ struct JPEGLosslessScan {
         self.format = format
         columns = stream.columns
         components = scan.components.map(\.index)
+        isNativeOrder = !format.hasPlanes && components == Array(0..<format.samplesPerPixel)
         predictor = scan.spectralStart
         pointTransform = scan.approximationLow
         firstPrediction = 1 << Int32(stream.precision - scan.approximationLow - 1)
@@ -72,6 +75,13 @@ struct JPEGLosslessScan {
                 }
                 store(line, row: index, into: destination)
                 swap(&line, &above)
+            }
+            // Damaged bits seldom leave a wrong code, but nearly always too many or too few of them.
+            guard !reader.hasSurplus else {
+                throw CodecError(
+                    .corruptStream,
+                    "a damaged JPEG stream: coded data are left over behind row \(end) of \(format.rows)"
+                )
             }
             row = end
         }
@@ -175,7 +185,7 @@ struct JPEGLosslessScan {
         into destination: UnsafeMutableRawBufferPointer
     ) {
         let count = components.count
-        if count == format.samplesPerPixel, !format.hasPlanes, components == Array(0..<count) {
+        if isNativeOrder {
             store(line, step: 1, count: columns * count, into: destination, at: row * columns * count, stride: 1)
             return
         }

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Sequential DCT decoding of 12-bit samples (ISO 10918-1 process 4), components not subsampled.
+/// Sequential DCT decoding of 12-bit samples (ISO 10918-1 process 4).
 ///
 /// The inverse transform is computed in single precision and rounded once, so that it is exact but for ties: other
 /// decoders, whose integer transforms the standard allows some error, are at most one level away.
 struct JPEGSequentialDecoder {
     private struct Component {
         let index: Int
+        /// Blocks of it in an MCU.
+        let across: Int
+        let down: Int
         let dc: JPEGHuffmanTable
         let ac: JPEGHuffmanTable
         /// In zigzag order.
@@ -26,20 +29,22 @@ struct JPEGSequentialDecoder {
     private let stream: JPEGStream
     private let bytes: UnsafeRawBufferPointer
     private let format: PixelFormat
-    private let blockColumns: Int
-    private let blockRows: Int
+    private let maximumHorizontal: Int
+    private let maximumVertical: Int
 
     /// `stream` was checked against `format`.
     init(_ stream: JPEGStream, _ bytes: UnsafeRawBufferPointer, _ format: PixelFormat) throws(CodecError) {
         self.stream = stream
         self.bytes = bytes
         self.format = format
-        blockColumns = (stream.columns + 7) / 8
-        blockRows = (stream.rows + 7) / 8
-        let isEven = stream.components.allSatisfy { $0.horizontalSampling == 1 && $0.verticalSampling == 1 }
-        guard isEven || stream.components.count == 1 else {
-            throw CodecError(.unsupported, "12-bit JPEG with subsampled components")
+        let (horizontal, vertical) = (
+            stream.components.map(\.horizontalSampling).max() ?? 1, stream.components.map(\.verticalSampling).max() ?? 1
+        )
+        (maximumHorizontal, maximumVertical) = (horizontal, vertical)
+        let isEven = stream.components.allSatisfy {
+            horizontal % $0.horizontalSampling == 0 && vertical % $0.verticalSampling == 0
         }
+        guard isEven else { throw CodecError(.unsupported, "12-bit JPEG with components subsampled by a fraction") }
         guard format.sampleByteCount == 2 else {
             throw CodecError(.mismatch, "12-bit JPEG in \(format.bitsAllocated) bits allocated")
         }
@@ -49,51 +54,108 @@ struct JPEGSequentialDecoder {
         }
     }
 
-    func decode(into destination: UnsafeMutableRawBufferPointer, _ scratch: CodecScratch) throws(CodecError) {
-        for scan in stream.scans { try decode(scan, into: destination, scratch) }
+    func decode(
+        into destination: UnsafeMutableRawBufferPointer,
+        convertsToRGB: Bool,
+        _ scratch: CodecScratch
+    ) throws(CodecError) {
+        let targets = try nativePlanes(destination)
+        var planes = targets
+        // Planes of subsampled components, until they are enlarged.
+        var buffers: [ScratchBuffer] = []
+        for (index, component) in stream.components.enumerated() {
+            let (across, down) = factors(of: component)
+            guard across > 1 || down > 1 else { continue }
+            let (rows, columns) = ((format.rows + down - 1) / down, (format.columns + across - 1) / across)
+            let buffer = ScratchBuffer()
+            guard let start = try buffer.reserve(rows * columns * 2).baseAddress else { continue }
+            buffers.append(buffer)
+            planes[index] = JPEGSamplePlane(
+                start: start,
+                rows: rows,
+                columns: columns,
+                rowStride: columns,
+                columnStride: 1
+            )
+        }
+        for scan in stream.scans { try decode(scan, into: planes, scratch) }
+        withExtendedLifetime(buffers) {
+            for (index, component) in stream.components.enumerated() {
+                let (across, down) = factors(of: component)
+                if across > 1 || down > 1 { planes[index].enlarge(across, down, to: targets[index]) }
+            }
+        }
+        if convertsToRGB { JPEGSamplePlane.convertToRGB(targets, precision: stream.precision) }
+    }
+
+    private func factors(of component: JPEGStream.Component) -> (across: Int, down: Int) {
+        (maximumHorizontal / component.horizontalSampling, maximumVertical / component.verticalSampling)
+    }
+
+    private func nativePlanes(_ frame: UnsafeMutableRawBufferPointer) throws(CodecError) -> [JPEGSamplePlane] {
+        guard let start = frame.baseAddress else { throw CodecError(.outOfMemory, "a frame without memory") }
+        let columnStride = format.hasPlanes ? 1 : format.samplesPerPixel
+        return stream.components.indices.map { index in
+            JPEGSamplePlane(
+                start: start + index * (format.hasPlanes ? format.pixelCount : 1) * 2,
+                rows: format.rows,
+                columns: format.columns,
+                rowStride: format.columns * columnStride,
+                columnStride: columnStride
+            )
+        }
     }
 
     private func decode(
         _ scan: JPEGStream.Scan,
-        into destination: UnsafeMutableRawBufferPointer,
+        into planes: [JPEGSamplePlane],
         _ scratch: CodecScratch
     ) throws(CodecError) {
-        let blockCount = blockColumns * blockRows
-        let blocksPerInterval = scan.restartInterval == 0 ? blockCount : scan.restartInterval
+        // A lone component has its own blocks only, else an MCU has some of each (A.2).
+        let lone = scan.components.count == 1 ? planes[scan.components[0].index] : nil
+        let (width, height) = (8 * maximumHorizontal, 8 * maximumVertical)
+        let unitColumns = lone.map { ($0.columns + 7) / 8 } ?? (format.columns + width - 1) / width
+        let unitRows = lone.map { ($0.rows + 7) / 8 } ?? (format.rows + height - 1) / height
+        let unitCount = unitColumns * unitRows
+        let unitsPerInterval = scan.restartInterval == 0 ? unitCount : scan.restartInterval
         let data = try JPEGCodedData(
             bytes,
             scan.data,
-            maximumIntervalCount: (blockCount + blocksPerInterval - 1) / blocksPerInterval,
+            maximumIntervalCount: (unitCount + unitsPerInterval - 1) / unitsPerInterval,
             into: scratch.stream
         )
         let memory = try scratch.layout.reserve(2 * scan.components.count * Self.tableByteCount)
         let components = try makeComponents(of: scan, at: memory)
-        var block = 0
-        for interval in data.intervals where block < blockCount {
+        var unit = 0
+        for interval in data.intervals where unit < unitCount {
             var reader = JPEGBitReader(data, interval)
             var predictions = Array(repeating: Float(0), count: components.count)
-            let end = min(blockCount, block + blocksPerInterval)
-            while block < end {
+            let end = min(unitCount, unit + unitsPerInterval)
+            while unit < end {
+                let (unitRow, unitColumn) = unit.quotientAndRemainder(dividingBy: unitColumns)
                 for (index, component) in components.enumerated() {
-                    let isWhole = decodeBlock(&reader, component, &predictions[index]) { coefficients, hasDetail in
-                        let (row, column) = block.quotientAndRemainder(dividingBy: blockColumns)
-                        InverseDCT.run(coefficients, hasDetail: hasDetail)
-                        store(coefficients, component.index, row * 8, column * 8, into: destination)
-                    }
-                    guard isWhole, !reader.isOverrun else {
-                        throw CodecError(
-                            .corruptStream,
-                            "a damaged JPEG stream: its coded data end or break in block \(block) of \(blockCount)"
-                        )
+                    for block in 0..<component.across * component.down {
+                        let row = unitRow * component.down + block / component.across
+                        let column = unitColumn * component.across + block % component.across
+                        let isWhole = decodeBlock(&reader, component, &predictions[index]) { coefficients, hasDetail in
+                            InverseDCT.run(coefficients, hasDetail: hasDetail)
+                            store(coefficients, row * 8, column * 8, into: planes[component.index])
+                        }
+                        guard isWhole, !reader.isOverrun else {
+                            throw CodecError(
+                                .corruptStream,
+                                "a damaged JPEG stream: its coded data end or break in MCU \(unit) of \(unitCount)"
+                            )
+                        }
                     }
                 }
-                block += 1
+                unit += 1
             }
         }
-        guard block == blockCount else {
+        guard unit == unitCount else {
             throw CodecError(
                 .corruptStream,
-                "a damaged JPEG stream: its coded data end after block \(block) of \(blockCount)"
+                "a damaged JPEG stream: its coded data end after MCU \(unit) of \(unitCount)"
             )
         }
     }
@@ -115,6 +177,8 @@ struct JPEGSequentialDecoder {
             components.append(
                 Component(
                     index: component.index,
+                    across: scan.components.count == 1 ? 1 : stream.components[component.index].horizontalSampling,
+                    down: scan.components.count == 1 ? 1 : stream.components[component.index].verticalSampling,
                     dc: JPEGHuffmanTable(dc, at: start, hasValues: false),
                     ac: JPEGHuffmanTable(ac, at: start + JPEGHuffmanTable.wordCount, hasValues: false),
                     quantisation: quantisation
@@ -170,79 +234,19 @@ struct JPEGSequentialDecoder {
         return JPEGHuffmanTable.extend(bits, bitCount)
     }
 
-    /// Shifts levels (A.3.1), clamps, and writes what of the block lies within the frame.
+    /// Shifts levels (A.3.1), clamps, and writes what of the block lies within the plane.
     private func store(
         _ samples: UnsafeMutableBufferPointer<Float>,
-        _ component: Int,
         _ firstRow: Int,
         _ firstColumn: Int,
-        into destination: UnsafeMutableRawBufferPointer
+        into plane: JPEGSamplePlane
     ) {
         let middle = Float(1 << (stream.precision - 1))
         let top = Float((1 << stream.precision) - 1)
-        let rows = min(8, format.rows - firstRow)
-        let columns = min(8, format.columns - firstColumn)
-        let stride = format.hasPlanes ? 1 : format.samplesPerPixel
-        for row in 0..<rows {
-            let first = (firstRow + row) * format.columns + firstColumn
-            let start = format.hasPlanes ? component * format.pixelCount + first : first * stride + component
-            for column in 0..<columns {
+        for row in 0..<max(0, min(8, plane.rows - firstRow)) {
+            for column in 0..<max(0, min(8, plane.columns - firstColumn)) {
                 let level = (samples[row * 8 + column] + middle).rounded()
-                let sample = UInt16(max(0, min(top, level)))
-                destination.storeBytes(of: sample, toByteOffset: (start + column * stride) * 2, as: UInt16.self)
-            }
-        }
-    }
-}
-
-/// The inverse discrete cosine transform of 8 by 8 coefficients (A.3.3), in place.
-enum InverseDCT {
-    /// C(u) / 2 · cos((2x + 1)uπ / 16), frequency by frequency.
-    private static let basis: [Float] = {
-        // cos(kπ / 16) for k of 0 to 8; the others follow by symmetry.
-        let cosines: [Double] = [
-            1, 0.980_785_280_403_230_4, 0.923_879_532_511_286_7, 0.831_469_612_302_545_2, 0.707_106_781_186_547_5,
-            0.555_570_233_019_602_2, 0.382_683_432_365_089_8, 0.195_090_322_016_128_3, 0,
-        ]
-        func cosine(_ sixteenths: Int) -> Double {
-            let angle = sixteenths % 32
-            let half = angle > 16 ? 32 - angle : angle
-            return half > 8 ? -cosines[16 - half] : cosines[half]
-        }
-        return (0..<64).map { index in
-            let (frequency, place) = (index / 8, index % 8)
-            let scale = frequency == 0 ? cosines[4] / 2 : 0.5
-            return Float(scale * cosine((2 * place + 1) * frequency))
-        }
-    }()
-
-    static func run(_ block: UnsafeMutableBufferPointer<Float>, hasDetail: Bool) {
-        guard hasDetail else {
-            let level = block[0] / 8
-            for index in 0..<64 { block[index] = level }
-            return
-        }
-        withUnsafeTemporaryAllocation(of: Float.self, capacity: 64) { rows in
-            basis.withUnsafeBufferPointer { basis in
-                // Rows of coefficients into rows of samples, then the columns the same way.
-                for row in 0..<8 {
-                    for place in 0..<8 { rows[row &* 8 &+ place] = 0 }
-                    for frequency in 0..<8 {
-                        let coefficient = block[row &* 8 &+ frequency]
-                        for place in 0..<8 {
-                            rows[row &* 8 &+ place] += coefficient * basis[frequency &* 8 &+ place]
-                        }
-                    }
-                }
-                for row in 0..<8 {
-                    for place in 0..<8 { block[row &* 8 &+ place] = 0 }
-                    for frequency in 0..<8 {
-                        let factor = basis[frequency &* 8 &+ row]
-                        for place in 0..<8 {
-                            block[row &* 8 &+ place] += rows[frequency &* 8 &+ place] * factor
-                        }
-                    }
-                }
+                plane.store(UInt16(max(0, min(top, level))), row: firstRow + row, column: firstColumn + column)
             }
         }
     }

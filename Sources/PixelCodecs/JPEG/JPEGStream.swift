@@ -73,6 +73,9 @@ struct JPEGStream {
                 "the JPEG stream has \(components.count) components, its format \(format.samplesPerPixel)"
             )
         }
+        guard format.bitsAllocated == 8 || format.bitsAllocated == 16 else {
+            throw CodecError(.unsupported, "JPEG in \(format.bitsAllocated) bits allocated: only 8 and 16 are decoded")
+        }
         guard precision <= format.bitsAllocated else {
             throw CodecError(
                 .mismatch,

@@ -58,7 +58,10 @@ package enum RLECodec {
         )
         let plane = try scratch.layout.reserve(layout.segmentByteCount)
         let output = try scratch.stream.reserve(headerByteCount + layout.segmentCount * (segmentBound + 1))
-        output.initializeMemory(as: UInt8.self, repeating: 0)
+        UnsafeMutableRawBufferPointer(rebasing: output[..<headerByteCount]).initializeMemory(
+            as: UInt8.self,
+            repeating: 0
+        )
         output.storeBytes(of: UInt32(layout.segmentCount), as: UInt32.self)
         var offset = headerByteCount
         for segment in 0..<layout.segmentCount {
