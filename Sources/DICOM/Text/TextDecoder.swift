@@ -49,28 +49,48 @@ struct TextDecoder {
             return Self.convert(bytes[...], self.initial)
         }
         var result = ""
+        self.forEachSegment(of: bytes) { segment, repertoire, _ in result += Self.convert(segment, repertoire) }
+        return result
+    }
+
+    /// Cuts `bytes` where the repertoire changes; escape sequences themselves are left out.
+    ///
+    /// The last argument is the escape sequence before the segment.
+    func forEachSegment(of bytes: [UInt8], _ body: (ArraySlice<UInt8>, Repertoire, Escape) -> Void) {
         var current = self.initial
+        var escape = Escape.none
         var start = 0
         var index = 0
         while index < bytes.count {
             let byte = bytes[index]
             if byte == 0x1B, let length = Self.escapeLength(bytes, at: index) {
-                result += Self.convert(bytes[start..<index], current)
+                body(bytes[start..<index], current, escape)
                 if let designated = Repertoire(escape: bytes[(index + 1)..<(index + length)]) {
                     current = designated
+                    escape = .designation(designated)
+                } else {
+                    escape = .unknown
                 }
                 index += length
                 start = index
             } else if Self.resets(byte), !Self.isWideG0(current) {
-                result += Self.convert(bytes[start...index], current)
+                body(bytes[start...index], current, escape)
                 current = self.initial
+                escape = .none
                 index += 1
                 start = index
             } else {
                 index += 1
             }
         }
-        return result + Self.convert(bytes[min(start, bytes.count)...], current)
+        body(bytes[min(start, bytes.count)...], current, escape)
+    }
+
+    /// The escape sequence before a segment.
+    enum Escape {
+        case none
+        case designation(Repertoire)
+        case unknown
     }
 
     /// Code extensions end at line ends, `^`, `=` and the value delimiter (PS3.5 section 6.1.2.5.3).
@@ -90,7 +110,7 @@ struct TextDecoder {
         return end + 1 - index
     }
 
-    private static func convert(_ bytes: ArraySlice<UInt8>, _ repertoire: Repertoire) -> String {
+    static func convert(_ bytes: ArraySlice<UInt8>, _ repertoire: Repertoire) -> String {
         guard !bytes.isEmpty else { return "" }
         switch repertoire {
         case .utf8: return String(decoding: bytes, as: UTF8.self)
