@@ -64,7 +64,7 @@ struct TextCheck {
     // MARK: - Text of a character set
 
     private func checkDecoding(_ bytes: ByteBuffer, _ add: (CheckRule, String) -> Void) {
-        switch self.characterSet.fault(in: bytes) {
+        switch self.characterSet.fault(in: bytes, vr: self.vr) {
         case nil: break
         case .undeclaredBytes:
             add(.undecodableText, "the text has bytes beyond ASCII, but no Specific Character Set says what they are")

@@ -27,6 +27,9 @@ enum Repertoire: Hashable, Sendable {
         }
     }
 
+    /// Two bytes a character in G0, where delimiters are.
+    var isWideG0: Bool { self == .japaneseKanji || self == .japaneseSupplementary }
+
     /// Looks a defined term up, tolerant of case, spaces for underscores, missing and doubled separators.
     init(term: some Sequence<UInt8>) {
         var key = Self.key(of: term)

@@ -14,7 +14,7 @@ extension SpecificCharacterSet {
     }
 
     /// The first reason found; nil when the text is in order.
-    func fault(in buffer: ByteBuffer) -> Fault? {
+    func fault(in buffer: ByteBuffer, vr: VR) -> Fault? {
         if Self.isPlainASCII(buffer) { return nil }
         let bytes = Array(buffer.readableBytesView)
         let initial = self.repertoires.first ?? .ascii
@@ -24,7 +24,7 @@ extension SpecificCharacterSet {
             return self.decode(buffer).unicodeScalars.contains("\u{FFFD}") ? .invalidBytes : nil
         }
         var fault: Fault?
-        TextDecoder(repertoires: self.repertoires).forEachSegment(of: bytes) { segment, repertoire, escape in
+        self.decoder(for: vr).forEachSegment(of: bytes) { segment, active, escape in
             if fault != nil { return }
             switch escape {
             case .none: break
@@ -32,20 +32,20 @@ extension SpecificCharacterSet {
             case .designation(let designated):
                 if designated != .ascii, !self.repertoires.contains(designated) { fault = .undeclaredEscape }
             }
-            if fault == nil { fault = Self.fault(in: segment, repertoire) }
+            if fault == nil { fault = Self.fault(in: segment, active) }
         }
         return fault
     }
 
-    private static func fault(in segment: ArraySlice<UInt8>, _ repertoire: Repertoire) -> Fault? {
-        switch repertoire {
-        case .ascii: return segment.contains { $0 >= 0x80 } ? .undeclaredBytes : nil
+    private static func fault(in segment: ArraySlice<UInt8>, _ active: TextDecoder.Active) -> Fault? {
+        switch active.g1 {
+        case nil: if segment.contains(where: { $0 >= 0x80 }) { return .undeclaredBytes }
         case .latin1, .singleByte:
             // 80H to 9FH are controls that DICOM does not use (PS3.5 section 6.1.3); Windows puts quotes there.
             if segment.contains(where: { (0x80...0x9F).contains($0) }) { return .invalidBytes }
         default: break
         }
-        let text = TextDecoder.convert(segment, repertoire)
+        let text = TextDecoder.convert(segment, active)
         return text.unicodeScalars.contains("\u{FFFD}") ? .invalidBytes : nil
     }
 }
