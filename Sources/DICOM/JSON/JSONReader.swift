@@ -11,8 +11,6 @@ struct JSONReader {
     private var scanner: JSONScanner
     private var elementCount = 0
     private var itemCount = 0
-    /// Bytes that were passed over and read later.
-    private var repeatedByteCount = 0
     private var steps: [TagPath.Step] = []
     /// Text of the current top-level data set goes beyond ASCII.
     private var needsUTF8 = false
@@ -94,6 +92,9 @@ struct JSONReader {
         let vr: VR
         if let known = members.vr { vr = known } else { vr = try Self.knownRepresentation(of: tag, offset) }
         let end = self.scanner.position
+        if case .items = members.value, vr != .sq {
+            throw DICOMError(.invalidJSON, "\(vr) has items as values", offset: offset)
+        }
         var value = members.value ?? .bytes(ByteBuffer())
         if members.value == nil {
             if let uri = members.uri {
@@ -105,7 +106,6 @@ struct JSONReader {
                 self.scanner.rewind(to: start)
                 value = .bytes(try self.readInlineBinary(bytes, vr))
             } else if let start = members.valueOffset {
-                try self.countRepeated(end - start, bytes)
                 self.scanner.rewind(to: start)
                 value = try self.readValue(bytes, tag, vr)
             } else if vr == .sq {
@@ -134,9 +134,13 @@ struct JSONReader {
                 members.vr = vr
             case "Value" where members.vr != nil && members.value == nil:
                 members.value = try self.readValue(bytes, tag, members.vr ?? .un)
-            case "Value":
-                members.valueOffset = start
-                try self.scanner.skipValue(bytes)
+            case "Value" where members.vr == nil && members.value == nil:
+                if try self.beginsWithItem(bytes) {
+                    members.value = try self.readValue(bytes, tag, .sq)
+                } else {
+                    members.valueOffset = start
+                    try self.scanner.skipValue(bytes)
+                }
             case "InlineBinary":
                 members.inlineOffset = start
                 try self.scanner.skipValue(bytes)
@@ -147,16 +151,25 @@ struct JSONReader {
         return members
     }
 
-    /// Values that come before their `vr`, each nested in another, must not make the text be read at every level.
-    private mutating func countRepeated(_ count: Int, _ bytes: RawSpan) throws(DICOMError) {
-        self.repeatedByteCount += count
-        guard self.repeatedByteCount <= 8 * bytes.byteCount else {
-            throw DICOMError(
-                .limitExceeded,
-                "values nested in values come before their vr too often",
-                offset: self.scanner.position
-            )
-        }
+    /// True when an array begins with an item of a sequence: an object whose first member is named by a tag.
+    ///
+    /// Items that come before their `vr` are read at once; passing over them first at every level of nesting would
+    /// read the innermost as often as it is deep. Names are objects, too, but their members have words for names.
+    private mutating func beginsWithItem(_ bytes: RawSpan) throws(DICOMError) -> Bool {
+        let start = self.scanner.position
+        defer { self.scanner.rewind(to: start) }
+        guard self.scanner.accept("[", bytes), self.scanner.peek(bytes) != UInt8(ascii: "]") else { return false }
+        repeat {
+            switch try self.scanner.kind(bytes) {
+            case .null: try self.scanner.expect(word: "null", bytes)
+            case .object:
+                try self.scanner.expect("{", bytes)
+                if self.scanner.accept("}", bytes) { continue }
+                return Tag(hexadecimal: try self.scanner.string(bytes)) != nil
+            default: return false
+            }
+        } while self.scanner.accept(",", bytes)
+        return false
     }
 
     private static func knownRepresentation(of tag: Tag, _ offset: Int) throws(DICOMError) -> VR {
