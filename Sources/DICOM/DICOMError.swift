@@ -7,7 +7,7 @@ public struct DICOMError: Error, Hashable, Sendable {
     public struct Code: Hashable, Sendable, CustomStringConvertible {
         private enum Value: String {
             case truncated, invalidStructure, invalidLength, limitExceeded, invalidUID, unsupportedTransferSyntax
-            case invalidFileMeta, invalidImage, invalidDeflateStream, valueTooLong
+            case invalidFileMeta, invalidImage, invalidDeflateStream, valueTooLong, invalidJSON, invalidValue
         }
 
         private let value: Value
@@ -29,6 +29,10 @@ public struct DICOMError: Error, Hashable, Sendable {
         public static let invalidDeflateStream = Self(value: .invalidDeflateStream)
         /// A value that no encoding has a length for.
         public static let valueTooLong = Self(value: .valueTooLong)
+        /// Not JSON, or not the DICOM JSON model.
+        public static let invalidJSON = Self(value: .invalidJSON)
+        /// A value that its representation can't hold.
+        public static let invalidValue = Self(value: .invalidValue)
 
         public var description: String { self.value.rawValue }
     }
@@ -50,6 +54,13 @@ public struct DICOMError: Error, Hashable, Sendable {
 
     init(_ code: Code, _ message: String, offset: Int? = nil, at tag: Tag) {
         self.init(code, message, offset: offset, tagPath: tag.description)
+    }
+
+    /// The error with the tag it happened at.
+    func at(_ tag: Tag) -> DICOMError {
+        var error = self
+        error.tagPath = tag.description
+        return error
     }
 
     /// The error as seen from one level further out.

@@ -15,6 +15,9 @@ public struct ReadLimits: Hashable, Sendable {
     /// Bytes a deflated data set may inflate to.
     public var maximumInflatedByteCount = 1 << 30
 
+    /// Bytes of a JSON text.
+    public var maximumJSONByteCount = 1 << 28
+
     public static let standard = ReadLimits()
 
     public init() {}

@@ -21,6 +21,8 @@ import Testing
 
     /// Does everything that outside bytes go through; only errors of this module may come of it.
     static func exercise(_ bytes: ByteBuffer, _ syntax: TransferSyntax) {
+        let report = DataSetCheck.check(bytes, transferSyntax: syntax)
+        #expect(report.findings.count <= 500)
         for header in [true, false] {
             do {
                 let result =
@@ -37,6 +39,7 @@ import Testing
                     transferSyntax: .explicitVRBigEndian,
                     options: .canonical
                 )
+                _ = DataSetCheck.check(result, transferSyntax: syntax)
                 _ = try ImagePixelDescription(result.dataSet).pixelDataByteCount
             } catch {
                 #expect(!error.message.isEmpty)

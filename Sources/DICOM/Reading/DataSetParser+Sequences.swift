@@ -42,6 +42,7 @@ extension DataSetParser {
                 // PS3.5 section 6.2.2 note 2: UN of undefined length is a sequence in implicit VR little endian.
                 inner.encoding = context.encoding.isBigEndian && vr != .un ? context.encoding : .implicitLittleEndian
             }
+            inner.isUnknown = inner.isUnknown || vr == .un
             // An undefined length has items, whatever the dictionary expects of this tag.
             if vr != .un { vr = .sq }
             value = .items(
@@ -105,10 +106,13 @@ extension DataSetParser {
             switch header.tag {
             case .item: break
             case .sequenceDelimitation:
+                if header.length != 0 { self.note(.delimiterLength, start, tag) }
                 self.position += 8
                 if isUndefined { return items }
+                self.note(.sequenceDelimiterInDefinedLength, start, tag)
                 continue
             case .itemDelimitation:
+                self.note(.itemDelimiterAmongItems, start, tag)
                 self.position += 8
                 continue
             default:
@@ -121,11 +125,13 @@ extension DataSetParser {
             }
             try self.countItem(tag, start)
             self.position = start + 8
+            if self.notes != nil { self.steps.append(TagPath.Step(tag: tag, item: items.count)) }
             do throws(DICOMError) {
                 items.append(try self.parseItem(bytes, header.length, end: end, context: context))
             } catch {
                 throw error.inside(tag, item: items.count)
             }
+            if self.notes != nil { self.steps.removeLast() }
         }
         guard !isUndefined, self.position >= end else {
             throw DICOMError(.truncated, "the sequence has no delimiter", offset: self.position, at: tag)
@@ -155,6 +161,15 @@ extension DataSetParser {
         }
         var inner = context
         inner.encoding = Self.probe(bytes, at: start, end: itemEnd, assumed: context.encoding, isTop: false)
+        if inner.encoding != context.encoding {
+            let isUnknown = context.isUnknown && inner.encoding.isExplicitVR
+            self.note(
+                isUnknown
+                    ? .explicitInUnknown
+                    : inner.encoding.isExplicitVR ? .explicitInsteadOfImplicit : .implicitInsteadOfExplicit,
+                start
+            )
+        }
         let dataSet = try self.parseDataSet(
             bytes,
             end: itemEnd,

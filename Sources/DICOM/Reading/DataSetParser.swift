@@ -32,6 +32,10 @@ struct DataSetParser {
     var stoppedAt: Int?
     var pixelData: PixelDataLocation?
     var itemCount = 0
+    /// What was put right while reading, for `DataSetCheck`; nil when nobody asks.
+    var notes: [Note]?
+    /// Where the parser is; kept only for notes.
+    var steps: [TagPath.Step] = []
     private var elementCount = 0
     /// US was assumed for an element before Pixel Representation was known.
     private var hasUnresolvedSign = false
@@ -48,6 +52,9 @@ struct DataSetParser {
         let source = self.source
         let bytes = source.readableBytesSpan
         let found = Self.probe(bytes, at: 0, end: bytes.byteCount, assumed: encoding, isTop: true)
+        if found != encoding {
+            self.note(found.isExplicitVR ? .explicitInsteadOfImplicit : .implicitInsteadOfExplicit, 0)
+        }
         var dataSet = try self.parseDataSet(
             bytes,
             end: bytes.byteCount,
@@ -64,6 +71,8 @@ struct DataSetParser {
         var characterSet: SpecificCharacterSet
         var isSigned: Bool?
         var depth = 0
+        /// Within UN, where PS3.5 section 6.2.2 wants implicit VR.
+        var isUnknown = false
     }
 
     mutating func parseDataSet(
@@ -84,7 +93,10 @@ struct DataSetParser {
                 guard scope != .undefinedItem, bytes.isZero(from: start, to: end) else {
                     throw self.cut(scope, start)
                 }
-                if scope == .definedItem { self.position = end }
+                if scope == .definedItem {
+                    self.note(.zerosInItem, start)
+                    self.position = end
+                }
                 return dataSet
             }
             if header.tag.group == 0xFFFE {
@@ -227,11 +239,17 @@ struct DataSetParser {
     private mutating func passDelimiter(_ header: ElementHeader, _ scope: Scope) throws(DICOMError) -> Bool {
         switch header.tag {
         case .itemDelimitation:
+            if header.length != 0 { self.note(.delimiterLength, self.position) }
+            if scope != .undefinedItem { self.note(.itemDelimiterAmongElements, self.position) }
             self.position += 8
             return scope == .undefinedItem
         case .sequenceDelimitation:
             // In an item without delimiter: it ends the item and, not consumed, the sequence too.
-            if scope == .undefinedItem { return true }
+            if scope == .undefinedItem {
+                self.note(.missingItemDelimiter, self.position)
+                return true
+            }
+            self.note(.sequenceDelimiterAmongElements, self.position)
             self.position += 8
             return false
         default:

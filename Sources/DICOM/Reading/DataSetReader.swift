@@ -59,15 +59,20 @@ public enum DataSetReader {
         _ stop: DataSetParser.Stop
     ) throws(DICOMError) -> ReadResult {
         var parser = DataSetParser(source: source, limits: limits, stop: stop)
-        let dataSet = try parser.parse(encoding)
-        return ReadResult(
-            dataSet: dataSet,
-            stoppedAt: parser.stoppedAt,
-            consumedByteCount: parser.stoppedAt ?? parser.position,
-            trailingByteCount: parser.stoppedAt == nil ? source.readableBytes - parser.position : 0,
-            pixelData: parser.pixelData,
-            source: source
-        )
+        return ReadResult(try parser.parse(encoding), parser)
+    }
+
+    /// Reads all of `bytes` and tells what was put right on the way.
+    static func readWithNotes(
+        _ bytes: ByteBuffer,
+        _ transferSyntax: TransferSyntax,
+        _ limits: ReadLimits
+    ) throws(DICOMError) -> (ReadResult, [DataSetParser.Note]) {
+        let source = try self.source(bytes, transferSyntax, limits)
+        var parser = DataSetParser(source: source, limits: limits, stop: .never)
+        parser.notes = []
+        let result = ReadResult(try parser.parse(transferSyntax.encoding), parser)
+        return (result, parser.notes ?? [])
     }
 }
 
@@ -84,4 +89,13 @@ public struct ReadResult: Sendable {
     public var pixelData: PixelDataLocation?
     /// What all offsets count in: the readable bytes of the given buffer, or of the inflated one.
     public var source: ByteBuffer
+
+    init(_ dataSet: DataSet, _ parser: DataSetParser) {
+        self.dataSet = dataSet
+        self.stoppedAt = parser.stoppedAt
+        self.consumedByteCount = parser.stoppedAt ?? parser.position
+        self.trailingByteCount = parser.stoppedAt == nil ? parser.source.readableBytes - parser.position : 0
+        self.pixelData = parser.pixelData
+        self.source = parser.source
+    }
 }

@@ -27,18 +27,53 @@ enum Repertoire: Hashable, Sendable {
         }
     }
 
+    /// Two bytes a character in G0, where delimiters are.
+    var isWideG0: Bool { self == .japaneseKanji || self == .japaneseSupplementary }
+
     /// Looks a defined term up, tolerant of case, spaces for underscores, missing and doubled separators.
     init(term: some Sequence<UInt8>) {
-        var key = ""
-        for byte in term where byte != 0x20 && byte != 0x5F && byte != 0x2D && byte != 0 {
-            let isSmall = (0x61...0x7A).contains(byte)
-            key.unicodeScalars.append(Unicode.Scalar(isSmall ? byte - 0x20 : byte))
-        }
+        var key = Self.key(of: term)
         if key.hasPrefix("ISO2022IR") {
             key = "ISOIR" + key.dropFirst(9)
         }
         self = Self.terms[key] ?? (key.isEmpty ? .ascii : .latin1)
     }
+
+    private static func key(of term: some Sequence<UInt8>) -> String {
+        var key = ""
+        for byte in term where byte != 0x20 && byte != 0x5F && byte != 0x2D && byte != 0 {
+            let isSmall = (0x61...0x7A).contains(byte)
+            key.unicodeScalars.append(Unicode.Scalar(isSmall ? byte - 0x20 : byte))
+        }
+        return key
+    }
+
+    /// The defined term that `term` is, or is taken for; nil for one that means nothing.
+    static func definedTerm(for term: String) -> String? {
+        let key = self.key(of: term.utf8)
+        let isExtension = key.hasPrefix("ISO2022IR")
+        let plain = isExtension ? "ISOIR" + key.dropFirst(9) : key
+        guard let repertoire = Self.terms[plain] else { return nil }
+        switch repertoire {
+        case .utf8: return "ISO_IR 192"
+        case .gb18030: return "GB18030"
+        case .gbk: return "GBK"
+        default: break
+        }
+        guard let number = Self.numbers[repertoire] else { return nil }
+        // Sets of two bytes a character have no term without code extensions.
+        let isWide = ["58", "87", "149", "159"].contains(number)
+        return (isExtension || isWide ? "ISO 2022 IR " : "ISO_IR ") + number
+    }
+
+    /// Registration numbers (ISO-IR) of the repertoires that have one.
+    private static let numbers: [Repertoire: String] = {
+        var numbers: [Repertoire: String] = [:]
+        for (key, repertoire) in Self.terms where key.hasPrefix("ISOIR") && key != "ISOIR14" {
+            numbers[repertoire] = String(key.dropFirst(5))
+        }
+        return numbers
+    }()
 
     private static let terms: [String: Repertoire] = [
         "ISOIR6": .ascii, "ISOIR100": .latin1, "ISO88591": .latin1,

@@ -32,12 +32,16 @@ public struct SpecificCharacterSet: Hashable, Sendable {
         self.repertoires = repertoires == [.ascii] ? [] : repertoires
     }
 
-    /// The text of a whole value, not split, padding kept.
-    public func decode(_ bytes: ByteBuffer) -> String {
+    /// The text of a whole value of representation `vr`, not split, padding kept.
+    public func decode(_ bytes: ByteBuffer, vr: VR = .ut) -> String {
         if Self.isPlainASCII(bytes) {
             return String(buffer: bytes)
         }
-        return TextDecoder(repertoires: self.repertoires).decode(Array(bytes.readableBytesView))
+        return self.decoder(for: vr).decode(Array(bytes.readableBytesView))
+    }
+
+    func decoder(for vr: VR) -> TextDecoder {
+        TextDecoder(repertoires: self.repertoires, isName: vr == .pn)
     }
 
     /// The values of text of representation `vr`: split at backslashes where it has several, decoded, trimmed.
@@ -53,13 +57,13 @@ public struct SpecificCharacterSet: Hashable, Sendable {
                 Self.trim(String($0) ?? "", vr: vr)
             }
         }
-        let decoder = TextDecoder(repertoires: self.repertoires)
+        let decoder = self.decoder(for: vr)
         return decoder.splitValues(Array(bytes.readableBytesView)).map { Self.trim(decoder.decode(Array($0)), vr: vr) }
     }
 
     private static func latin1OrASCII(_ bytes: ByteBuffer, _ isPlain: Bool) -> String {
         if isPlain { return String(buffer: bytes) }
-        return TextDecoder(repertoires: [.latin1]).decode(Array(bytes.readableBytesView))
+        return TextDecoder(repertoires: [.latin1], isName: false).decode(Array(bytes.readableBytesView))
     }
 
     /// True when there is neither a byte above 7FH nor an escape.

@@ -2,12 +2,47 @@
 
 /// Decodes bytes of one or more repertoires with ISO 2022 code extensions (PS3.5 section 6.1.2).
 struct TextDecoder {
+    /// What is designated: G0 for bytes below 80H, G1 for those above.
+    struct Active {
+        /// ASCII, JIS X 0201 or a set of two bytes a character.
+        var g0: Repertoire
+        /// Nil when nothing has been designated.
+        var g1: Repertoire?
+        /// What G1 is without any escape sequence.
+        private let initialG1: Repertoire?
+
+        init(initial: Repertoire) {
+            self.g0 = initial.isWideG0 ? initial : .ascii
+            self.initialG1 = initial == .ascii || initial.isWideG0 ? nil : initial
+            self.g1 = self.initialG1
+        }
+
+        /// Takes `escape`, without ESC; nil for a sequence that DICOM does not have.
+        mutating func designate(_ escape: ArraySlice<UInt8>) -> Repertoire? {
+            guard let repertoire = Repertoire(escape: escape), let first = escape.first else { return nil }
+            if first == UInt8(ascii: "(") || repertoire.isWideG0 {
+                // Where G0 is ASCII already, pydicom means the end of what is in G1 by this.
+                if repertoire == .ascii, self.g0 == .ascii { self.g1 = self.initialG1 }
+                self.g0 = repertoire
+                return repertoire
+            }
+            self.g1 = repertoire
+            // By ISO 2022 G0 stays. But writers that know one set at a time leave the two-byte one this way, and pydicom
+            // and DCMTK read it so. Katakana does go with kanji.
+            if self.g0.isWideG0, repertoire != .japaneseKatakana { self.g0 = .ascii }
+            return repertoire
+        }
+    }
+
     private let initial: Repertoire
     private let usesExtensions: Bool
+    /// In names `^` and `=` end code extensions.
+    private let isName: Bool
 
-    init(repertoires: [Repertoire]) {
+    init(repertoires: [Repertoire], isName: Bool) {
         self.initial = repertoires.first ?? .ascii
         self.usesExtensions = self.initial.allowsExtensions
+        self.isName = isName
     }
 
     /// Splits at backslashes that are delimiters: not the second byte of a two-byte character.
@@ -45,41 +80,58 @@ struct TextDecoder {
     }
 
     func decode(_ bytes: [UInt8]) -> String {
-        guard self.usesExtensions, bytes.contains(0x1B) else {
+        guard self.usesExtensions, bytes.contains(0x1B) || self.initial.isWideG0 else {
             return Self.convert(bytes[...], self.initial)
         }
         var result = ""
-        var current = self.initial
+        self.forEachSegment(of: bytes) { segment, active, _ in result += Self.convert(segment, active) }
+        return result
+    }
+
+    /// Cuts `bytes` where what is designated changes; escape sequences themselves are left out.
+    ///
+    /// The last argument is the escape sequence before the segment.
+    func forEachSegment(of bytes: [UInt8], _ body: (ArraySlice<UInt8>, Active, Escape) -> Void) {
+        var active = Active(initial: self.initial)
+        var escape = Escape.none
         var start = 0
         var index = 0
         while index < bytes.count {
             let byte = bytes[index]
             if byte == 0x1B, let length = Self.escapeLength(bytes, at: index) {
-                result += Self.convert(bytes[start..<index], current)
-                if let designated = Repertoire(escape: bytes[(index + 1)..<(index + length)]) {
-                    current = designated
-                }
+                body(bytes[start..<index], active, escape)
+                escape = active.designate(bytes[(index + 1)..<(index + length)]).map { .designation($0) } ?? .unknown
                 index += length
                 start = index
-            } else if Self.resets(byte), !Self.isWideG0(current) {
-                result += Self.convert(bytes[start...index], current)
-                current = self.initial
+            } else if self.resets(byte, active) {
+                body(bytes[start...index], active, escape)
+                active = Active(initial: self.initial)
+                escape = .none
                 index += 1
                 start = index
             } else {
                 index += 1
             }
         }
-        return result + Self.convert(bytes[min(start, bytes.count)...], current)
+        body(bytes[min(start, bytes.count)...], active, escape)
     }
 
-    /// Code extensions end at line ends, `^`, `=` and the value delimiter (PS3.5 section 6.1.2.5.3).
-    private static func resets(_ byte: UInt8) -> Bool {
-        byte == 0x0A || byte == 0x0D || byte == 0x0C || byte == 0x09 || byte == 0x5E || byte == 0x3D || byte == 0x5C
+    /// The escape sequence before a segment.
+    enum Escape {
+        case none
+        case designation(Repertoire)
+        case unknown
     }
 
-    private static func isWideG0(_ repertoire: Repertoire) -> Bool {
-        repertoire == .japaneseKanji || repertoire == .japaneseSupplementary
+    /// Code extensions end at line ends, and in names at `^` and `=` (PS3.5 section 6.1.2.5.3).
+    ///
+    /// Values have been split before. Where G0 has two bytes a character the signs may be halves of one.
+    private func resets(_ byte: UInt8, _ active: Active) -> Bool {
+        switch byte {
+        case 0x09, 0x0A, 0x0C, 0x0D: true
+        case 0x5E, 0x3D: self.isName && !active.g0.isWideG0
+        default: false
+        }
     }
 
     /// Bytes of an escape sequence with its ESC: intermediates 20H to 2FH and one final byte.
@@ -88,6 +140,20 @@ struct TextDecoder {
         while end < bytes.count, bytes[end] >= 0x20, bytes[end] <= 0x2F { end += 1 }
         guard end < bytes.count, end > index + 1, bytes[end] >= 0x30 else { return nil }
         return end + 1 - index
+    }
+
+    static func convert(_ bytes: ArraySlice<UInt8>, _ active: Active) -> String {
+        let upper = active.g1 ?? .ascii
+        guard active.g0.isWideG0 else { return self.convert(bytes, upper) }
+        var result = ""
+        var start = bytes.startIndex
+        while start < bytes.endIndex {
+            let isUpper = bytes[start] >= 0x80
+            let end = bytes[start...].firstIndex { ($0 >= 0x80) != isUpper } ?? bytes.endIndex
+            result += self.convert(bytes[start..<end], isUpper ? upper : active.g0)
+            start = end
+        }
+        return result
     }
 
     private static func convert(_ bytes: ArraySlice<UInt8>, _ repertoire: Repertoire) -> String {

@@ -16,6 +16,8 @@ extension Tag {
     @inlinable public static var sendingApplicationEntityTitle: Tag { Tag(0x0002, 0x0017) }
     @inlinable public static var receivingApplicationEntityTitle: Tag { Tag(0x0002, 0x0018) }
 
+    @inlinable public static var directoryRecordSequence: Tag { Tag(0x0004, 0x1220) }
+
     @inlinable public static var specificCharacterSet: Tag { Tag(0x0008, 0x0005) }
     @inlinable public static var imageType: Tag { Tag(0x0008, 0x0008) }
     @inlinable public static var instanceCreationDate: Tag { Tag(0x0008, 0x0012) }

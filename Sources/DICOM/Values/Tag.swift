@@ -48,20 +48,22 @@ public struct Tag: Hashable, Comparable, Sendable {
         var value: UInt32 = 0
         var count = 0
         for byte in text.utf8 {
-            let digit: UInt32
-            switch byte {
-            case 0x30...0x39: digit = UInt32(byte - 0x30)
-            case 0x41...0x46: digit = UInt32(byte - 0x41 + 10)
-            case 0x61...0x66: digit = UInt32(byte - 0x61 + 10)
-            case UInt8(ascii: ","), UInt8(ascii: "("), UInt8(ascii: ")"): continue
-            default: return nil
-            }
-            guard count < 8 else { return nil }
+            if byte == UInt8(ascii: ",") || byte == UInt8(ascii: "(") || byte == UInt8(ascii: ")") { continue }
+            guard count < 8, let digit = Self.hexadecimalDigit(byte) else { return nil }
             value = value << 4 | digit
             count += 1
         }
         guard count == 8 else { return nil }
         self.rawValue = value
+    }
+
+    static func hexadecimalDigit(_ byte: UInt8) -> UInt32? {
+        switch byte {
+        case 0x30...0x39: UInt32(byte - 0x30)
+        case 0x41...0x46: UInt32(byte - 0x41 + 10)
+        case 0x61...0x66: UInt32(byte - 0x61 + 10)
+        default: nil
+        }
     }
 }
 
