@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import DICOM
+import FuzzHarness
+import NIOCore
+
+/// What was read and is written again reads equal, and what was written once is written the same again.
+enum RoundTrip {
+    // Safety: libFuzzer runs one input at a time, on one thread.
+    nonisolated(unsafe) private static var first = ByteBuffer()
+    nonisolated(unsafe) private static var second = ByteBuffer()
+
+    static func check(_ result: ReadResult) {
+        let dataSet = result.dataSet
+        let encoding = dataSet.encoding
+        let again = self.rewrite(dataSet, encoding, .standard, into: &self.first)
+        FuzzTarget.check(again == dataSet, "what was written reads differently: \(self.first.hexadecimal)")
+        _ = self.rewrite(again, encoding, .standard, into: &self.second)
+        FuzzTarget.check(self.first == self.second, "what was written is written differently the second time")
+    }
+
+    /// Writes and reads.
+    private static func rewrite(
+        _ dataSet: DataSet,
+        _ encoding: DataSetEncoding,
+        _ options: DataSetWriter.Options,
+        into buffer: inout ByteBuffer
+    ) -> DataSet {
+        buffer.clear()
+        do throws(DICOMError) {
+            try DataSetWriter.append(dataSet, encoding: encoding, options: options, to: &buffer)
+        } catch {
+            FuzzTarget.fail("what was read cannot be written: \(error)")
+        }
+        do throws(DICOMError) {
+            return try DataSetReader.read(buffer, encoding: encoding).dataSet
+        } catch {
+            FuzzTarget.fail("what was written cannot be read: \(error); \(buffer.hexadecimal)")
+        }
+    }
+}
