@@ -13,6 +13,7 @@ extension DataSetFuzz {
                 // A data set of ours can be written; if not, its seed is missing and nothing else.
                 guard let bytes = try? DataSetWriter.write(dataSet, transferSyntax: syntax) else { continue }
                 seeds.append(self.input(UInt8(number), bytes))
+                seeds.append(self.input(UInt8(number) | 0x70, bytes))
             }
         }
         return seeds + files.compactMap { self.head(of: $0) }

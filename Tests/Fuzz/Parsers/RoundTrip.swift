@@ -19,6 +19,22 @@ enum RoundTrip {
         FuzzTarget.check(self.first == self.second, "what was written is written differently the second time")
     }
 
+    /// In another encoding it can be read, and its canonical form is one: digests are made of that.
+    static func checkConversion(_ result: ReadResult, to encoding: DataSetEncoding) {
+        // Not every encoding has a form for everything.
+        self.second.clear()
+        if (try? DataSetWriter.append(result.dataSet, encoding: encoding, to: &self.second)) != nil {
+            let converted = self.rewrite(result.dataSet, encoding, .standard, into: &self.first)
+            _ = self.rewrite(converted, encoding, .standard, into: &self.second)
+        }
+        let canonical = self.rewrite(result.dataSet, .explicitLittleEndian, .canonical, into: &self.first)
+        _ = self.rewrite(canonical, .explicitLittleEndian, .canonical, into: &self.second)
+        FuzzTarget.check(
+            self.first == self.second,
+            "the canonical form has another: \(self.first.hexadecimal) \(self.second.hexadecimal)"
+        )
+    }
+
     /// Writes and reads.
     private static func rewrite(
         _ dataSet: DataSet,

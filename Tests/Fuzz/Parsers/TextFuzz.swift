@@ -6,7 +6,7 @@ import NIOCore
 
 /// Text under every repertoire and combination of them, and the values that are made of text.
 ///
-/// Input: the byte count of Specific Character Set, that value, then one text for all VRs.
+/// Input: the byte count of Specific Character Set, that value, one byte for the VR, the text.
 enum TextFuzz {
     static let target = FuzzTarget("text", maximumByteCount: 512, seeds: seeds, run: run)
 
@@ -19,22 +19,21 @@ enum TextFuzz {
         if let term = bytes.readSlice(length: min(count, bytes.readableBytes)), term.readableBytes > 0 {
             dataSet.set(DataElement(tag: .specificCharacterSet, vr: .cs, value: .bytes(term)))
         }
-        for vr in self.representations {
-            let element = DataElement(tag: .patientName, vr: vr, value: .bytes(bytes))
-            for text in dataSet.strings(of: element) {
-                switch vr {
-                case .pn: _ = PersonName(parsing: text).alphabetic
-                case .da: _ = DICOMDate(parsing: text)?.description
-                case .tm: _ = DICOMTime(parsing: text)?.description
-                case .dt: _ = DICOMDateTime(parsing: text)?.offsetMinutes
-                case .ui: _ = try? UID(lenient: text)
-                default: break
-                }
+        let vr = self.representations[Int(bytes.takeByte()) % self.representations.count]
+        let element = DataElement(tag: .patientName, vr: vr, value: .bytes(bytes))
+        for text in dataSet.strings(of: element) {
+            switch vr {
+            case .pn: _ = PersonName(parsing: text).alphabetic
+            case .da: _ = DICOMDate(parsing: text)?.description
+            case .tm: _ = DICOMTime(parsing: text)?.description
+            case .dt: _ = DICOMDateTime(parsing: text)?.offsetMinutes
+            case .ui: _ = try? UID(lenient: text)
+            default: break
             }
-            if vr == .ds || vr == .is {
-                _ = dataSet.integers(of: element)
-                _ = dataSet.decimals(of: element)
-            }
+        }
+        if vr == .ds || vr == .is {
+            _ = dataSet.integers(of: element)
+            _ = dataSet.decimals(of: element)
         }
     }
 
@@ -48,9 +47,10 @@ enum TextFuzz {
             "E5B1B1E794B05E", "312E325C2D33", "3230323630313031",
         ]
         return terms.flatMap { term in
-            texts.map { text in
+            texts.enumerated().map { index, text in
                 var seed = ByteBuffer(integer: UInt8(term.utf8.count))
                 seed.writeString(term)
+                seed.writeInteger(UInt8(index))
                 seed.writeImmutableBuffer(ByteBuffer(hexadecimalDigitsOf: text))
                 return seed
             }
