@@ -169,6 +169,12 @@ let package = Package(
                 path: "Benchmarks/CodecBenchmark",
                 swiftSettings: strict
             ),
+            .executableTarget(
+                name: "parse-benchmark",
+                dependencies: ["DICOM", nioCore],
+                path: "Benchmarks/ParseBenchmark",
+                swiftSettings: strict
+            ),
             .testTarget(name: "ArchitectureTests", swiftSettings: strict),
         ]
 )
