@@ -6,21 +6,16 @@ import PixelCodecs
 
 /// Decoding of streams that nobody vouches for.
 ///
-/// Input: four bytes for the format that the data set claims (see `FormatReader`), then the stream. A codec that is
-/// added to `PixelCodec` gets its target by a line here and seeds in `CodecSeeds`.
+/// Input: four bytes for the format that the data set claims (see `FormatReader`), then the stream. Every case of
+/// `PixelCodec` is a target, named in small letters, with streams of its own encoder as seeds.
 enum CodecFuzz {
-    static let targets = [
-        target("jpegls", .jpegLS),
-        target("jpeg2000", .jpeg2000),
-    ]
-
-    private static func target(_ name: String, _ codec: PixelCodec) -> FuzzTarget {
+    static let targets = PixelCodec.allCases.map { codec in
         FuzzTarget(
-            name,
+            "\(codec)".lowercased(),
             timeoutSeconds: 5,
             maximumMegabytes: 1_024,
             seeds: { _ in CodecSeeds.make(codec) },
-            run: { self.run($0, codec) }
+            run: { input in run(input, codec) }
         )
     }
 

@@ -19,8 +19,20 @@ enum RoundTrip {
         FuzzTarget.check(self.first == self.second, "what was written is written differently the second time")
     }
 
+    /// A sequence that holds no items: bytes whose order nobody knows, which may look like items in the other order.
+    private static func hasBrokenSequence(_ dataSet: DataSet) -> Bool {
+        dataSet.elements.contains { element in
+            switch element.value {
+            case .bytes(let bytes): element.vr == .sq && bytes.readableBytes > 0
+            case .items(let items): items.contains { self.hasBrokenSequence($0.dataSet) }
+            case .fragments: false
+            }
+        }
+    }
+
     /// In another encoding it can be read, and its canonical form is one: digests are made of that.
     static func checkConversion(_ result: ReadResult, to encoding: DataSetEncoding) {
+        guard !self.hasBrokenSequence(result.dataSet) else { return }
         // Not every encoding has a form for everything.
         self.second.clear()
         if (try? DataSetWriter.append(result.dataSet, encoding: encoding, to: &self.second)) != nil {
