@@ -177,6 +177,51 @@ let package = Package(
                 path: "Benchmarks/CodecBenchmark",
                 swiftSettings: strict
             ),
+            .executableTarget(
+                name: "parse-benchmark",
+                dependencies: ["DICOM", nioCore],
+                path: "Benchmarks/ParseBenchmark",
+                swiftSettings: strict
+            ),
             .testTarget(name: "ArchitectureTests", swiftSettings: strict),
         ]
 )
+
+// The fuzz targets, only for Tests/Fuzz/run.sh: every Swift target is built with coverage counters for libFuzzer then,
+// and what calls C libraries on pixels with the address sanitizer too.
+if Context.environment["VARVE_FUZZ"] == "1" {
+    let runtime: LinkerSetting = .unsafeFlags(["-sanitize=fuzzer", "-use-ld=lld"])
+    let addressRuntime: LinkerSetting = .unsafeFlags(["-sanitize=fuzzer,address", "-use-ld=lld"])
+    package.targets += [
+        .systemLibrary(name: "CFuzzer", path: "Tests/Fuzz/CFuzzer"),
+        .target(
+            name: "FuzzHarness",
+            dependencies: ["CFuzzer", nioCore],
+            path: "Tests/Fuzz/Harness",
+            swiftSettings: strict
+        ),
+        .executableTarget(
+            name: "fuzz-parsers",
+            dependencies: [
+                "FuzzHarness", "DICOM", "DIMSE", "DICOMWeb", "ReplicationProtocol", "SegmentFormat", "Placement",
+                "Checksums", nioCore,
+            ],
+            path: "Tests/Fuzz/Parsers",
+            swiftSettings: strict,
+            linkerSettings: [runtime]
+        ),
+        .executableTarget(
+            name: "fuzz-codecs",
+            dependencies: ["FuzzHarness", "PixelCodecs", nioCore],
+            path: "Tests/Fuzz/Codecs",
+            swiftSettings: strict,
+            linkerSettings: [addressRuntime]
+        ),
+    ]
+    for target in package.targets where target.type == .regular || target.type == .executable {
+        let hasAddressSanitizer = target.name == "PixelCodecs" || target.name == "fuzz-codecs"
+        let sanitizers = hasAddressSanitizer ? "-sanitize=fuzzer,address" : "-sanitize=fuzzer"
+        guard target.name != "FuzzHarness", !target.name.hasPrefix("C") || target.name == "Catalog" else { continue }
+        target.swiftSettings = (target.swiftSettings ?? []) + [.unsafeFlags([sanitizers])]
+    }
+}

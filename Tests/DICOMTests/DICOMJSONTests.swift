@@ -39,6 +39,12 @@ import Testing
         #expect(self.json(dataSet) == #"{"00104000":{"vr":"\#(vr)"\#(tail)}}"#)
     }
 
+    @Test func specificCharacterSetIsCodeStringsWhateverItsRepresentationWas() {
+        var dataSet = DataSet()
+        dataSet.set(.specificCharacterSet, .ul, integers: [1])
+        #expect(self.json(dataSet) == #"{"00080005":{"vr":"CS","Value":["ISO_IR 192"]}}"#)
+    }
+
     @Test func personNames() throws {
         let bytes = Bytes().explicit(.specificCharacterSet, .cs, "ISO_IR 192")
             .explicit(.patientName, .pn, "Wang^XiaoDong=王^小东=\\\\=洪 ")

@@ -28,6 +28,14 @@ import Testing
         #expect(try self.write(self.read(odd)) == odd.array)
     }
 
+    @Test func fragmentsOfOtherElementsAreNotWrittenWithoutRepresentations() throws {
+        let bytes = Bytes().explicit(.modality, .cs, "CT").tag(Tag(0x7F60, 0x0010)).raw([0x4F, 0x42, 0, 0]).length(.max)
+            .tag(.item).length(0).tag(.item).length(2).raw([1, 2]).tag(.sequenceDelimitation).length(0)
+        let dataSet = try self.read(bytes)
+        #expect(try self.write(dataSet) == bytes.array)
+        #expect(throws: DICOMError.self) { try self.write(dataSet, .implicitVRLittleEndian) }
+    }
+
     @Test func implicitToExplicit() throws {
         let item = Bytes().implicit(.modality, "MR")
         let implicit = Bytes().implicit(.modality, "CT").tag(Tag(0x0008, 0x1140)).length(.max).openItem(item).close()

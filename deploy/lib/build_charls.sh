@@ -10,6 +10,8 @@ set -euo pipefail
 source_package=pyjpegls==1.5.1
 sha256=d0fe09dfb7f75ce78e3b1e0519912a42f1827d68bbc3609652f4f8743c956025
 flags=(-std=c++17 -O2 -DNDEBUG -fPIC -fvisibility=hidden -DCHARLS_STATIC -DCHARLS_LIBRARY_BUILD)
+# For the fuzz targets: counters and checks in CharLS itself. Only the compiler of the Swift toolchain has them.
+[ -z "${VARVE_CHARLS_SANITIZERS:-}" ] || flags+=("-fsanitize=$VARVE_CHARLS_SANITIZERS")
 
 prefix="${1:?usage: build_charls.sh PREFIX}"
 stamp="$sha256 ${flags[*]}"

@@ -43,6 +43,8 @@ struct JSONEncoder {
         case .items: return .sq
         case .fragments: return element.vr
         case .bytes:
+            // Its value is the encoder's own, whatever VR the element has.
+            if element.tag == .specificCharacterSet { return .cs }
             guard element.vr == .un, !element.tag.isPrivate else {
                 return element.vr.isKnown && element.vr != .sq ? element.vr : .un
             }

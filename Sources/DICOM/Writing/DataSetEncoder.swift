@@ -58,6 +58,10 @@ struct DataSetEncoder {
         case .items(let items):
             try self.write(element, items, encoding, bitsAllocated)
         case .fragments(let value):
+            guard encoding.isExplicitVR || element.tag.isPixelData else {
+                // Without a VR a reader takes an undefined length of anything but Pixel Data for a sequence.
+                throw DICOMError(.invalidStructure, "only Pixel Data has fragments without a VR", at: element.tag)
+            }
             let vr = element.vr.hasLongLength ? element.vr : .ob
             self.writeHeader(element.tag, vr, length: ElementHeader.undefinedLength, encoding)
             try self.writeFragment(
