@@ -220,8 +220,13 @@ class VarveAsReceived(Varve):
     codec = "as-received"
 
 
+class VarveFast(Varve):
+    codec = "fast"
+
+
 CONTENDERS = {
     "varve-jpegls": (Varve, "Varve, 2 synced copies, JPEG-LS, proof"),
+    "varve-fast": (VarveFast, "Varve, 2 synced copies, HTJ2K, proof"),
     "varve-asreceived": (VarveAsReceived, "Varve, 2 synced copies, as received"),
     "orthanc-jpegls": (OrthancJPEGLS, "Orthanc + PostgreSQL, JPEG-LS at ingest"),
     "orthanc": (Orthanc, "Orthanc + PostgreSQL, as received"),

@@ -66,7 +66,10 @@ import Testing
     }
 
     // RLE streams name no dimensions.
-    @Test("a stream of other dimensions, samples or bits is refused", arguments: PixelCodec.encoders.filter { $0 != .rle })
+    @Test(
+        "a stream of other dimensions, samples or bits is refused",
+        arguments: PixelCodec.encoders.filter { $0 != .rle }
+    )
     func mismatch(codec: PixelCodec) throws {
         let format = PixelFormat(rows: 13, columns: 21, bitsAllocated: 16, bitsStored: 12)
         let frame = format.makeFrame(.smooth)

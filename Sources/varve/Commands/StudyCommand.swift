@@ -88,7 +88,9 @@ struct StudyShowCommand: AsyncParsableCommand {
                 + String(format: " (ratio %.2f)", study.compressionRatio),
         ]
         for codec in detail.codecs {
-            lines.append("codec       \(codec.codec) for series \(codec.seriesInstanceUID) (\(codec.scope)): \(codec.trial)")
+            lines.append(
+                "codec       \(codec.codec) for series \(codec.seriesInstanceUID) (\(codec.scope)): \(codec.trial)"
+            )
         }
         lines.append("")
         var table = TextTable(["INSTANCE", "STORED AS", "BYTES", "COPIES"], rightAligned: [2])
