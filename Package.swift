@@ -171,7 +171,7 @@ let package = Package(
             ),
             .executableTarget(
                 name: "codec-benchmark",
-                dependencies: ["DICOM", "Ingest", "PixelCodecs", nioCore],
+                dependencies: ["DICOM", "Ingest", "PixelCodecs", nioCore, nioLocks],
                 path: "Benchmarks/CodecBenchmark",
                 swiftSettings: strict
             ),
