@@ -173,7 +173,7 @@ let package = Package(
             ),
             .executableTarget(
                 name: "codec-benchmark",
-                dependencies: ["DICOM", "Ingest", "PixelCodecs", nioCore],
+                dependencies: ["DICOM", "Ingest", "PixelCodecs", nioCore, nioLocks],
                 path: "Benchmarks/CodecBenchmark",
                 swiftSettings: strict
             ),

@@ -8,11 +8,15 @@ import PixelCodecs
 
 /// What the codec alone costs: every frame of the DICOM files given is encoded with JPEG-LS and proven, on one thread.
 ///
-/// Prints milliseconds a frame and the compression ratio: the floor under any ingest that compresses with proof.
+/// With `frames` first it is one side of `Benchmarks/codecs.sh` (``FrameContest``). Otherwise it
+/// prints milliseconds a frame and the compression ratio: the floor under any ingest that compresses with proof.
 /// Build it with `deploy/build.sh -c release --product codec-benchmark`, which links the CharLS that Varve links.
 @main
 enum CodecBenchmark {
     static func main() throws {
+        if CommandLine.arguments.dropFirst().first == "frames" {
+            return try FrameContest.run(Array(CommandLine.arguments.dropFirst(2)))
+        }
         var encodeTime = Duration.zero
         var proveTime = Duration.zero
         var frameCount = 0

@@ -44,24 +44,24 @@ extension PixelFormat {
     func makeFrame(_ content: Content, stream: UInt64 = 1) -> ByteBuffer {
         var generator = SeededGenerator(stream)
         var frame = ByteBuffer()
-        let storedMask = UInt16(truncatingIfNeeded: (1 << bitsStored) - 1)
+        let storedMask = UInt32(truncatingIfNeeded: (1 << bitsStored) - 1)
         let shift = highBit + 1 - bitsStored
         for index in 0..<rows * columns * samplesPerPixel {
-            let random = UInt16(truncatingIfNeeded: generator.next())
-            let ramp = UInt16(truncatingIfNeeded: index &* 3) &+ (random & 3)
-            let value: UInt16 =
+            let random = UInt32(truncatingIfNeeded: generator.next())
+            let ramp = UInt32(truncatingIfNeeded: index &* 3) &+ (random & 3)
+            let value: UInt32 =
                 switch content {
                 case .zero: 0
                 case .smooth: (ramp & storedMask) << shift
                 case .signExtended:
-                    UInt16(bitPattern: Int16(truncatingIfNeeded: Int(ramp & storedMask) - (1 << (bitsStored - 1))))
+                    UInt32(truncatingIfNeeded: Int(ramp & storedMask) - (1 << (bitsStored - 1)))
                 case .dirty: ((ramp & storedMask) << shift) | (random & ~(storedMask << shift))
                 case .noise: random
                 }
-            if bitsAllocated == 8 {
-                frame.writeInteger(UInt8(truncatingIfNeeded: value))
-            } else {
-                frame.writeInteger(value, endianness: .little)
+            switch bitsAllocated {
+            case 8: frame.writeInteger(UInt8(truncatingIfNeeded: value))
+            case 16: frame.writeInteger(UInt16(truncatingIfNeeded: value), endianness: .little)
+            default: frame.writeInteger(value, endianness: .little)
             }
         }
         return frame
