@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Everything that is tested: installs what is missing, builds once (release), runs the Swift tests,
-# the interop suites against a cluster of their own, and the kill test. About half an hour on two
-# cores when nothing is built yet. The last line says how many tests passed, failed and were skipped.
+# the interop suites against a cluster of their own, the kill test, and every fuzz target for a short
+# while. About half an hour on two cores when nothing is built yet. The last line says how many tests passed, failed and were skipped.
 set -euo pipefail
 
 # shellcheck source=lib/install.sh
@@ -10,20 +10,23 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib/install.sh"
 
 usage() {
     cat <<'TEXT'
-usage: deploy/test.sh [--rounds N] [--only PART[,PART...]]
+usage: deploy/test.sh [--rounds N] [--fuzz-seconds N] [--only PART[,PART...]]
 
-  --rounds N   rounds of the kill test (default 20)
-  --only       of: lint, swift, interop, kill (default all)
+  --rounds N         rounds of the kill test (default 20)
+  --fuzz-seconds N   for each fuzz target (default 60)
+  --only             of: lint, swift, interop, kill, fuzz (default all)
 
 example: deploy/test.sh --only interop
 TEXT
 }
 
 rounds=20
-only=lint,swift,interop,kill
+fuzz_seconds=60
+only=lint,swift,interop,kill,fuzz
 while [ $# -gt 0 ]; do
     case $1 in
         --rounds) rounds="${2:?--rounds needs a number}" && shift 2 ;;
+        --fuzz-seconds) fuzz_seconds="${2:?--fuzz-seconds needs a number}" && shift 2 ;;
         --only) only="${2:?--only needs names}" && shift 2 ;;
         -h | --help) usage && exit 0 ;;
         *) usage >&2 && exit 2 ;;
@@ -52,7 +55,7 @@ if wanted lint; then
     if swift format lint --strict --recursive --parallel Package.swift Sources Tests; then add 1 0 0; else add 0 1 0; fi
     if command -v shellcheck >/dev/null; then
         step "checking the shell scripts"
-        if shellcheck -x deploy/*.sh deploy/lib/*.sh Benchmarks/*.sh Tests/Torture/*.sh .ci/run; then add 1 0 0; else add 0 1 0; fi
+        if shellcheck -x deploy/*.sh deploy/lib/*.sh Benchmarks/*.sh Tests/Torture/*.sh Tests/Fuzz/*.sh .ci/run; then add 1 0 0; else add 0 1 0; fi
     fi
     step "checking that CharLS is not taken for built when its source cannot be had"
     if PIP_NO_INDEX=1 bash deploy/lib/build_charls.sh "$reports/charls" >/dev/null 2>&1 || [ -e "$reports/charls" ]; then
@@ -112,6 +115,19 @@ if wanted kill; then
     )
     if [ "$status" -ne 0 ] && [ "$killed_failed" -eq 0 ]; then killed_failed=1; fi
     add "$killed_passed" "$killed_failed" 0
+    took
+fi
+
+if wanted fuzz; then
+    step "fuzzing"
+    status=0
+    timeout -k 60 3600 Tests/Fuzz/run.sh --seconds "$fuzz_seconds" | tee "$reports/fuzz.txt" || status=$?
+    read -r fuzzed_targets fuzzed_failed < <(
+        sed -n 's/^[0-9]* executions over \([0-9]*\) targets in [0-9]* s, \([0-9]*\) findings$/\1 \2/p' "$reports/fuzz.txt"
+        echo 0 0
+    )
+    if [ "$status" -ne 0 ] && [ "$fuzzed_failed" -eq 0 ]; then fuzzed_failed=1; fi
+    add $((fuzzed_targets > fuzzed_failed ? fuzzed_targets - fuzzed_failed : 0)) "$fuzzed_failed" 0
     took
 fi
 

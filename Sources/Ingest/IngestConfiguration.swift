@@ -35,6 +35,10 @@ public struct IngestConfiguration: Sendable {
     public var copies = 2
     public var acknowledgements = 2
     public var codec = CodecClass.balanced
+    /// What is done with instances that break rules of the standard but can be read and filed.
+    public var validation = ValidationPolicy.accept
+    /// Where instances go that the policy wants in quarantine; without it, into `quarantine` beside the spool.
+    public var quarantineDirectory: String?
     /// Threads that encode and prove; 0 means one for each core.
     public var codecThreads = 0
     /// Largest data set that is received into memory; larger ones go through the spool.

@@ -66,6 +66,10 @@ public struct IngestNode: Service {
             codecClass: configuration.codec,
             spoolThreads: spoolThreads,
             spoolDirectory: configuration.spoolDirectory,
+            validation: configuration.validation,
+            quarantine: Quarantine(
+                directory: configuration.quarantineDirectory ?? configuration.spoolDirectory + "/../quarantine"
+            ),
             logger: logger
         )
         let follower = MapFollower(catalog: catalog, cluster: cluster, logger: logger)

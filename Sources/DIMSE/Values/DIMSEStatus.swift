@@ -29,6 +29,8 @@ public struct DIMSEStatus: RawRepresentable, Hashable, Sendable, CustomStringCon
     public static let dataSetDoesNotMatchSOPClass = DIMSEStatus(rawValue: 0xA900)
     /// C-STORE: cannot understand.
     public static let cannotUnderstand = DIMSEStatus(rawValue: 0xC000)
+    /// C-STORE warning: the data set does not match its SOP Class; it is stored all the same (PS3.4 §B.2.3).
+    public static let dataSetDoesNotMatchSOPClassWarning = DIMSEStatus(rawValue: 0xB007)
     /// C-STORE warning: coercion of data elements.
     public static let coercionOfDataElements = DIMSEStatus(rawValue: 0xB000)
 

@@ -10,9 +10,11 @@ package struct ReceivedInstance: Sendable {
     /// Bytes of the whole data set; of `head` while the rest still arrives.
     private(set) var byteCount: Int
     let transferSyntax: TransferSyntax
+    /// What the reader made of it, up to Pixel Data.
+    let reading: ReadResult
     /// The elements before Pixel Data (all elements when there is none).
-    let header: DataSet
-    let pixelData: PixelDataLocation?
+    var header: DataSet { reading.dataSet }
+    var pixelData: PixelDataLocation? { reading.pixelData }
 
     let sopClassUID: String
     let sopInstanceUID: String
@@ -34,17 +36,15 @@ package struct ReceivedInstance: Sendable {
         self.byteCount = head.readableBytes
         self.transferSyntax = transferSyntax
         do throws(DICOMError) {
-            let result = try Self.readHeader(head, isWhole: isWhole, transferSyntax: transferSyntax)
-            self.header = result.dataSet
-            self.pixelData = result.pixelData
+            self.reading = try Self.readHeader(head, isWhole: isWhole, transferSyntax: transferSyntax)
         } catch {
             throw StoreFailure(.malformed, "\(error)")
         }
-        if isWhole { try Self.check(pixelData, within: byteCount, transferSyntax) }
-        self.sopClassUID = try Self.uid(.sopClassUID, "SOP Class UID (0008,0016)", in: header)
-        self.sopInstanceUID = try Self.uid(.sopInstanceUID, "SOP Instance UID (0008,0018)", in: header)
-        self.studyInstanceUID = try Self.uid(.studyInstanceUID, "Study Instance UID (0020,000D)", in: header)
-        self.seriesInstanceUID = try Self.uid(.seriesInstanceUID, "Series Instance UID (0020,000E)", in: header)
+        if isWhole { try Self.check(reading.pixelData, within: byteCount, transferSyntax) }
+        self.sopClassUID = try Self.uid(.sopClassUID, "SOP Class UID (0008,0016)", in: reading.dataSet)
+        self.sopInstanceUID = try Self.uid(.sopInstanceUID, "SOP Instance UID (0008,0018)", in: reading.dataSet)
+        self.studyInstanceUID = try Self.uid(.studyInstanceUID, "Study Instance UID (0020,000D)", in: reading.dataSet)
+        self.seriesInstanceUID = try Self.uid(.seriesInstanceUID, "Series Instance UID (0020,000E)", in: reading.dataSet)
         // PS3.4 §B.2.3: the data set must be of the SOP Class that the request names (A900H).
         guard expectedSOPClass.isEmpty || expectedSOPClass == sopClassUID else {
             throw StoreFailure(.mismatch, "the data set's SOP Class is not the request's")

@@ -30,7 +30,7 @@ struct StoreMetrics: Sendable {
 
     func stored(_ outcome: StorePipeline.Outcome, after duration: Duration) {
         switch outcome {
-        case .stored: storedCount.add()
+        case .stored, .storedWithWarning: storedCount.add()
         case .duplicate: duplicateCount.add()
         }
         latency.record(duration)

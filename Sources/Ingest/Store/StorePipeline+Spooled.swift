@@ -18,6 +18,7 @@ extension StorePipeline {
         from sender: Sender
     ) async throws(StoreFailure) -> Outcome {
         let receivedAt = Timestamp.now()
+        let warning = try await validate(instance, spooled: source)
         let work = SpooledPayload(
             source: source,
             builder: PayloadBuilder(instance, sender: sender, receivedAt: receivedAt),
@@ -47,7 +48,7 @@ extension StorePipeline {
         }
         return try await commit(
             InstanceEntry(form.instance, form: form.stored, nodes: nodes, sender: sender, receivedAt: receivedAt)
-        )
+        ).warning(of: warning)
     }
 
     /// Nil when the instance has to be kept as it came.

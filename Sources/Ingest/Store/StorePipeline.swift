@@ -32,6 +32,8 @@ package final class StorePipeline: Sendable {
     /// What became of an instance.
     enum Outcome: Sendable {
         case stored
+        /// Stored though it breaks a rule of the standard, of which the sender is to be warned.
+        case storedWithWarning(String)
         /// The same instance was there already; nothing new is kept.
         case duplicate
     }
@@ -44,6 +46,8 @@ package final class StorePipeline: Sendable {
     /// Threads and directory for data sets too large for memory.
     let spoolThreads: NIOThreadPool
     let spoolDirectory: String
+    let validation: ValidationPolicy
+    let quarantine: Quarantine
     let logger: Logger
 
     init(
@@ -53,6 +57,8 @@ package final class StorePipeline: Sendable {
         codecClass: CodecClass,
         spoolThreads: NIOThreadPool,
         spoolDirectory: String,
+        validation: ValidationPolicy,
+        quarantine: Quarantine,
         logger: Logger
     ) {
         self.catalog = catalog
@@ -62,6 +68,8 @@ package final class StorePipeline: Sendable {
         self.seriesCodecs = SeriesCodecs(store: catalog, codecs: codecs, codecClass: codecClass, logger: logger)
         self.spoolThreads = spoolThreads
         self.spoolDirectory = spoolDirectory
+        self.validation = validation
+        self.quarantine = quarantine
         self.logger = logger
     }
 
@@ -70,6 +78,15 @@ package final class StorePipeline: Sendable {
     /// Returns only when `ack` copies are durable and the catalog has committed the instance.
     func store(_ instance: ReceivedInstance, from sender: Sender) async throws(StoreFailure) -> Outcome {
         let receivedAt = Timestamp.now()
+        let warning = try await validate(instance)
+        return try await store(instance, from: sender, at: receivedAt).warning(of: warning)
+    }
+
+    private func store(
+        _ instance: ReceivedInstance,
+        from sender: Sender,
+        at receivedAt: Timestamp
+    ) async throws(StoreFailure) -> Outcome {
         switch CompressionPlan.decide(for: instance, codecClass: codecClass) {
         case .compress(let plan):
             if let entry = try await storeCompressed(instance, plan: plan, from: sender, at: receivedAt) {
@@ -172,6 +189,13 @@ package final class StorePipeline: Sendable {
         case .conflict:
             throw StoreFailure(.conflict, "an instance of this SOP Instance UID with other content is stored already")
         }
+    }
+}
+
+extension StorePipeline.Outcome {
+    /// What a stored instance is answered with when there is something to warn of.
+    func warning(of text: String?) -> Self {
+        if case .stored = self, let text { .storedWithWarning(text) } else { self }
     }
 }
 

@@ -49,6 +49,9 @@ final class StoreService: DIMSEService {
         do throws(StoreFailure) {
             let outcome = try await take(request, dataSet: dataSet, context: context)
             metrics.stored(outcome, after: clock.now - start)
+            if case .storedWithWarning(let text) = outcome {
+                return StoreResponse(.dataSetDoesNotMatchSOPClassWarning, errorComment: text)
+            }
             return .success
         } catch {
             metrics.failed(error.kind)

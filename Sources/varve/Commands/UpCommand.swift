@@ -27,8 +27,10 @@ struct UpCommand: AsyncParsableCommand {
     @Option(help: "Durable copies on distinct hosts that make a success.") var ack = 2
     @Option(help: "DICOM port of the first ingest node.") var dicomPort = 11112
     @Option(help: "HTTP port of the first ingest node.") var httpPort = 8042
-    @Option(help: "Compression: balanced (JPEG-LS, proven), dense (JPEG 2000 for colour), as-received.")
+    @Option(help: "Compression, always proven: fast (HTJ2K), balanced (JPEG-LS), dense (the smallest), as-received.")
     var codec = "balanced"
+    @Option(help: "Instances that break rules of the standard: accept, warn, refuse or quarantine.")
+    var validation = "accept"
     @Option(help: "Use this Postgres (libpq connection string or URL) instead of a private one.")
     var postgres: String?
     @Flag(help: "Leave a dead process dead instead of starting it again.") var noRestart = false

@@ -100,6 +100,14 @@ extension IngestConfiguration {
             throw SettingsError("'codec' is '\(codec)', it must be one of: \(known)")
         }
         self.codec = codecClass
+        let policy = settings.string("validation", default: validation.rawValue)
+        guard let validation = ValidationPolicy(rawValue: policy) else {
+            let known = ValidationPolicy.allCases.map(\.rawValue).joined(separator: ", ")
+            throw SettingsError("'validation' is '\(policy)', it must be one of: \(known)")
+        }
+        self.validation = validation
+        let quarantine = settings.string("quarantine", default: "")
+        self.quarantineDirectory = quarantine.isEmpty ? nil : quarantine
         try settings.finish()
     }
 }

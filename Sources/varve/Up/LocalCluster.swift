@@ -108,6 +108,7 @@ struct LocalCluster {
                     "copies: \(options.copies)",
                     "ack: \(options.ack)",
                     "codec: \(options.codec)",
+                    "validation: \(options.validation)",
                 ]
             )
         }
