@@ -15,7 +15,7 @@ struct VarveCommand: AsyncParsableCommand {
         version: Version.text,
         subcommands: [
             UpCommand.self, IngestCommand.self, StorageCommand.self, CoordinatorCommand.self,
-            StatusCommand.self, StudyCommand.self, StoreCommand.self, EchoCommand.self,
+            StatusCommand.self, StudyCommand.self, StoreCommand.self, EchoCommand.self, DICOMCommand.self,
         ]
     )
 }

@@ -166,6 +166,26 @@ import Testing
         #expect(dataSet.integers(Tag(0x7FE0, 0x0001)) == [1])
     }
 
+    @Test func whatIsAvailableOfABrokenDataSet() throws {
+        let good = Bytes().explicit(.modality, .cs, "CT").explicit(.patientID, .lo, "ID")
+        let (whole, none) = DataSetReader.readAvailable(good.buffer, transferSyntax: .explicitVRLittleEndian)
+        #expect(whole?.dataSet.count == 2)
+        #expect(none == nil)
+        let broken = good.explicit(Tag(0x0040, 0x0275), .sq, Bytes().tag(.item).length(99).array)
+        let (part, failure) = DataSetReader.readAvailable(broken.buffer, transferSyntax: .explicitVRLittleEndian)
+        #expect(part?.dataSet.elements.map(\.tag) == [.modality, .patientID])
+        #expect(failure?.tagPath == "(0040,0275)[0]")
+        let cut = good.explicit(.pixelData, .ow, [1, 2], declared: 8)
+        let (header, reason) = DataSetReader.readAvailable(cut.buffer, transferSyntax: .explicitVRLittleEndian)
+        #expect(header?.dataSet.count == 2)
+        #expect(header?.pixelData?.byteCount == 8)
+        #expect(reason?.code == .truncated)
+        let noise = ByteBuffer(string: "no data set, no deflate stream")
+        let (nothing, why) = DataSetReader.readAvailable(noise, transferSyntax: .deflatedExplicitVRLittleEndian)
+        #expect(nothing == nil)
+        #expect(why != nil)
+    }
+
     @Test func deflated() throws {
         let plain = Bytes().explicit(.modality, .cs, "CT").explicit(.pixelData, .ob, [UInt8](repeating: 7, count: 5000))
         let deflated = try Deflate.deflate(plain.buffer)

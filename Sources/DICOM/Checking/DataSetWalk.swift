@@ -39,33 +39,12 @@ struct DataSetWalk {
             return result
         } catch {
             self.report.add(.unreadable, error.tagPath, error.message, offset: error.offset)
-            guard let part = self.readablePart(of: bytes, before: error) else { return nil }
+            guard
+                let part = DataSetReader.readPart(bytes, self.transferSyntax, self.options.limits, before: error)
+            else { return nil }
             self.run(part, isCut: true)
             return part
         }
-    }
-
-    /// What stands before the top-level element that can't be read.
-    private func readablePart(of bytes: ByteBuffer, before error: DICOMError) -> ReadResult? {
-        guard error.code != .invalidDeflateStream else { return nil }
-        let path = error.tagPath ?? ""
-        // A part that can't be read either has been reported already.
-        if path.hasPrefix(Tag.pixelData.description) || path.isEmpty,
-            let header = try? DataSetReader.readHeader(
-                bytes,
-                transferSyntax: self.transferSyntax,
-                limits: self.options.limits
-            )
-        {
-            return header
-        }
-        guard let tag = Tag(hexadecimal: path.prefix(11)) else { return nil }
-        return try? DataSetReader.read(
-            bytes,
-            transferSyntax: self.transferSyntax,
-            limits: self.options.limits,
-            stopBefore: tag
-        )
     }
 
     /// Checks what was read; of a data set that is cut nothing is called missing.
