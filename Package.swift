@@ -151,6 +151,11 @@ let roleTargets: [Target] =
 
 let package = Package(
     name: "varve",
+    products: [
+        // Of use to others on their own.
+        .library(name: "DICOM", targets: ["DICOM"]),
+        .library(name: "PixelCodecs", targets: ["PixelCodecs"]),
+    ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
@@ -166,7 +171,8 @@ let package = Package(
                 name: "varve",
                 dependencies: [
                     "Ingest", "StorageNode", "Coordinator", "Supervisor", "Telemetry", "Placement", "DICOM", "DIMSE",
-                    "DICOMNetworking", "CPlatform", nioCore, nioPosix, logging, lifecycle, signals, argumentParser,
+                    "DICOMNetworking", "PixelCodecs", "CPlatform", nioCore, nioPosix, logging, lifecycle, signals,
+                    argumentParser,
                     yams,
                 ],
                 swiftSettings: strict

@@ -90,7 +90,7 @@ import Testing
             "varve",
             [
                 "Ingest", "StorageNode", "Coordinator", "Supervisor", "Telemetry", "Placement", "DICOM", "DIMSE",
-                "DICOMNetworking", "Checksums", "CPlatform",
+                "DICOMNetworking", "PixelCodecs", "Checksums", "CPlatform",
             ],
             nio.union([
                 "Logging", "Glibc", "Foundation", "FoundationNetworking", "ArgumentParser", "Yams", "ServiceLifecycle",

@@ -7,7 +7,7 @@ import Testing
 /// All candidates are tried, the smallest wins, refusals are named.
 @Suite struct CodecTrialTests {
     static let transform = PixelCodec.EncodingOptions(usesReversibleColourTransform: true)
-    static let all = PixelCodec.encoders.map { CodecTrial.Candidate($0) }
+    static let all = [PixelCodec.jpegLS, .jpeg2000, .htj2k].map { CodecTrial.Candidate($0) }
 
     @Test("the bytes of each candidate, over all frames")
     func byteCounts() throws {
@@ -16,7 +16,7 @@ import Testing
         let frames = [format.makeFrame(.smooth), format.makeFrame(.zero), format.makeFrame(.smooth, stream: 2)]
         let trial = try CodecTrial(frames: frames, format: format, candidates: Self.all)
         #expect(trial.nativeByteCount == 3 * 32 * 64 * 2)
-        for (outcome, codec) in zip(trial.outcomes, PixelCodec.encoders) {
+        for (outcome, codec) in zip(trial.outcomes, [PixelCodec.jpegLS, .jpeg2000, .htj2k]) {
             let byteCount = try frames.reduce(0) { try $0 + codec.encode($1, format: format).readableBytes }
             #expect(outcome.candidate == CodecTrial.Candidate(codec))
             #expect(outcome.result == .encoded(byteCount: byteCount))

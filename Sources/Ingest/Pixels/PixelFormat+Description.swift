@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import DICOM
-import PixelCodecs
+package import DICOM
+package import PixelCodecs
 
 extension PixelFormat {
     /// The Image Pixel module's numbers in the codecs' terms.
-    init(_ description: ImagePixelDescription) {
+    package init(_ description: ImagePixelDescription) {
         let photometric: Photometric =
             switch description.photometricInterpretation {
             case "MONOCHROME1", "MONOCHROME2": .monochrome

@@ -2,13 +2,13 @@
 
 import DICOM
 import NIOCore
-import PixelCodecs
+package import PixelCodecs
 
 /// How the encoded frames of an image become native ones.
-struct ImageDecoding: Sendable, Hashable {
-    let codec: PixelCodec
-    let format: PixelFormat
-    let frameCount: Int
+package struct ImageDecoding: Sendable, Hashable {
+    package let codec: PixelCodec
+    package let format: PixelFormat
+    package let frameCount: Int
 
     /// The codec that decodes a transfer syntax; nil when none here does.
     static func codec(for transferSyntax: String) -> PixelCodec? {

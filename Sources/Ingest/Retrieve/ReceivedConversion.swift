@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import DICOM
-import NIOCore
+package import DICOM
+package import NIOCore
 import PixelCodecs
 
 /// Turns a data set that is stored as it was received into Explicit VR Little Endian with native pixel data.
 ///
 /// Pure; decoding frames is handed out: `frames` are to be decoded as `decoding` says and given to `assemble`.
-struct ReceivedConversion: Sendable {
+package struct ReceivedConversion: Sendable {
     /// How its frames are decoded; nil when there is nothing to decode.
-    let decoding: ImageDecoding?
+    package let decoding: ImageDecoding?
     /// The encoded frames, one element a frame.
-    let frames: [ByteBuffer]
+    package let frames: [ByteBuffer]
     /// The data set up to the value of Pixel Data, or all of it when there is nothing to decode.
     private let before: DataSet
     private let after: DataSet?
@@ -19,7 +19,7 @@ struct ReceivedConversion: Sendable {
     /// Reads `dataSet`, which is in `transferSyntax`.
     ///
     /// Throws `.notAcceptable` for what can't be read or decoded here: it can still be had as it is stored.
-    init(_ dataSet: ByteBuffer, transferSyntax: TransferSyntax) throws(RetrieveFailure) {
+    package init(_ dataSet: ByteBuffer, transferSyntax: TransferSyntax) throws(RetrieveFailure) {
         let head = try Self.reading(transferSyntax) { () throws(DICOMError) in
             try DataSetReader.readHeader(dataSet, transferSyntax: transferSyntax)
         }
@@ -63,7 +63,7 @@ struct ReceivedConversion: Sendable {
     }
 
     /// The data set in Explicit VR Little Endian, in pieces; `decoded` are the native frames.
-    func assemble(_ decoded: [ByteBuffer]) throws(RetrieveFailure) -> [ByteBuffer] {
+    package func assemble(_ decoded: [ByteBuffer]) throws(RetrieveFailure) -> [ByteBuffer] {
         do throws(DICOMError) {
             var head = try DataSetWriter.write(before, transferSyntax: .explicitVRLittleEndian)
             guard let decoding, let after else { return [head] }

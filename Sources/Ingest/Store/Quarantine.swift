@@ -112,7 +112,9 @@ private final class QuarantineFile: Sendable {
 
     /// Blocks.
     func finish() throws(StoreFailure) {
-        guard fsync(descriptor) == 0, rename(partial, path) == 0 else { throw Self.failure("keep a file in the quarantine") }
+        guard fsync(descriptor) == 0, rename(partial, path) == 0 else {
+            throw Self.failure("keep a file in the quarantine")
+        }
     }
 
     private static func failure(_ what: String) -> StoreFailure {

@@ -44,7 +44,11 @@ package struct ReceivedInstance: Sendable {
         self.sopClassUID = try Self.uid(.sopClassUID, "SOP Class UID (0008,0016)", in: reading.dataSet)
         self.sopInstanceUID = try Self.uid(.sopInstanceUID, "SOP Instance UID (0008,0018)", in: reading.dataSet)
         self.studyInstanceUID = try Self.uid(.studyInstanceUID, "Study Instance UID (0020,000D)", in: reading.dataSet)
-        self.seriesInstanceUID = try Self.uid(.seriesInstanceUID, "Series Instance UID (0020,000E)", in: reading.dataSet)
+        self.seriesInstanceUID = try Self.uid(
+            .seriesInstanceUID,
+            "Series Instance UID (0020,000E)",
+            in: reading.dataSet
+        )
         // PS3.4 §B.2.3: the data set must be of the SOP Class that the request names (A900H).
         guard expectedSOPClass.isEmpty || expectedSOPClass == sopClassUID else {
             throw StoreFailure(.mismatch, "the data set's SOP Class is not the request's")

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import DICOM
+import Logging
 
 /// What is done with a data set that can be read and filed, but breaks a rule of the standard.
 public enum ValidationPolicy: String, Sendable, CaseIterable {

@@ -11,8 +11,10 @@ struct DICOMConvertCommand: AsyncParsableCommand {
         commandName: "convert",
         abstract: "Write a DICOM file in another transfer syntax, or as JSON; read JSON as DICOM.",
         discussion: """
-            Native pixel data stays native, compressed pixel data stays as it is.
+            Compressed pixel data is decoded for a native syntax, native pixel data is compressed without loss, and proven, for
+            JPEG-LS, JPEG 2000, HTJ2K and RLE Lossless.
             Example: varve dicom convert in.dcm out.dcm --transfer-syntax 'Explicit VR Little Endian'
+                     varve dicom convert in.dcm out.dcm --transfer-syntax 1.2.840.10008.1.2.4.80
                      varve dicom convert in.dcm out.json --json
             """
     )
@@ -53,13 +55,35 @@ struct DICOMConvertCommand: AsyncParsableCommand {
         let content = try source.read()
         let (header, from, result) = (content.header, content.syntax, content.result)
         let target = transferSyntax.flatMap { Self.syntax(named: $0) } ?? from
+        var dataSet = result.dataSet
         if from != target, from.isEncapsulated || target.isEncapsulated, result.pixelData != nil {
+            dataSet = try recoded(source, content, to: target)
+        }
+        return try file(dataSet, header.meta, target, preamble: header.preamble)
+    }
+
+    private func recoded(
+        _ source: DICOMInput,
+        _ content: DICOMInput.Content,
+        to target: TransferSyntax
+    ) throws -> DataSet {
+        let name = TerminalText.escaped(input)
+        let encoder = FrameRecoding.encoder(of: target)
+        guard !target.isEncapsulated || encoder != nil else {
             throw CommandError(
-                "\(TerminalText.escaped(input)) is \(from.name); its pixel data would have to be re-coded to \(target.name),"
-                    + " which convert does not do: only syntaxes with native pixel data"
+                "\(name): convert does not write \(target.name); of compressed syntaxes it writes JPEG-LS,"
+                    + " JPEG 2000, HTJ2K and RLE, all lossless"
             )
         }
-        return try file(result.dataSet, header.meta, target, preamble: header.preamble)
+        var body = source.bytes
+        body.moveReaderIndex(forwardBy: content.header.dataSetOffset)
+        do {
+            let native = try FrameRecoding.native(body, from: content.syntax)
+            guard let encoder else { return native }
+            return try FrameRecoding.encoded(native, with: encoder)
+        } catch let error as CommandError {
+            throw CommandError("\(name): \(error)")
+        }
     }
 
     private func convertJSON(_ source: DICOMInput) throws -> ByteBuffer {
