@@ -29,7 +29,7 @@ trap 'rm -rf "$work"' EXIT
 
 apt_install_missing "${VARVE_BUILD_PACKAGES[@]}"
 install_python
-use_fast_charls
+use_built_codecs
 varve="${VARVE_CODEC_BENCHMARK:-}"
 if [ -z "$varve" ]; then
     require_swift

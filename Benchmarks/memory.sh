@@ -18,7 +18,7 @@ if [ -z "${VARVE_BINARY:-}" ]; then
     require_swift
     apt_install_missing "${VARVE_BUILD_PACKAGES[@]}"
     step "building varve (release)"
-    use_fast_charls
+    use_built_codecs
     (cd "$VARVE_ROOT" && swift build -c release --product varve)
 fi
 export PYTHONDONTWRITEBYTECODE=1

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# `swift build` as the other scripts call it: what is missing is installed, and CharLS is the fast one.
+# `swift build` as the other scripts call it: what is missing is installed, and the codecs are built for it.
 # usage: deploy/build.sh [ARGUMENTS OF SWIFT BUILD...]    example: deploy/build.sh -c release --product varve
 set -euo pipefail
 
@@ -10,5 +10,5 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib/install.sh"
 cd "$VARVE_ROOT"
 require_swift
 apt_install_missing "${VARVE_BUILD_PACKAGES[@]}"
-use_fast_charls
+use_built_codecs
 exec swift build "$@"

@@ -69,7 +69,7 @@ else
     require_swift
     apt_install_missing "${VARVE_BUILD_PACKAGES[@]}"
     step "building varve (the first build takes some minutes)"
-    use_fast_charls
+    use_built_codecs
     (cd "$VARVE_ROOT" && swift build -c release --product varve >"$scratch/build.log" 2>&1) || {
         tail -n 40 "$scratch/build.log" >&2
         die "the build failed"

@@ -132,8 +132,8 @@ public enum PixelCodec: Sendable, Hashable, CaseIterable {
 
     /// `prove` for a stream that this process has just encoded with `options`, from memory that nothing else writes.
     ///
-    /// Streams from outside or from a disk must not come here: HTJ2K is then decoded by OpenJPH, which is about four
-    /// times as fast as OpenJPEG but trusts what it reads. The others are proven as always.
+    /// Streams from outside or from a disk must not come here: HTJ2K is then decoded by OpenJPH, which is faster
+    /// than OpenJPEG but trusts what it reads. The others are proven as always.
     public func proveFresh(
         _ encoded: ByteBuffer,
         equals frame: ByteBuffer,

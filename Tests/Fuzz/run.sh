@@ -48,12 +48,18 @@ apt_install_missing "${VARVE_BUILD_PACKAGES[@]}"
 work="$VARVE_ROOT/.build/fuzz"
 mkdir -p "$work/findings" "$work/logs"
 
-# CharLS with counters and checks of its own, so that the mutator sees into it; Debian's where that cannot be had.
-if VARVE_CHARLS_SANITIZERS=address,fuzzer-no-link bash deploy/lib/build_charls.sh "$work/charls" >"$work/charls.log" 2>&1
-then
+# The codec libraries with counters and checks of their own, so that the mutator sees into them; Debian's where their
+# source cannot be had.
+sanitizers=address,fuzzer-no-link
+if VARVE_CHARLS_SANITIZERS="$sanitizers" bash deploy/lib/build_charls.sh "$work/charls" >"$work/charls.log" 2>&1; then
     export PKG_CONFIG_PATH="$work/charls${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}"
 else
     step "note: fuzzing Debian's CharLS, without a view into it: $(tail -n 1 "$work/charls.log")"
+fi
+if bash deploy/lib/build_openjpeg.sh "$work/openjpeg" "$sanitizers" >"$work/openjpeg.log" 2>&1; then
+    export PKG_CONFIG_PATH="$work/openjpeg${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}"
+else
+    step "note: fuzzing Debian's OpenJPEG, without a view into it: $(tail -n 1 "$work/openjpeg.log")"
 fi
 step "building the fuzz targets"
 export VARVE_FUZZ=1 SWIFT_BACKTRACE=enable=no

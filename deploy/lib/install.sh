@@ -121,15 +121,18 @@ install_python() {
     echo "$wanted" >"$VARVE_VENV/varve-packages"
 }
 
-# use_fast_charls: what is built from here on links CharLS built for speed, or Debian's where that cannot be had.
-use_fast_charls() {
-    local prefix="$VARVE_ROOT/.build/charls" log
+# use_built_codecs: what is built from here on links CharLS and OpenJPEG built for it, or Debian's where that cannot be.
+use_built_codecs() {
+    local name prefix log
     log="$(mktemp)"
-    # A process of its own: `set -e` does nothing in what an `if` calls.
-    if bash "$VARVE_ROOT/deploy/lib/build_charls.sh" "$prefix" >"$log" 2>&1; then
-        export PKG_CONFIG_PATH="$prefix${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}"
-    else
-        step "note: building with Debian's CharLS, which is slower: $(tail -n 1 "$log")"
-    fi
+    for name in charls openjpeg; do
+        prefix="$VARVE_ROOT/.build/$name"
+        # A process of its own: `set -e` does nothing in what an `if` calls.
+        if bash "$VARVE_ROOT/deploy/lib/build_$name.sh" "$prefix" >"$log" 2>&1; then
+            export PKG_CONFIG_PATH="$prefix${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}"
+        else
+            step "note: building with Debian's $name, which is slower and has its assertions on: $(tail -n 1 "$log")"
+        fi
+    done
     rm -f "$log"
 }
