@@ -70,28 +70,15 @@ enum JPEG2000Codec {
     ) throws(CodecError) {
         let header = try JPEG2000Stream(walking: bytes)
         try header.check(against: format)
-        guard let codec = opj_create_decompress(OPJ_CODEC_J2K) else { throw outOfMemory("a decoder") }
-        defer { opj_destroy_codec(codec) }
-        let errors = OpenJPEGErrors()
-        errors.listen(to: codec)
-        let source = MemorySource(UnsafeRawBufferPointer(rebasing: bytes[header.range]))
-        guard let stream = source.makeStream() else { throw outOfMemory("a stream") }
-        defer { opj_stream_destroy(stream) }
-
-        var parameters = opj_dparameters_t()
-        opj_set_default_decoder_parameters(&parameters)
-        var decoded: UnsafeMutablePointer<opj_image_t>?
-        defer { opj_image_destroy(decoded) }
-        // Strict: a stream that is cut short is an error, not an image with a grey rest.
-        let succeeded = withExtendedLifetime((errors, source)) {
-            opj_setup_decoder(codec, &parameters) != 0 && opj_decoder_set_strict_mode(codec, 1) != 0
-                && opj_read_header(stream, codec, &decoded) != 0 && decoded != nil
-                && opj_decode(codec, stream, decoded) != 0 && opj_end_decompress(codec, stream) != 0
+        let codestream = UnsafeRawBufferPointer(rebasing: bytes[header.range])
+        let image = try OpenJPEGImage(decoding: codestream, isStrict: false)
+        // A stream that is cut short is to be an error, not an image with a grey rest: that is what strict decoding is for.
+        // But OpenJPEG 2.5.3 silently leaves out data of some sound streams with several layers when it is strict, so its
+        // samples are not taken.
+        if image.hasWarnings { _ = try OpenJPEGImage(decoding: codestream, isStrict: true) }
+        try image.withImage { image throws(CodecError) in
+            try copySamples(of: image, header: header, format: format, into: destination)
         }
-        guard succeeded, let image = decoded else {
-            throw CodecError(.corruptStream, "OpenJPEG could not decode: \(errors.firstMessage)")
-        }
-        try copySamples(of: image.pointee, header: header, format: format, into: destination)
     }
 
     // MARK: - Choices
