@@ -38,9 +38,10 @@ public struct MediaType: Sendable, Hashable, CustomStringConvertible {
     public var description: String {
         parameters.reduce(into: essence) { text, parameter in
             let isToken = !parameter.value.isEmpty && parameter.value.utf8.allSatisfy(MediaTypeParser.isToken)
-            let escaped = parameter.value.reduce(into: "") {
+            // By scalars: with a combining mark behind it, a quote is another Character.
+            let escaped = parameter.value.unicodeScalars.reduce(into: "") {
                 if $1 == "\"" || $1 == "\\" { $0.append("\\") }
-                $0.append($1)
+                $0.unicodeScalars.append($1)
             }
             text += ";\(parameter.name)=\(isToken ? parameter.value : "\"\(escaped)\"")"
         }
