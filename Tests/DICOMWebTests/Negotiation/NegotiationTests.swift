@@ -176,4 +176,10 @@ struct NegotiationTests {
             }
         }
     }
+
+    @Test("quotes and backslashes are escaped, also before a combining accent", arguments: ["\"", "\\"])
+    func escapes(mark: String) throws {
+        let type = MediaType("image", "jpeg", [.init(name: "q", value: "a\(mark)\u{592}b\(mark)")])
+        #expect(try MediaType(parsing: type.description) == type)
+    }
 }
