@@ -152,7 +152,9 @@ private struct JPEG2000Walker {
         }
     }
 
-    /// Follows SOT to SOT by their lengths; a last part that is cut short is left to the decoder to refuse.
+    /// Follows SOT to SOT by their lengths.
+    ///
+    /// A part that claims more than is there is refused: OpenJPEG would make room for what it claims.
     private mutating func walkTileParts(from first: Int) throws(CodecError) {
         var start = first
         while true {
@@ -166,6 +168,7 @@ private struct JPEG2000Walker {
                 if marker == 0xFF93 { break }
                 try readSegment(marker)
             }
+            guard byteCount <= reader.count - start else { throw reader.corrupt("a tile-part is cut short") }
             guard byteCount >= reader.offset - start, byteCount < reader.count - start else { return }
             start += byteCount
             reader.offset = start

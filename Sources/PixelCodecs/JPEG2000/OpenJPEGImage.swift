@@ -2,11 +2,9 @@
 
 import COpenJPEG
 
-/// A codestream decoded by OpenJPEG: its samples, and whether the decoder had something to say.
+/// A codestream decoded by OpenJPEG.
 final class OpenJPEGImage {
     private let image: UnsafeMutablePointer<opj_image_t>
-    /// The decoder went on over something that is not as it should be.
-    let hasWarnings: Bool
 
     /// Decodes all of `bytes`, a bare codestream.
     ///
@@ -37,7 +35,6 @@ final class OpenJPEGImage {
             throw CodecError(.corruptStream, "OpenJPEG could not decode: \(messages.firstMessage)")
         }
         self.image = decoded
-        self.hasWarnings = messages.hasWarnings
     }
 
     deinit { opj_image_destroy(image) }

@@ -8,7 +8,6 @@ import Glibc
 /// The object must outlive the codec it listens to.
 final class OpenJPEGErrors {
     private(set) var firstMessage = "no reason given"
-    private(set) var hasWarnings = false
     private var isEmpty = true
 
     func listen(to codec: UnsafeMutablePointer<opj_codec_t?>) {
@@ -17,11 +16,6 @@ final class OpenJPEGErrors {
             Unmanaged<OpenJPEGErrors>.fromOpaque(context).takeUnretainedValue().note(String(cString: message))
         }
         opj_set_error_handler(codec, handler, Unmanaged.passUnretained(self).toOpaque())
-        let warningHandler: opj_msg_callback = { _, context in
-            guard let context else { return }
-            Unmanaged<OpenJPEGErrors>.fromOpaque(context).takeUnretainedValue().hasWarnings = true
-        }
-        opj_set_warning_handler(codec, warningHandler, Unmanaged.passUnretained(self).toOpaque())
     }
 
     private func note(_ message: String) {
