@@ -39,6 +39,10 @@ def test_frames_of_a_large_instance(cluster, tmp_path):
         assert contents == pixels[(number - 1) * FRAME_BYTE_COUNT : number * FRAME_BYTE_COUNT]
         assert part10.EXPLICIT_LITTLE_ENDIAN in headers["content-type"]
         assert headers["content-location"].endswith("%s/frames/%d" % (one.path, number))
+    # More than the node would hold at once: they are sent one after another.
+    numbers = list(range(1, 61)) * 4
+    for number, (_, contents) in zip(numbers, frames(cluster, one.path, numbers), strict=True):
+        assert contents == pixels[(number - 1) * FRAME_BYTE_COUNT : number * FRAME_BYTE_COUNT]
     with pytest.raises(wado.WadoError) as caught:
         frames(cluster, one.path, (61,))
     assert caught.value.status == 404

@@ -5,21 +5,17 @@ import DICOMWeb
 import Hummingbird
 
 extension DICOMWebService {
-    /// Frames of one request: each is in memory until it is sent.
-    private static let maximumFrameCount = 1000
-
     /// Frames of an instance, one a part (PS3.18 §10.4.1.1.6): native, or as they are stored with `transfer-syntax=*`.
+    ///
+    /// They are read and sent one after another: however many are asked for, one is in memory.
     func frames(_ numbers: [Int], of item: DICOMWebItem, _ exchange: Exchange) async throws -> Response {
         let accepted = try Negotiation.accepted(
             headers: exchange.accept,
             parameter: exchange.acceptParameter,
             offers: [.multipartOctetStream, .singleOctetStream]
         )
-        guard let instance = try await retrieve.instances(of: item).first else {
+        guard let instance = try await retrieve.instances(of: item).first, let number = numbers.first else {
             throw DICOMWebError(.notFound, "nothing of that name is stored here")
-        }
-        guard numbers.count <= Self.maximumFrameCount else {
-            throw DICOMWebError(.badRequest, "at most \(Self.maximumFrameCount) frames in one request")
         }
         let native = TransferSyntax.explicitVRLittleEndian.uid.string
         for candidate in accepted {
@@ -27,16 +23,29 @@ extension DICOMWebService {
                 uid == native && retrieve.canDecodeFrames(of: instance)
             }
             guard let choice, candidate.representation == .multipartOctetStream || numbers.count == 1 else { continue }
-            let frames = try await retrieve.frames(numbers, of: instance, isNative: choice != .stored)
-            if candidate.representation == .singleOctetStream, let frame = frames.first {
-                let type = "application/octet-stream; transfer-syntax=\(frame.transferSyntax)"
-                return Response(
-                    status: .ok,
-                    headers: [.contentType: type],
-                    body: ResponseBody(byteBuffer: frame.bytes)
-                )
+            let isNative = choice != .stored
+            let layout = try await retrieve.frameReader.layout(of: instance)
+            guard numbers.allSatisfy({ (1...layout.frameCount).contains($0) }) else {
+                throw DICOMWebError(.notFound, "the instance has \(layout.frameCount) frames")
             }
-            return multipart(frames, numbers, of: instance, exchange.root)
+            let lease = await BudgetLease.acquire(layout.cost, of: retrieve.memory)
+            let source = try await retrieve.frameReader.source(layout)
+            // The first is made ready before the status line goes out, so that its failure is the response's.
+            let first = try await source.frame(number, isNative: isNative)
+            if candidate.representation == .singleOctetStream {
+                let type = "application/octet-stream; transfer-syntax=\(first.transferSyntax)"
+                let body = ResponseBody(contentLength: first.bytes.readableBytes) { writer in
+                    let output = BodyWriter(writer)
+                    try await output.write([first.bytes])
+                    try await output.finish()
+                    lease.release()
+                }
+                return Response(status: .ok, headers: [.contentType: type], body: body)
+            }
+            let root = exchange.root
+            return multipart(first, number, rest: Array(numbers.dropFirst()), of: instance, root, lease) { number in
+                try await source.frame(number, isNative: isNative)
+            }
         }
         throw DICOMWebError(
             .notAcceptable,
@@ -45,10 +54,13 @@ extension DICOMWebService {
     }
 
     private func multipart(
-        _ frames: [FrameReader.Frame],
-        _ numbers: [Int],
+        _ first: FrameReader.Frame,
+        _ number: Int,
+        rest: [Int],
         of instance: StoredInstance,
-        _ root: ServiceRoot
+        _ root: ServiceRoot,
+        _ lease: BudgetLease,
+        frame: @escaping @Sendable (Int) async throws -> FrameReader.Frame
     ) -> Response {
         let url = root.url(
             study: instance.studyInstanceUID,
@@ -61,23 +73,32 @@ extension DICOMWebService {
             partType: "application/octet-stream"
         )
         let contentType = writer.contentType
-        var pieces: [ByteBuffer] = []
-        for (frame, number) in zip(frames, numbers) {
-            pieces.append(
-                writer.head(
-                    transferSyntax: frame.transferSyntax,
-                    location: "\(url)/frames/\(number)",
-                    byteCount: frame.bytes.readableBytes
-                )
+        @Sendable func part(
+            _ frame: FrameReader.Frame,
+            _ number: Int,
+            _ writer: inout MultipartWriter
+        ) -> [ByteBuffer] {
+            let head = writer.head(
+                transferSyntax: frame.transferSyntax,
+                location: "\(url)/frames/\(number)",
+                byteCount: frame.bytes.readableBytes
             )
-            pieces.append(frame.bytes)
+            return [head, frame.bytes]
         }
-        pieces.append(writer.end())
-        let content = pieces
-        let body = ResponseBody(contentLength: content.reduce(0) { $0 + $1.readableBytes }) { writer in
+        let start = part(first, number, &writer)
+        let parts = writer
+        let contentLength =
+            rest.isEmpty ? (start + [writer.end()]).reduce(0) { $0 + $1.readableBytes } : nil
+        let body = ResponseBody(contentLength: contentLength) { writer in
             let output = BodyWriter(writer)
-            try await output.write(content)
-            try await output.finish()
+            var parts = parts
+            try await sending {
+                try await output.write(start)
+                for number in rest { try await output.write(part(try await frame(number), number, &parts)) }
+                try await output.write([parts.end()])
+                try await output.finish()
+            }
+            lease.release()
         }
         return Response(status: .ok, headers: [.contentType: contentType], body: body)
     }

@@ -21,40 +21,63 @@ struct FrameReader: Sendable {
     let decoder: FrameDecoder
 
     /// What is known of an instance before any frame is read.
-    private struct Layout {
+    struct Layout {
         let record: StoredRecord
         let syntax: TransferSyntax
         let header: DataSet
         let description: ImagePixelDescription
+
+        var frameCount: Int { description.numberOfFrames }
+
+        /// Whether all of the instance has to be read to find its frames.
+        var needsWhole: Bool { syntax.isEncapsulated && record.metadata.frames.count != frameCount }
+
+        /// The bytes of memory that handing out its frames one after another takes, about: one stored and one native, or
+        /// all that is stored and one native.
+        var cost: Int {
+            let frame = description.frameByteCount
+            return needsWhole ? record.instance.storedByteCount + frame : 2 * frame
+        }
     }
 
-    /// The frames with the given numbers, which count from 1.
+    /// Frames of one instance, handed out one at a time.
+    struct Source {
+        fileprivate let reader: FrameReader
+        fileprivate let layout: Layout
+        /// The encoded frames, where all of the instance had to be read to find them.
+        fileprivate let all: [ByteBuffer]?
+
+        /// The frame with this number, which counts from 1 and is at most the layout's `frameCount`.
+        ///
+        /// With `isNative` it is decoded and little endian, as Explicit VR Little Endian has it, else as it is stored.
+        /// - Returns: the frame and its transfer syntax.
+        /// - Throws: `.notAcceptable` when it can't be decoded here.
+        func frame(_ number: Int, isNative: Bool) async throws(RetrieveFailure) -> Frame {
+            guard layout.syntax.isEncapsulated else { return try await reader.nativeFrame(number - 1, layout) }
+            let stored = layout.record.instance.storedTransferSyntax
+            let encoded: ByteBuffer
+            if let all {
+                encoded = all[number - 1]
+            } else {
+                encoded = try await reader.encodedFrame(number - 1, layout)
+            }
+            guard isNative else { return Frame(transferSyntax: stored, bytes: encoded) }
+            let decoding = try ImageDecoding(header: layout.header, transferSyntax: stored)
+            let decoded = try await reader.decoder.decode([encoded], as: decoding)
+            guard let frame = decoded.first else { throw RetrieveFailure(.damaged, "a frame decoded to nothing") }
+            return Frame(transferSyntax: TransferSyntax.explicitVRLittleEndian.uid.string, bytes: frame)
+        }
+    }
+
+    /// Makes the frames of an instance ready to be handed out; to be called when there is room for the layout's `cost`.
+    func source(_ layout: Layout) async throws(RetrieveFailure) -> Source {
+        Source(reader: self, layout: layout, all: layout.needsWhole ? try await allFrames(layout) : nil)
+    }
+
+    /// Reads what has to be known of an instance to read its frames.
     ///
-    /// With `isNative` they are decoded and little endian, as Explicit VR Little Endian has them, else as they are stored.
-    /// - Returns: the frames in the order of `numbers`.
-    /// - Throws: `.notFound` when the instance has no such frame, `.notAcceptable` when frames can't be decoded here.
-    func frames(_ numbers: [Int], of instance: StoredInstance, isNative: Bool) async throws(RetrieveFailure) -> [Frame]
-    {
-        let layout = try await layout(of: instance)
-        for number in numbers where !(1...layout.description.numberOfFrames).contains(number) {
-            throw RetrieveFailure(.notFound, "the instance has \(layout.description.numberOfFrames) frames")
-        }
-        guard layout.syntax.isEncapsulated else {
-            var frames: [Frame] = []
-            for number in numbers { frames.append(try await nativeFrame(number - 1, layout)) }
-            return frames
-        }
-        let encoded = try await encodedFrames(numbers, layout)
-        guard isNative else {
-            return encoded.map { Frame(transferSyntax: instance.storedTransferSyntax, bytes: $0) }
-        }
-        let decoding = try ImageDecoding(header: layout.header, transferSyntax: instance.storedTransferSyntax)
-        return try await decoder.decode(encoded, as: decoding).map {
-            Frame(transferSyntax: TransferSyntax.explicitVRLittleEndian.uid.string, bytes: $0)
-        }
-    }
-
-    private func layout(of instance: StoredInstance) async throws(RetrieveFailure) -> Layout {
+    /// - Throws: `.notFound` when there are no frames, `.notAcceptable` when the image's description is not understood.
+    func layout(of instance: StoredInstance) async throws(RetrieveFailure) -> Layout {
         let record = try await StoredRecord.read(instance, from: records, isWhole: false)
         guard let syntax = TransferSyntax.known(record.metadata.storedTransferSyntax), !syntax.isDeflated,
             record.metadata.pixelDataOffset != nil
@@ -74,22 +97,13 @@ struct FrameReader: Sendable {
 
     // MARK: Encapsulated
 
-    private func encodedFrames(_ numbers: [Int], _ layout: Layout) async throws(RetrieveFailure) -> [ByteBuffer] {
+    private func encodedFrame(_ index: Int, _ layout: Layout) async throws(RetrieveFailure) -> ByteBuffer {
         let record = layout.record
-        let locations = record.metadata.frames
-        guard locations.count == layout.description.numberOfFrames else {
-            let all = try await allFrames(layout)
-            return numbers.map { all[$0 - 1] }
-        }
-        var frames: [ByteBuffer] = []
-        for number in numbers {
-            let location = locations[number - 1]
-            guard let offset = Int(exactly: location.offset), let count = Int(exactly: location.byteCount),
-                count <= record.instance.storedByteCount, offset <= record.instance.storedByteCount - count
-            else { throw RetrieveFailure(.damaged, "record \(record.instance.recordID) has a frame outside of it") }
-            frames.append(try await record.bytes(offset..<offset + count, records))
-        }
-        return frames
+        let location = record.metadata.frames[index]
+        guard let offset = Int(exactly: location.offset), let count = Int(exactly: location.byteCount),
+            count <= record.instance.storedByteCount, offset <= record.instance.storedByteCount - count
+        else { throw RetrieveFailure(.damaged, "record \(record.instance.recordID) has a frame outside of it") }
+        return try await record.bytes(offset..<offset + count, records)
     }
 
     private func allFrames(_ layout: Layout) async throws(RetrieveFailure) -> [ByteBuffer] {

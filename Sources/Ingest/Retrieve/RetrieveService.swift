@@ -78,20 +78,9 @@ package final class RetrieveService: Sendable {
         return !stored.isEncapsulated || ImageDecoding.codec(for: instance.storedTransferSyntax) != nil
     }
 
-    /// Single frames of an instance; see ``FrameReader``.
-    func frames(
-        _ numbers: [Int],
-        of instance: StoredInstance,
-        isNative: Bool
-    ) async throws(RetrieveFailure) -> [FrameReader.Frame] {
-        let reader = FrameReader(
-            maximumWholeByteCount: configuration.conversionByteCount,
-            records: records,
-            decoder: decoder
-        )
-        let lease = await BudgetLease.acquire(min(instance.receivedByteCount, configuration.wholeByteCount), of: memory)
-        defer { lease.release() }
-        return try await reader.frames(numbers, of: instance, isNative: isNative)
+    /// Reads single frames.
+    var frameReader: FrameReader {
+        FrameReader(maximumWholeByteCount: configuration.conversionByteCount, records: records, decoder: decoder)
     }
 
     /// The bytes of memory that making an instance ready takes, about.
