@@ -84,13 +84,15 @@ struct Quarantine: Sendable {
 private final class QuarantineFile: Sendable {
     private let descriptor: CInt
     private let path: String
-
-    private var partial: String { path + ".partial" }
+    /// A name of its own: the same instance may come twice at once.
+    private let partial: String
 
     init(_ path: String) throws(StoreFailure) {
-        let descriptor = open(path + ".partial", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+        let partial = "\(path).\(UInt64.random(in: 0...UInt64.max)).partial"
+        let descriptor = open(partial, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw Self.failure("make a file in the quarantine") }
         self.path = path
+        self.partial = partial
         self.descriptor = descriptor
     }
 

@@ -111,12 +111,7 @@ package struct ReceivedInstance: Sendable {
 extension DICOMError {
     /// The element of the data set itself, not of an item, in which the error is.
     fileprivate var topLevelTag: Tag? {
-        guard let path = tagPath, path.utf8.count >= 11 else { return nil }
-        // (gggg,eeee), then what is inside.
-        let digits = path.prefix(11)
-        guard let group = UInt16(digits.dropFirst(1).prefix(4), radix: 16),
-            let element = UInt16(digits.dropFirst(6).prefix(4), radix: 16)
-        else { return nil }
-        return Tag(group, element)
+        // A path begins with (gggg,eeee).
+        tagPath.flatMap { Tag(hexadecimal: $0.prefix(11)) }
     }
 }

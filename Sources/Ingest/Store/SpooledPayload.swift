@@ -34,6 +34,12 @@ struct SpooledPayload {
     /// Larger frames are kept as they came.
     private static let maximumFrameByteCount = 256 << 20
 
+    /// Whether the parts that `plan` needs in memory are small enough.
+    static func suits(_ plan: CompressionPlan) -> Bool {
+        plan.surplusRange.count <= SpooledSource.maximumHeadByteCount
+            && plan.format.frameByteCount <= maximumFrameByteCount
+    }
+
     /// The data set behind file meta information, as it came.
     func asReceived(note: String) async throws(StoreFailure) -> LargeStoredForm {
         let transferSyntax = builder.instance.transferSyntax
@@ -71,12 +77,8 @@ struct SpooledPayload {
         )
     }
 
-    /// The data set with its frames compressed as `plan` says.
+    /// The data set with its frames compressed as `plan`, which has to suit, says.
     func compressed(plan: CompressionPlan) async throws(StoreFailure) -> Attempt {
-        let smallLimit = SpooledSource.maximumHeadByteCount
-        guard plan.surplusRange.count <= smallLimit, plan.format.frameByteCount <= Self.maximumFrameByteCount else {
-            return .unsuitable
-        }
         let before = try await source.read(0..<plan.elementOffset)
         // What comes after the pixel data is not known yet; what comes before it does not depend on that.
         let front = try StoredHeader(builder.instance, plan: plan, before: before, after: .init(), surplus: .init())
@@ -114,7 +116,7 @@ struct SpooledPayload {
         let byteCount = try await source.byteCount()
         var builder = builder
         try builder.arrived(byteCount: byteCount)
-        guard byteCount - plan.endOffset <= smallLimit else { return .unsuitable }
+        guard byteCount - plan.endOffset <= SpooledSource.maximumHeadByteCount else { return .unsuitable }
         let surplus = try await source.read(plan.surplusRange)
         let after = try await source.read(plan.endOffset..<byteCount)
         received.update(surplus)

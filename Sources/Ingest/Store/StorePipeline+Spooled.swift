@@ -56,6 +56,7 @@ extension StorePipeline {
         _ work: SpooledPayload,
         plan: CompressionPlan
     ) async throws(StoreFailure) -> LargeStoredForm? {
+        guard SpooledPayload.suits(plan) else { return nil }
         let series = work.builder.instance.seriesInstanceUID
         let chosen = try await seriesCodecs.choose(plan, series: series) { index async throws(StoreFailure) in
             try await work.source.read(plan.frameRange(index))
