@@ -7,6 +7,9 @@
 # package of CharLS's Python binding, which is CharLS's release 2.4.2 as it is.
 set -euo pipefail
 
+# shellcheck source=python_source.sh
+source "$(dirname "${BASH_SOURCE[0]}")/python_source.sh"
+
 source_package=pyjpegls==1.5.1
 sha256=d0fe09dfb7f75ce78e3b1e0519912a42f1827d68bbc3609652f4f8743c956025
 flags=(-std=c++17 -O2 -DNDEBUG -fPIC -fvisibility=hidden -DCHARLS_STATIC -DCHARLS_LIBRARY_BUILD)
@@ -22,13 +25,7 @@ name="charls-$(printf %s "$stamp" | sha256sum | cut -c 1-8)"
 scratch="$(mktemp -d)"
 trap 'rm -rf "$scratch"' EXIT
 
-printf '%s --hash=sha256:%s\n' "$source_package" "$sha256" >"$scratch/requirements.txt"
-python=/usr/bin/python3
-[ -x "$python" ] || python="$(command -v python3)"
-"$python" -m venv "$scratch/venv"
-timeout 300 "$scratch/venv/bin/pip" download -q --disable-pip-version-check --no-deps --require-hashes \
-    --no-binary pyjpegls -r "$scratch/requirements.txt" -d "$scratch"
-tar -xzf "$scratch"/pyjpegls-*.tar.gz -C "$scratch" --strip-components 1
+fetch_python_source "$source_package" "$sha256" "$scratch"
 
 # The compiler of the Swift toolchain makes the faster code of the two.
 compiler="$(dirname "$(readlink -f "$(command -v swift)")")/clang++"

@@ -7,6 +7,9 @@
 # from PyPI, inside the source package of OpenJPEG's Python binding, which the tests use too.
 set -euo pipefail
 
+# shellcheck source=python_source.sh
+source "$(dirname "${BASH_SOURCE[0]}")/python_source.sh"
+
 source_package=pylibjpeg-openjpeg==2.5.0
 sha256=e0ea4d9e59820b02c8437121ae65cc28e98d9e9150f4a6967f2c3ba805e7f873
 
@@ -20,13 +23,7 @@ name="openjp2-$(printf %s "$stamp" | sha256sum | cut -c 1-8)"
 scratch="$(mktemp -d)"
 trap 'rm -rf "$scratch"' EXIT
 
-printf '%s --hash=sha256:%s\n' "$source_package" "$sha256" >"$scratch/requirements.txt"
-python=/usr/bin/python3
-[ -x "$python" ] || python="$(command -v python3)"
-"$python" -m venv "$scratch/venv"
-timeout 300 "$scratch/venv/bin/pip" download -q --disable-pip-version-check --no-deps --require-hashes \
-    --no-binary pylibjpeg-openjpeg -r "$scratch/requirements.txt" -d "$scratch"
-tar -xzf "$scratch"/pylibjpeg_openjpeg-*.tar.gz -C "$scratch" --strip-components 1
+fetch_python_source "$source_package" "$sha256" "$scratch"
 library="$scratch/lib/openjpeg/src/lib/openjp2"
 version="$(sed -n 's/^set(OPENJPEG_VERSION_[A-Z]* \([0-9]*\)).*/\1/p' "$scratch/lib/openjpeg/CMakeLists.txt" | paste -s -d .)"
 IFS=. read -r major minor build <<<"$version"

@@ -8,8 +8,8 @@ import NIOCore
 /// Precision and sign are chosen as for JPEG 2000, whose codec also decodes: OpenJPH 0.9.0 trusts the streams it reads
 /// and is shown none but those that this process has just encoded (`matches`).
 ///
-/// Unlike the other codecs' its streams are not reproducible for rows that fill no whole vectors: OpenJPH 0.9.0 lets
-/// what lies behind a row in its memory decide whether a block of zeros is written. They decode alike.
+/// Unlike the other codecs' its streams are not reproducible: OpenJPH 0.9.0 lets what lies behind a row in its memory
+/// decide whether a block of zeros is written. They decode alike.
 enum HTJ2KCodec {
     /// The most bits a sample, the colour transform's one more included, that OpenJPH 0.9.0 writes and OpenJPEG reads.
     ///

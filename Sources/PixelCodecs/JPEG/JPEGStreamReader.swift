@@ -9,7 +9,9 @@ extension JPEGStream {
 }
 
 /// Reads marker segments in order; all reads are checked.
-private struct JPEGStreamReader {
+private struct JPEGStreamReader: MarkerReading {
+    static let streamName = "JPEG"
+
     private typealias Frame = (
         process: JPEGStream.Process, rows: Int, columns: Int, precision: Int, components: [JPEGStream.Component],
         rowsOffset: Int
@@ -17,8 +19,8 @@ private struct JPEGStreamReader {
 
     private static let maximumScanCount = 64
 
-    private let bytes: UnsafeRawBufferPointer
-    private var offset = 0
+    let bytes: UnsafeRawBufferPointer
+    var offset = 0
     private var frame: Frame?
     private var lateRows: Int?
     private var tables = JPEGTables()
@@ -242,27 +244,4 @@ private struct JPEGStreamReader {
     }
 
     private func text(_ count: Int) -> [UInt8] { Array(bytes[offset..<offset + count]) }
-
-    private mutating func readMarker() throws(CodecError) -> UInt8 {
-        guard try readByte() == 0xFF else { throw corrupt("a marker is missing") }
-        while true {
-            let byte = try readByte()
-            if byte != 0xFF { return byte }
-        }
-    }
-
-    private mutating func readByte() throws(CodecError) -> UInt8 {
-        guard offset < bytes.count else { throw corrupt("it ends early") }
-        defer { offset += 1 }
-        return bytes[offset]
-    }
-
-    private mutating func readUInt16() throws(CodecError) -> UInt16 {
-        let high = try readByte()
-        return UInt16(high) << 8 | UInt16(try readByte())
-    }
-
-    private func corrupt(_ what: String) -> CodecError {
-        CodecError(.corruptStream, "a damaged JPEG stream: \(what) (byte \(offset) of \(bytes.count))")
-    }
 }

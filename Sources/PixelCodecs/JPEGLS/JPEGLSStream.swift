@@ -57,11 +57,13 @@ extension JPEGLSStream {
 }
 
 /// Reads marker segments in order; all reads are checked.
-private struct JPEGLSWalker {
+private struct JPEGLSWalker: MarkerReading {
+    static let streamName = "JPEG-LS"
+
     private typealias Frame = (rows: Int, columns: Int, componentCount: Int, precision: Int)
 
-    private let bytes: UnsafeRawBufferPointer
-    private var offset = 0
+    let bytes: UnsafeRawBufferPointer
+    var offset = 0
     private var frame: Frame?
     private var mode: JPEGLSStream.InterleaveMode?
     private var scanCount = 0
@@ -178,28 +180,5 @@ private struct JPEGLSWalker {
             }
             offset = found + 2
         }
-    }
-
-    private mutating func readMarker() throws(CodecError) -> UInt8 {
-        guard try readByte() == 0xFF else { throw corrupt("a marker is missing") }
-        while true {
-            let byte = try readByte()
-            if byte != 0xFF { return byte }
-        }
-    }
-
-    private mutating func readByte() throws(CodecError) -> UInt8 {
-        guard offset < bytes.count else { throw corrupt("it ends early") }
-        defer { offset += 1 }
-        return bytes[offset]
-    }
-
-    private mutating func readUInt16() throws(CodecError) -> UInt16 {
-        let high = try readByte()
-        return UInt16(high) << 8 | UInt16(try readByte())
-    }
-
-    private func corrupt(_ what: String) -> CodecError {
-        CodecError(.corruptStream, "a damaged JPEG-LS stream: \(what) (byte \(offset) of \(bytes.count))")
     }
 }
