@@ -7,7 +7,8 @@ import FuzzHarness
 enum FuzzParsers {
     static func main() {
         FuzzProgram.main([
-            DataSetFuzz.target, Part10Fuzz.target, JSONFuzz.target, TextFuzz.target, PDUFuzz.target,
+            DataSetFuzz.target, Part10Fuzz.target, JSONFuzz.target, JSONReadFuzz.target, TextFuzz.target,
+            PDUFuzz.target,
             CommandFuzz.target, ReplicationFuzz.target, RecordFuzz.target, WebFuzz.target,
         ])
     }

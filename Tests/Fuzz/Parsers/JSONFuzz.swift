@@ -12,6 +12,7 @@ enum JSONFuzz {
 
     // Safety: libFuzzer runs one input at a time, on one thread.
     nonisolated(unsafe) private static var output = ByteBuffer()
+    nonisolated(unsafe) private static var second = ByteBuffer()
 
     static func run(_ input: ByteBuffer) {
         var bytes = input
@@ -28,7 +29,76 @@ enum JSONFuzz {
             return checker.isOneObject()
         }
         FuzzTarget.check(isSound, "this is no JSON: \(self.output.hexadecimal)")
-        // Reading what was written: add it here when DICOMJSON can read.
+        if !usesURI { self.checkReading(result.dataSet) }
+    }
+
+    /// What was written can be read; what comes of that is written the same as often as one likes.
+    ///
+    /// The first writing drops what JSON has no form for, such as unknown VRs, and the second may then know more of an
+    /// element than the first: from the third on nothing changes.
+    static func checkReading(_ dataSet: DataSet) {
+        self.write(dataSet, into: &self.output)
+        self.write(self.read(self.output), into: &self.second)
+        self.write(self.read(self.second), into: &self.output)
+        self.write(self.read(self.output), into: &self.second)
+        FuzzTarget.check(
+            self.output == self.second,
+            "JSON reads differently: \(String(buffer: self.output)) \(String(buffer: self.second))"
+        )
+    }
+
+    private static func write(_ dataSet: DataSet, into buffer: inout ByteBuffer) {
+        buffer.clear()
+        DICOMJSON.write(dataSet, into: &buffer)
+    }
+
+    private static func read(_ text: ByteBuffer) -> DataSet {
+        do throws(DICOMError) {
+            return try DICOMJSON.read(text)
+        } catch {
+            FuzzTarget.fail("JSON of ours cannot be read: \(error) \(String(buffer: text))")
+        }
+    }
+}
+
+/// JSON as a client sends it: what was read can be written, as JSON that reads equal and as a data set.
+enum JSONReadFuzz {
+    static let target = FuzzTarget("json-read", maximumByteCount: 2_048, seeds: seeds, run: run)
+
+    static func run(_ input: ByteBuffer) {
+        guard let dataSets = try? DICOMJSON.readAll(input, limits: DataSetFuzz.limits, bulkData: self.bulkData) else {
+            return
+        }
+        for dataSet in dataSets {
+            JSONFuzz.checkReading(dataSet)
+            do throws(DICOMError) {
+                let bytes = try DataSetWriter.write(dataSet, transferSyntax: .explicitVRLittleEndian)
+                let read = try DataSetReader.read(bytes, transferSyntax: .explicitVRLittleEndian).dataSet
+                FuzzTarget.check(read == dataSet, "a data set from JSON reads differently: \(bytes.hexadecimal)")
+            } catch {
+                FuzzTarget.fail("what was read from JSON cannot be written and read: \(error)")
+            }
+        }
+    }
+
+    private static func bulkData(_ reference: DICOMJSON.BulkDataReference) throws(DICOMError) -> ElementValue {
+        .bytes(ByteBuffer(string: "bulk"))
+    }
+
+    private static func seeds(_ files: [ByteBuffer]) -> [ByteBuffer] {
+        let written = SampleDataSets.all.map { dataSet in
+            var text = ByteBuffer()
+            DICOMJSON.write(dataSet, into: &text) { _, element in element.tag.isPixelData ? "../bulk" : nil }
+            return text
+        }
+        let texts = [
+            #"[{"00080005":{"vr":"CS","Value":["ISO_IR 192"]},"00100010":{"vr":"PN","Value":[{"Alphabetic":"A^B"},null]}}]"#,
+            #"{"00280010":{"vr":"US","Value":["12",3]},"00091010":{"vr":"SV","Value":["-9223372036854775808"]}}"#,
+            #"{"0018 0050":{},"00180050":{"Value":[1.25e2,-0.5]},"00091014":{"vr":"FD","Value":["NaN",1e308]}}"#,
+            #"{"00081115":{"vr":"SQ","Value":[{"00081150":{"vr":"UI","Value":["1.2"]}},{},null]}}"#,
+            #"{"00091001":{"vr":"UN","InlineBinary":"AQIDBA=="},"00200062":{"vr":"CS","Value":["\u004c\\\/"]}}"#,
+        ]
+        return written + texts.map { ByteBuffer(string: $0) }
     }
 }
 
