@@ -37,9 +37,20 @@ func cShim(_ name: String, _ dependencies: [Target.Dependency] = []) -> [Target]
     [.target(name: name, dependencies: dependencies)]
 }
 
-/// C of our own over a C++ library, installed by apt; pkg-config files of some are broken, so it is named here.
-func cxxShim(_ name: String, library: String) -> [Target] {
-    [.target(name: name, linkerSettings: [.linkedLibrary(library)])]
+/// C of our own over a C++ library.
+///
+/// Debian's pkg-config file of OpenJPH names no library, so it is named here; not for one from
+/// deploy/lib/build_openjph.sh, whose file is complete and which must not meet the other.
+func cxxShim(_ name: String, over library: String, linking linkName: String) -> [Target] {
+    let paths = (Context.environment["PKG_CONFIG_PATH"] ?? "").split(separator: ":")
+    let isNamed = paths.contains { $0.hasSuffix("/\(linkName)") }
+    return [
+        .target(
+            name: name,
+            dependencies: [.byName(name: library)],
+            linkerSettings: isNamed ? [] : [.linkedLibrary(linkName)]
+        )
+    ]
 }
 
 /// Pure values and state machines: no sockets, files, clocks, locks, tasks, Foundation.
@@ -85,7 +96,8 @@ let cTargets: [Target] =
     + cLibrary("COpenJPEG", pkgConfig: "libopenjp2", apt: "libopenjp2-7-dev")
     + cLibrary("CJPEGTurbo", pkgConfig: "libjpeg", apt: "libjpeg62-turbo-dev")
     + cLibrary("CPostgres", pkgConfig: "libpq", apt: "libpq-dev")
-    + cxxShim("COpenJPH", library: "openjph")
+    + cLibrary("COpenJPHLibrary", pkgConfig: "openjph", apt: "libopenjph-dev")
+    + cxxShim("COpenJPH", over: "COpenJPHLibrary", linking: "openjph")
     + cShim("CPlatform")
     + cShim("CSpawn")
     + cShim("CJPEGShim", ["CJPEGTurbo"])

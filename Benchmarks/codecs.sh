@@ -39,8 +39,10 @@ if [ -z "$varve" ]; then
 fi
 
 step "building the bare loop"
-read -ra flags <<<"$(pkg-config --cflags --libs charls libopenjp2)"
-g++ -O2 -std=c++17 -o "$work/bare" "$VARVE_ROOT/Benchmarks/lib/bare_codecs.cpp" "${flags[@]}" -lopenjph -pthread
+read -ra flags <<<"$(pkg-config --cflags --libs charls libopenjp2 openjph)"
+# Debian's pkg-config file of OpenJPH names no library.
+[[ " ${flags[*]} " == *" -lopenjph"* ]] || flags+=(-lopenjph)
+g++ -O2 -std=c++17 -o "$work/bare" "$VARVE_ROOT/Benchmarks/lib/bare_codecs.cpp" "${flags[@]}" -pthread
 "$VARVE_VENV/bin/python" -B "$VARVE_ROOT/Benchmarks/lib/frames.py" "$corpus" "$work" "$frames"
 
 # median COLUMN FILE: of the numbers in one column.

@@ -51,16 +51,13 @@ mkdir -p "$work/findings" "$work/logs"
 # The codec libraries with counters and checks of their own, so that the mutator sees into them; Debian's where their
 # source cannot be had.
 sanitizers=address,fuzzer-no-link
-if VARVE_CHARLS_SANITIZERS="$sanitizers" bash deploy/lib/build_charls.sh "$work/charls" >"$work/charls.log" 2>&1; then
-    export PKG_CONFIG_PATH="$work/charls${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}"
-else
-    step "note: fuzzing Debian's CharLS, without a view into it: $(tail -n 1 "$work/charls.log")"
-fi
-if bash deploy/lib/build_openjpeg.sh "$work/openjpeg" "$sanitizers" >"$work/openjpeg.log" 2>&1; then
-    export PKG_CONFIG_PATH="$work/openjpeg${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}"
-else
-    step "note: fuzzing Debian's OpenJPEG, without a view into it: $(tail -n 1 "$work/openjpeg.log")"
-fi
+for codec in charls openjpeg openjph; do
+    if bash "deploy/lib/build_$codec.sh" "$work/$codec" "$sanitizers" >"$work/$codec.log" 2>&1; then
+        export PKG_CONFIG_PATH="$work/$codec${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}"
+    else
+        step "note: fuzzing Debian's $codec, without a view into it: $(tail -n 1 "$work/$codec.log")"
+    fi
+done
 step "building the fuzz targets"
 export VARVE_FUZZ=1 SWIFT_BACKTRACE=enable=no
 for product in fuzz-parsers fuzz-codecs; do

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Builds CharLS for speed, as a static library for pkg-config: leaves PREFIX/lib/libcharls-....a and PREFIX/charls.pc.
-# usage: deploy/lib/build_charls.sh PREFIX
+# usage: deploy/lib/build_charls.sh PREFIX [SANITIZERS]
 #
 # Debian builds CharLS with its assertions on (docs/decisions/0007). The source comes from PyPI, inside the source
 # package of CharLS's Python binding, which is CharLS's release 2.4.2 as it is.
@@ -13,10 +13,9 @@ source "$(dirname "${BASH_SOURCE[0]}")/python_source.sh"
 source_package=pyjpegls==1.5.1
 sha256=d0fe09dfb7f75ce78e3b1e0519912a42f1827d68bbc3609652f4f8743c956025
 flags=(-std=c++17 -O2 -DNDEBUG -fPIC -fvisibility=hidden -DCHARLS_STATIC -DCHARLS_LIBRARY_BUILD)
-# For the fuzz targets: counters and checks in CharLS itself. Only the compiler of the Swift toolchain has them.
-[ -z "${VARVE_CHARLS_SANITIZERS:-}" ] || flags+=("-fsanitize=$VARVE_CHARLS_SANITIZERS")
-
-prefix="${1:?usage: build_charls.sh PREFIX}"
+prefix="${1:?usage: build_charls.sh PREFIX [SANITIZERS]}"
+# With counters and checks of its own, for fuzzing. Only the compiler of the Swift toolchain has them.
+[ -z "${2:-}" ] || flags+=("-fsanitize=$2")
 stamp="$sha256 ${flags[*]}"
 [ "$(cat "$prefix/stamp" 2>/dev/null)" != "$stamp" ] || exit 0
 # A name that tells what it is made of: else the linker takes the system's, whose folder other libraries name before

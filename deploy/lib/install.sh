@@ -121,11 +121,11 @@ install_python() {
     echo "$wanted" >"$VARVE_VENV/varve-packages"
 }
 
-# use_built_codecs: what is built from here on links CharLS and OpenJPEG built for it, or Debian's where that cannot be.
+# use_built_codecs: what is built from here on links codecs built for it, or Debian's where that cannot be.
 use_built_codecs() {
     local name prefix log
     log="$(mktemp)"
-    for name in charls openjpeg; do
+    for name in charls openjpeg openjph; do
         prefix="$VARVE_ROOT/.build/$name"
         # A process of its own: `set -e` does nothing in what an `if` calls.
         if bash "$VARVE_ROOT/deploy/lib/build_$name.sh" "$prefix" >"$log" 2>&1; then

@@ -5,19 +5,20 @@ import NIOCore
 
 /// High-throughput JPEG 2000 reversible (ISO 15444-15), encoded through OpenJPH: the only file that calls it.
 ///
-/// Precision and sign are chosen as for JPEG 2000, whose codec also decodes: OpenJPH 0.9.0 trusts the streams it reads
+/// Precision and sign are chosen as for JPEG 2000, whose codec also decodes: OpenJPH 0.9 trusts the streams it reads
 /// and is shown none but those that this process has just encoded (`matches`).
 ///
-/// Unlike the other codecs' its streams are not reproducible: OpenJPH 0.9.0 lets what lies behind a row in its memory
-/// decide whether a block of zeros is written. They decode alike.
+/// The limits are those of OpenJPH 0.9, Debian's, which is linked where deploy/lib/build_openjph.sh cannot fetch the
+/// newer one. Its streams are not reproducible either: what lies behind a row in its memory decides whether a block of
+/// zeros is written. They decode alike.
 enum HTJ2KCodec {
-    /// The most bits a sample, the colour transform's one more included, that OpenJPH 0.9.0 writes and OpenJPEG reads.
+    /// The most bits a sample, the colour transform's one more included, that OpenJPH 0.9 writes and OpenJPEG reads.
     ///
     /// The wavelet adds three bits. With 27 OpenJPEG decodes no block; from 29 an exponent passes QCD's five bits and
     /// OpenJPH's assertions, which Debian's build has, end the process.
     static let maximumPrecision = 26
 
-    /// The most bits that OpenJPH 0.9.0 decodes without fail, counted alike.
+    /// The most bits that OpenJPH 0.9 decodes without fail, counted alike.
     ///
     /// Its block decoder cuts a magnitude's length short where the neighbouring one takes 21 bits or more (mended in
     /// 0.17). With three bits of the wavelet, 17 never need that many; frames with more are proven by OpenJPEG.
@@ -103,7 +104,8 @@ enum HTJ2KCodec {
         shape.is_signed = format.isSigned
         shape.is_planar = format.hasPlanes
         shape.uses_colour_transform = options.usesReversibleColourTransform
-        shape.decompositions = UInt32(JPEG2000Codec.resolutionCount(format) - 1)
+        // One at least: what OpenJPH 0.32 encodes without any (a frame one pixel wide) comes back as other samples.
+        shape.decompositions = UInt32(max(1, JPEG2000Codec.resolutionCount(format) - 1))
         return shape
     }
 
