@@ -39,6 +39,11 @@ public struct IngestConfiguration: Sendable {
     public var validation = ValidationPolicy.accept
     /// Where instances go that the policy wants in quarantine; without it, into `quarantine` beside the spool.
     public var quarantineDirectory: String?
+    /// Where instances are noted that the catalog could not be told of, and the last placement map; without it, in
+    /// `journal` beside the spool.
+    ///
+    /// On a disk that survives the process: until the catalog is back, it is owed what is in it.
+    public var journalDirectory: String?
     /// Threads that encode and prove; 0 means one for each core.
     public var codecThreads = 0
     /// Largest data set that is received into memory; larger ones go through the spool.
@@ -47,6 +52,9 @@ public struct IngestConfiguration: Sendable {
     public var maximumAssociations = 100
     /// Connections to the catalog.
     public var catalogConnections = 4
+
+    /// Hours in which all records of the storage nodes are compared with the catalog once; 0: never.
+    public var catalogSweepHours = 24
 
     public init(name: String, cluster: ClusterID, catalog: String, spoolDirectory: String) {
         self.name = name

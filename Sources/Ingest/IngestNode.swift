@@ -39,6 +39,8 @@ public struct IngestNode: Service {
             configuration: .init(
                 connectionString: configuration.catalog,
                 poolSize: configuration.catalogConnections,
+                // Then an instance is noted in the journal.
+                commitTimeout: .seconds(4),
                 applicationName: "varve \(configuration.name)"
             ),
             logger: logger
@@ -59,8 +61,18 @@ public struct IngestNode: Service {
         spoolThreads.start()
 
         let metrics = MetricsRegistry()
+        let outage = try OutageParts(
+            configuration,
+            catalog: catalog,
+            cluster: cluster,
+            codecs: codecs,
+            threads: spoolThreads,
+            logger: logger
+        )
+        outage.addMetrics(to: metrics)
         let pipeline = StorePipeline(
             catalog: catalog,
+            registrar: outage.registrar,
             cluster: cluster,
             codecs: codecs,
             codecClass: configuration.codec,
@@ -72,13 +84,20 @@ public struct IngestNode: Service {
             ),
             logger: logger
         )
-        let follower = MapFollower(catalog: catalog, cluster: cluster, logger: logger)
+        let follower = MapFollower(
+            catalog: catalog,
+            cluster: cluster,
+            health: outage.health,
+            cache: outage.mapCache,
+            threads: spoolThreads,
+            logger: logger
+        )
         let admin = AdminService(
             configuration: configuration,
             version: version,
             catalog: catalog,
             cluster: cluster,
-            follower: follower,
+            comparison: outage.comparison,
             metrics: metrics
         )
         let dicom = DICOMServer(
@@ -92,7 +111,7 @@ public struct IngestNode: Service {
             group: group,
             logger: logger
         )
-        let http = makeHTTPServer(admin: admin, pipeline: pipeline, group: group)
+        let http = makeHTTPServer(admin: admin, retrieve: outage.retrieve, pipeline: pipeline, group: group)
 
         let port = try await dicom.start()
         logger.info("accepting associations", metadata: ["port": "\(port)", "ae": "\(aeTitle)"])
@@ -100,8 +119,10 @@ public struct IngestNode: Service {
         do {
             try await withThrowingTaskGroup(of: Void.self) { tasks in
                 tasks.addTask { await follower.run() }
+                tasks.addTask { await outage.drain.run() }
+                if let sweep = outage.sweep { tasks.addTask { await sweep.run() } }
                 tasks.addTask { try await http.runService(gracefulShutdownSignals: []) }
-                // Both end at graceful shutdown; an HTTP server that fails ends the role.
+                // All end at graceful shutdown; an HTTP server that fails ends the role.
                 try await tasks.waitForAll()
             }
             failure = nil
@@ -141,17 +162,12 @@ public struct IngestNode: Service {
 
     private func makeHTTPServer(
         admin: AdminService,
+        retrieve: RetrieveService,
         pipeline: StorePipeline,
         group: any EventLoopGroup
     ) -> some ApplicationProtocol {
         let router = Router()
         addAdminRoutes(to: router, service: admin)
-        let retrieve = RetrieveService(
-            directory: CatalogDirectory(catalog: pipeline.catalog),
-            records: ClusterRecords(cluster: pipeline.cluster),
-            codecs: pipeline.codecs,
-            logger: logger
-        )
         let web = DICOMWebService(
             retrieve: retrieve,
             receiver: PipelineReceiver(pipeline: pipeline, aeTitle: configuration.aeTitle),

@@ -32,6 +32,24 @@ struct CommitTests {
         }
     }
 
+    @Test func `records are listed by their ids, and each names its instance`() async throws {
+        try await CatalogFixture.with { fixture in
+            let entries = (1...9).map { InstanceEntry.sample(study: "\($0 / 4)", instance: $0) }
+            for entry in entries { #expect(try await fixture.catalog.commit(entry) == .committed) }
+            let ids = entries.map(\.recordID).sorted()
+            let all = ids[0]...ids[8]
+            #expect(try await fixture.catalog.records(in: all, limit: 100) == ids)
+            #expect(try await fixture.catalog.records(in: all, limit: 4) == Array(ids.prefix(4)))
+            #expect(try await fixture.catalog.records(in: ids[2]...ids[5], limit: 100) == Array(ids[2...5]))
+            for entry in entries {
+                let row = try await fixture.catalog.instance(record: entry.recordID)
+                #expect(row?.sopInstanceUID == entry.instance.sopInstanceUID)
+            }
+            let other = try #require(ids[0].predecessor)
+            #expect(try await fixture.catalog.instance(record: other) == nil)
+        }
+    }
+
     @Test func `the same record again is committed again`() async throws {
         try await CatalogFixture.with { fixture in
             let first = try await fixture.catalog.commit(.sample())

@@ -25,6 +25,36 @@ public struct InstanceRow: Sendable, Hashable {
     public var receivedAtMilliseconds: Int64
     public var callingAETitle: String
 
+    public init(
+        studyInstanceUID: String,
+        seriesInstanceUID: String,
+        instance: InstanceAttributes,
+        contentDigest: SHA256Digest,
+        pixelDigest: SHA256Digest?,
+        receivedTransferSyntax: String,
+        storedTransferSyntax: String,
+        receivedByteCount: Int,
+        storedByteCount: Int,
+        recordID: RecordID,
+        nodes: [NodeID],
+        receivedAtMilliseconds: Int64,
+        callingAETitle: String
+    ) {
+        self.studyInstanceUID = studyInstanceUID
+        self.seriesInstanceUID = seriesInstanceUID
+        self.instance = instance
+        self.contentDigest = contentDigest
+        self.pixelDigest = pixelDigest
+        self.receivedTransferSyntax = receivedTransferSyntax
+        self.storedTransferSyntax = storedTransferSyntax
+        self.receivedByteCount = receivedByteCount
+        self.storedByteCount = storedByteCount
+        self.recordID = recordID
+        self.nodes = nodes
+        self.receivedAtMilliseconds = receivedAtMilliseconds
+        self.callingAETitle = callingAETitle
+    }
+
     /// The instance's SOP Instance UID.
     public var sopInstanceUID: String { instance.sopInstanceUID }
     /// The instance's SOP Class UID.

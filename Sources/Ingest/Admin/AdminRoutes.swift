@@ -5,6 +5,7 @@ import Foundation
 import HTTPTypes
 import Hummingbird
 import NIOCore
+import Placement
 import Telemetry
 
 /// Adds liveness, readiness, metrics and the administration API (`/api/v1`).
@@ -29,6 +30,24 @@ func addAdminRoutes(to router: Router<BasicRequestContext>, service: AdminServic
         }
         return try await json { () throws(CatalogError) in try await service.studies(limit: limit) }
     }
+    router.post("/api/v1/catalog/check") { request, _ in
+        let parameters = request.uri.queryParameters
+        guard let group = parameters.get("group", as: UInt16.self).flatMap({ PlacementGroup(rawValue: $0) }) else {
+            return plainText("group must be from 0 to \(PlacementGroup.count - 1)\n", status: .badRequest)
+        }
+        let grace = parameters.get("grace", as: Int64.self) ?? CatalogComparison.graceSeconds
+        guard (0...31_536_000).contains(grace) else {
+            return plainText("grace must be from 0 to 31536000 seconds\n", status: .badRequest)
+        }
+        let adopts = parameters["adopt"] == "true"
+        let report: CatalogCheckReport
+        do throws(RetrieveFailure) {
+            report = try await service.comparison.compare(group, adopts: adopts, graceSeconds: grace)
+        } catch {
+            return plainText("\(error.reason)\n", status: .serviceUnavailable)
+        }
+        return try json(report)
+    }
     router.get("/api/v1/studies/:study") { request, context in
         let uid = try context.parameters.require("study")
         let verify = request.uri.queryParameters["verify"] == "true"
@@ -45,6 +64,10 @@ private func json<Value: Encodable>(_ value: () async throws(CatalogError) -> Va
         return plainText("the catalog does not answer: \(error)\n", status: .serviceUnavailable)
     }
     guard let result else { return plainText("there is no such study\n", status: .notFound) }
+    return try json(result)
+}
+
+private func json(_ result: some Encodable) throws -> Response {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     let body = try encoder.encode(result) + Data("\n".utf8)

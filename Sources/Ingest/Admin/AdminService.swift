@@ -12,15 +12,12 @@ struct AdminService: Sendable {
     let version: String
     let catalog: Catalog
     let cluster: ClusterClient
-    let follower: MapFollower
+    let comparison: CatalogComparison
     let metrics: MetricsRegistry
 
     /// Why stores cannot succeed now, or nil when they can.
     func reasonNotReady() -> String? {
         guard let map = cluster.map else { return "no placement map yet: is a coordinator running?" }
-        guard let answer = follower.lastAnswer,
-            Timestamp.now().milliseconds - answer.milliseconds < 10_000
-        else { return "the catalog does not answer" }
         let connected = cluster.connectedNodes
         let hosts = Set(map.members.filter { connected.contains($0.id) }.map(\.domain))
         guard hosts.count >= configuration.acknowledgements else {

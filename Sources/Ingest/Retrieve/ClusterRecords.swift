@@ -27,6 +27,22 @@ struct ClusterRecords: RecordReader {
     }
 }
 
+extension RecordDirectory {
+    /// The records of the cluster.
+    init(cluster: ClusterClient) {
+        self.init(
+            list: { range, nearest async throws(RetrieveFailure) in
+                do throws(ClusterError) {
+                    return try await cluster.records(in: range, nearest: nearest).holders
+                } catch {
+                    throw RetrieveFailure(error)
+                }
+            },
+            records: ClusterRecords(cluster: cluster)
+        )
+    }
+}
+
 extension RetrieveFailure {
     fileprivate init(_ error: ClusterError) {
         switch error.code {

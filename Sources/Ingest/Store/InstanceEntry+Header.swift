@@ -5,18 +5,21 @@ import Checksums
 import DICOM
 import Placement
 import SegmentFormat
-import Telemetry
 
 extension InstanceEntry {
     /// What the catalog learns of an instance: attributes decoded to UTF-8, digests, sizes, and where its copies are.
-    init(
-        _ instance: ReceivedInstance,
-        form: StoredForm,
-        nodes: [NodeID],
-        sender: StorePipeline.Sender,
-        receivedAt: Timestamp
-    ) {
-        let header = instance.header
+    init(_ instance: ReceivedInstance, form: StoredForm, nodes: [NodeID]) {
+        self.init(
+            header: instance.header,
+            metadata: form.metadata,
+            recordID: form.recordID,
+            storedByteCount: form.payloadByteCount,
+            nodes: nodes
+        )
+    }
+
+    /// As above, from a record: `header` has the elements before Pixel Data, at least.
+    init(header: DataSet, metadata: InstanceMetadata, recordID: RecordID, storedByteCount: Int, nodes: [NodeID]) {
         func text(_ tag: Tag) -> String { header.string(tag) ?? "" }
         self.init(
             patient: PatientAttributes(
@@ -27,7 +30,7 @@ extension InstanceEntry {
                 sex: text(.patientSex)
             ),
             study: StudyAttributes(
-                studyInstanceUID: instance.studyInstanceUID,
+                studyInstanceUID: metadata.studyInstanceUID,
                 date: text(.studyDate),
                 time: text(.studyTime),
                 accessionNumber: text(.accessionNumber),
@@ -36,7 +39,7 @@ extension InstanceEntry {
                 studyID: text(.studyID)
             ),
             series: SeriesAttributes(
-                seriesInstanceUID: instance.seriesInstanceUID,
+                seriesInstanceUID: metadata.seriesInstanceUID,
                 modality: text(.modality),
                 number: header.integer(.seriesNumber),
                 description: text(.seriesDescription),
@@ -48,23 +51,23 @@ extension InstanceEntry {
                 institutionName: text(.institutionName)
             ),
             instance: InstanceAttributes(
-                sopInstanceUID: instance.sopInstanceUID,
-                sopClassUID: instance.sopClassUID,
+                sopInstanceUID: metadata.sopInstanceUID,
+                sopClassUID: metadata.sopClassUID,
                 number: header.integer(.instanceNumber),
                 rows: header.integer(.rows),
                 columns: header.integer(.columns),
                 numberOfFrames: header.integer(.numberOfFrames)
             ),
-            contentDigest: form.metadata.receivedDigest,
-            pixelDigest: form.metadata.pixelDigest,
-            receivedTransferSyntax: form.metadata.receivedTransferSyntax,
-            storedTransferSyntax: form.metadata.storedTransferSyntax,
-            receivedByteCount: instance.byteCount,
-            storedByteCount: form.payloadByteCount,
-            recordID: form.recordID,
+            contentDigest: metadata.receivedDigest,
+            pixelDigest: metadata.pixelDigest,
+            receivedTransferSyntax: metadata.receivedTransferSyntax,
+            storedTransferSyntax: metadata.storedTransferSyntax,
+            receivedByteCount: metadata.receivedByteCount,
+            storedByteCount: storedByteCount,
+            recordID: recordID,
             nodes: nodes,
-            receivedAtMilliseconds: receivedAt.milliseconds,
-            callingAETitle: sender.callingAETitle
+            receivedAtMilliseconds: metadata.receivedAtMilliseconds,
+            callingAETitle: metadata.callingAETitle
         )
     }
 }

@@ -114,7 +114,25 @@ protocol SeriesCodecStore: Sendable {
     func record(_ choice: SeriesCodec) async throws(CatalogError)
 }
 
-extension Catalog: SeriesCodecStore {}
+/// The catalog, when it answers: no store waits for it only to learn a codec.
+struct PromptSeriesCodecs: SeriesCodecStore {
+    let catalog: Catalog
+    let health: CatalogHealth
+
+    func seriesCodec(_ seriesInstanceUID: String, scope: String) async throws(CatalogError) -> SeriesCodec? {
+        try check()
+        return try await catalog.seriesCodec(seriesInstanceUID, scope: scope)
+    }
+
+    func record(_ choice: SeriesCodec) async throws(CatalogError) {
+        try check()
+        try await catalog.record(choice)
+    }
+
+    private func check() throws(CatalogError) {
+        if health.isAway { throw CatalogError(.unavailable, "the catalog does not answer") }
+    }
+}
 
 extension CodecTrial {
     /// The candidates and what came of them, for people.

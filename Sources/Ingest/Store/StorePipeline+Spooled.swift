@@ -47,7 +47,7 @@ extension StorePipeline {
             throw StoreFailure(.unavailable, error.description)
         }
         return try await commit(
-            InstanceEntry(form.instance, form: form.stored, nodes: nodes, sender: sender, receivedAt: receivedAt)
+            InstanceEntry(form.instance, form: form.stored, nodes: nodes)
         ).warning(of: warning)
     }
 

@@ -39,6 +39,7 @@ package final class StorePipeline: Sendable {
     }
 
     let catalog: Catalog
+    let registrar: Registrar
     let cluster: ClusterClient
     let codecs: CodecPool
     let codecClass: CodecClass
@@ -52,6 +53,7 @@ package final class StorePipeline: Sendable {
 
     init(
         catalog: Catalog,
+        registrar: Registrar,
         cluster: ClusterClient,
         codecs: CodecPool,
         codecClass: CodecClass,
@@ -62,10 +64,16 @@ package final class StorePipeline: Sendable {
         logger: Logger
     ) {
         self.catalog = catalog
+        self.registrar = registrar
         self.cluster = cluster
         self.codecs = codecs
         self.codecClass = codecClass
-        self.seriesCodecs = SeriesCodecs(store: catalog, codecs: codecs, codecClass: codecClass, logger: logger)
+        self.seriesCodecs = SeriesCodecs(
+            store: PromptSeriesCodecs(catalog: catalog, health: registrar.health),
+            codecs: codecs,
+            codecClass: codecClass,
+            logger: logger
+        )
         self.spoolThreads = spoolThreads
         self.spoolDirectory = spoolDirectory
         self.validation = validation
@@ -75,7 +83,8 @@ package final class StorePipeline: Sendable {
 
     /// Stores a data set that lies in memory.
     ///
-    /// Returns only when `ack` copies are durable and the catalog has committed the instance.
+    /// Returns only when `ack` copies are durable and the catalog has committed the instance, or while it is away the
+    /// journal has it on disk.
     func store(_ instance: ReceivedInstance, from sender: Sender) async throws(StoreFailure) -> Outcome {
         let receivedAt = Timestamp.now()
         let warning = try await validate(instance)
@@ -109,7 +118,7 @@ package final class StorePipeline: Sendable {
     ) async throws(StoreFailure) -> InstanceEntry {
         let form = try PayloadBuilder(instance, sender: sender, receivedAt: receivedAt).asReceived(note: note)
         let nodes = try await write(form)
-        return InstanceEntry(instance, form: form, nodes: nodes, sender: sender, receivedAt: receivedAt)
+        return InstanceEntry(instance, form: form, nodes: nodes)
     }
 
     /// Compresses, writes and proves; nil when the instance has to be stored as received after all.
@@ -137,7 +146,7 @@ package final class StorePipeline: Sendable {
 
         // Success waits for both; the proof of the frames runs while the record is on its way to the nodes.
         let nodes = try await write(form)
-        let entry = InstanceEntry(instance, form: form, nodes: nodes, sender: sender, receivedAt: receivedAt)
+        let entry = InstanceEntry(instance, form: form, nodes: nodes)
         guard await areProven(encodings) else {
             logger.error("a compressed frame does not decode to what arrived; the instance is kept as received")
             return nil
@@ -177,17 +186,9 @@ package final class StorePipeline: Sendable {
     }
 
     func commit(_ entry: InstanceEntry) async throws(StoreFailure) -> Outcome {
-        let outcome: CommitOutcome
-        do {
-            outcome = try await catalog.commit(entry)
-        } catch {
-            throw StoreFailure(.unavailable, "the catalog did not commit the instance: \(error)")
-        }
-        switch outcome {
-        case .committed: return .stored
-        case .duplicate: return .duplicate
-        case .conflict:
-            throw StoreFailure(.conflict, "an instance of this SOP Instance UID with other content is stored already")
+        switch try await registrar.enter(entry) {
+        case .entered, .noted: .stored
+        case .duplicate: .duplicate
         }
     }
 }

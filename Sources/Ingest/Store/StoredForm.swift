@@ -58,12 +58,13 @@ package struct StoredForm: Sendable {
         metadata: InstanceMetadata,
         payloadDigest: SHA256Digest
     ) throws(StoreFailure) -> RecordID {
-        var identity = SHA256Hasher()
-        identity.update(Array(metadata.sopInstanceUID.utf8))
-        identity.update([0])
-        identity.update(payloadDigest.bytes)
-        let group = PlacementGroup(studyInstanceUID: metadata.studyInstanceUID)
-        guard let id = RecordID(group: group, digest: identity.digest().bytes) else {
+        guard
+            let id = RecordID(
+                studyInstanceUID: metadata.studyInstanceUID,
+                sopInstanceUID: metadata.sopInstanceUID,
+                payloadDigest: payloadDigest
+            )
+        else {
             throw StoreFailure(.processing, "no record id could be made")
         }
         return id

@@ -1,9 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The identity of a record: 16 bytes, of which the first two are its placement group (big endian).
+public import Checksums
+
+/// The identity of a record: 16 bytes that say, most significant first, where it belongs and what it holds.
 ///
-/// The group is written into the id when the record is made and read from it ever after, never recomputed. The other
-/// 14 bytes are a digest of what is stored, so that storing the same content again yields the same id.
+/// | bytes | |
+/// |---|---|
+/// | 2 | the study's placement group |
+/// | 5 | SHA-256 of the Study Instance UID |
+/// | 4 | SHA-256 of the SOP Instance UID |
+/// | 5 | SHA-256 of the SOP Instance UID, a zero byte, and the SHA-256 of the payload |
+///
+/// So storing the same content again yields the same id, a study's records lie side by side in every node's index, and
+/// those of one instance are found without a catalog (docs/decisions/0001). The group is read from the id, never
+/// recomputed.
 public struct RecordID: Hashable, Comparable, Sendable, CustomStringConvertible {
     /// The number of bytes in an id.
     public static let byteCount = 16
@@ -20,20 +30,78 @@ public struct RecordID: Hashable, Comparable, Sendable, CustomStringConvertible 
         self.low = low
     }
 
-    /// Makes the id of a record in `group` from (at least) 14 bytes of a digest; `nil` when there are fewer.
-    public init?(group: PlacementGroup, digest: some Collection<UInt8>) {
-        guard digest.count >= 14 else { return nil }
-        var high = UInt64(group.rawValue)
-        var low: UInt64 = 0
-        for (index, byte) in digest.prefix(14).enumerated() {
-            if index < 6 {
-                high = high << 8 | UInt64(byte)
+    /// Makes an id from its 16 bytes, most significant first; `nil` when there are fewer, or the group is out of range.
+    public init?(bytes: some Collection<UInt8>) {
+        guard bytes.count >= Self.byteCount else { return nil }
+        var words: (high: UInt64, low: UInt64) = (0, 0)
+        for (index, byte) in bytes.prefix(Self.byteCount).enumerated() {
+            if index < 8 {
+                words.high = words.high << 8 | UInt64(byte)
             } else {
-                low = low << 8 | UInt64(byte)
+                words.low = words.low << 8 | UInt64(byte)
             }
         }
-        self.high = high
-        self.low = low
+        self.init(high: words.high, low: words.low)
+    }
+
+    /// Makes an id in `group` whose other 14 bytes are the first of `digest`; `nil` when there are fewer.
+    public init?(group: PlacementGroup, digest: some Collection<UInt8>) {
+        guard digest.count >= Self.byteCount - 2 else { return nil }
+        self.init(bytes: Self.bytes(of: group) + digest.prefix(Self.byteCount - 2))
+    }
+
+    /// The id of the record that holds an instance in the form that `payloadDigest` is the SHA-256 of.
+    ///
+    /// `nil` only for a digest that is none.
+    public init?(studyInstanceUID: String, sopInstanceUID: String, payloadDigest: SHA256Digest) {
+        var content = SHA256Hasher()
+        content.update(Array(sopInstanceUID.utf8))
+        content.update([0])
+        content.update(payloadDigest.bytes)
+        self.init(
+            bytes: Self.prefix(studyInstanceUID: studyInstanceUID)
+                + Self.prefix(sopInstanceUID: sopInstanceUID) + content.digest().bytes.prefix(Self.contentByteCount)
+        )
+    }
+
+    /// The ids of a study's records, or of one instance's, lie in this range; others seldom do.
+    public static func range(studyInstanceUID: String, sopInstanceUID: String? = nil) -> ClosedRange<RecordID>? {
+        var prefix = prefix(studyInstanceUID: studyInstanceUID)
+        if let sopInstanceUID { prefix += Self.prefix(sopInstanceUID: sopInstanceUID) }
+        let rest = Self.byteCount - prefix.count
+        guard let lower = RecordID(bytes: prefix + [UInt8](repeating: 0, count: rest)),
+            let upper = RecordID(bytes: prefix + [UInt8](repeating: 255, count: rest))
+        else { return nil }
+        return lower...upper
+    }
+
+    /// The id just below, in the same group; `nil` for a group's lowest.
+    public var predecessor: RecordID? {
+        guard low == 0 else { return RecordID(high: high, low: low - 1) }
+        return high << 16 == 0 ? nil : RecordID(high: high - 1, low: .max)
+    }
+
+    private static let studyByteCount = 5
+    private static let instanceByteCount = 4
+    private static let contentByteCount = 5
+
+    /// The first bytes of all ids of a study.
+    private static func prefix(studyInstanceUID: String) -> [UInt8] {
+        bytes(of: PlacementGroup(studyInstanceUID: studyInstanceUID)) + digest(studyInstanceUID).prefix(studyByteCount)
+    }
+
+    private static func bytes(of group: PlacementGroup) -> [UInt8] {
+        [UInt8(truncatingIfNeeded: group.rawValue >> 8), UInt8(truncatingIfNeeded: group.rawValue)]
+    }
+
+    private static func prefix(sopInstanceUID: String) -> [UInt8] {
+        Array(digest(sopInstanceUID).prefix(instanceByteCount))
+    }
+
+    private static func digest(_ uid: String) -> [UInt8] {
+        var hasher = SHA256Hasher()
+        hasher.update(Array(uid.utf8))
+        return Array(hasher.digest().bytes)
     }
 
     /// Reads the UUID form, hyphens optional; `nil` for anything else.

@@ -16,7 +16,7 @@ struct ServerOptions: ParsableArguments {
     var json = false
 }
 
-/// Reads the administration API (`/api/v1`).
+/// Speaks to the administration API (`/api/v1`).
 struct AdminClient {
     private let options: ServerOptions
 
@@ -26,10 +26,20 @@ struct AdminClient {
 
     /// The body of a successful GET of `path`; a refusal or a dead server is an error that says so.
     func get(_ path: String) async throws -> Data {
+        try await send("GET", path)
+    }
+
+    /// The decoded body of a successful POST of nothing to `path`.
+    func post<Value: Decodable>(_ path: String, as type: Value.Type) async throws -> Value {
+        try JSONDecoder().decode(type, from: await send("POST", path))
+    }
+
+    private func send(_ method: String, _ path: String) async throws -> Data {
         guard let url = URL(string: options.server + path) else {
             throw CommandError("'\(options.server)' is not an address: use one like http://127.0.0.1:8042")
         }
         var request = URLRequest(url: url, timeoutInterval: 600)
+        request.httpMethod = method
         if let token = options.token ?? ProcessInfo.processInfo.environment["VARVE_TOKEN"] {
             request.setValue("Bearer \(token)", forHTTPHeaderField: "Authorization")
         }

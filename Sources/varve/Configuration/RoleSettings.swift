@@ -94,6 +94,7 @@ extension IngestConfiguration {
             default: catalogConnections,
             in: 2...100
         )
+        catalogSweepHours = try settings.integer("catalog-sweep-hours", default: catalogSweepHours, in: 0...8_760)
         let codec = settings.string("codec", default: codec.rawValue)
         guard let codecClass = CodecClass(rawValue: codec) else {
             let known = CodecClass.allCases.map(\.rawValue).joined(separator: ", ")
@@ -108,6 +109,8 @@ extension IngestConfiguration {
         self.validation = validation
         let quarantine = settings.string("quarantine", default: "")
         self.quarantineDirectory = quarantine.isEmpty ? nil : quarantine
+        let journal = settings.string("journal", default: "")
+        self.journalDirectory = journal.isEmpty ? nil : journal
         try settings.finish()
     }
 }

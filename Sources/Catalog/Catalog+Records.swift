@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import NIOCore
+public import Placement
+
+extension Catalog {
+    /// The records that instances are entered with and whose ids lie in a range, ascending; at most `limit`.
+    public func records(in range: ClosedRange<RecordID>, limit: Int) async throws(CatalogError) -> [RecordID] {
+        let parameters = [
+            PostgresValue.text("\(range.lowerBound)"), .text("\(range.upperBound)"), .int4(Int32(clamping: limit)),
+        ]
+        return try await perform(.repeatable) { connection, deadline throws(PostgresFailure) in
+            try connection.query(Self.recordsInRange, parameters, deadline: deadline).rows.map {
+                row throws(PostgresFailure) in
+                guard let id = row.recordID(0) else {
+                    throw PostgresFailure(kind: .unexpected, message: "a record id cannot be read")
+                }
+                return id
+            }
+        }
+    }
+
+    /// The instance that is entered with a record.
+    public func instance(record: RecordID) async throws(CatalogError) -> InstanceRow? {
+        try await perform(.repeatable) { connection, deadline throws(PostgresFailure) in
+            let id = [PostgresValue.text("\(record)")]
+            return try InstanceRow.rows(connection.query(Self.instanceByRecord, id, deadline: deadline)).first
+        }
+    }
+
+    private static let recordsInRange = PreparedStatement(
+        "records_in_range",
+        """
+        SELECT record FROM instances WHERE record BETWEEN $1::text::uuid AND $2::text::uuid ORDER BY record LIMIT $3::int4
+        """
+    )
+
+    private static let instanceByRecord = PreparedStatement(
+        "instance_by_record",
+        "\(InstanceRow.selection) WHERE i.record = $1::text::uuid"
+    )
+}

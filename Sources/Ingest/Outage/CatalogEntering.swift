@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import Catalog
+
+/// Where durable instances are entered: the catalog, or a stand-in in tests.
+package protocol CatalogEntering: Sendable {
+    func commit(_ entry: InstanceEntry) async throws(CatalogError) -> CommitOutcome
+}
+
+extension Catalog: CatalogEntering {}
+
+extension CatalogError {
+    /// Whether the catalog may take the same entry later: it is away, has no room or too much to do, or did not say what
+    /// became of it.
+    package var isOutage: Bool {
+        switch code {
+        case .unavailable, .outcomeUnknown, .timedOut, .overloaded: true
+        // Classes 53 (no disk, no memory, no connections), 57 (shutting down), 58 (I/O error), XX (its own data damaged).
+        case .failed: ["53", "57", "58", "XX"].contains(sqlState.map { String($0.prefix(2)) } ?? "")
+        default: false
+        }
+    }
+}

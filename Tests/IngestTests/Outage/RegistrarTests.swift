@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Catalog
+import Checksums
+import DICOM
+import Foundation
+import Glibc
+import Ingest
+import Logging
+import NIOConcurrencyHelpers
+import NIOCore
+import NIOPosix
+import Placement
+import ReplicationProtocol
+import SegmentFormat
+import Testing
+
+extension MadeInstance {
+    /// A small image, stored as received; `fill` makes another content of the same instance.
+    fileprivate static func grey(number: Int, fill: UInt8 = 0) throws -> MadeInstance {
+        let shape = Shape(name: "grey", surplus: [fill, fill], instance: number)
+        return try asReceived(shape, dataSet(shape), .explicitVRLittleEndian)
+    }
+}
+
+/// A catalog that answers as the test wants, and remembers what it has committed.
+private final class ScriptedCatalog: CatalogEntering {
+    private struct State {
+        var failure: CatalogError?
+        var committed: [String: InstanceEntry] = [:]
+        var commitCount = 0
+    }
+
+    private let state = NIOLockedValueBox(State())
+
+    func fail(_ error: CatalogError?) { state.withLockedValue { $0.failure = error } }
+    var committed: [String: InstanceEntry] { state.withLockedValue { $0.committed } }
+    var commitCount: Int { state.withLockedValue { $0.commitCount } }
+
+    func commit(_ entry: InstanceEntry) async throws(CatalogError) -> CommitOutcome {
+        let result: Result<CommitOutcome, CatalogError> = state.withLockedValue { state in
+            if let failure = state.failure { return .failure(failure) }
+            state.commitCount += 1
+            let uid = entry.instance.sopInstanceUID
+            guard let known = state.committed[uid], known.recordID != entry.recordID else {
+                state.committed[uid] = entry
+                return .success(.committed)
+            }
+            let row = InstanceRow(known)
+            return .success(
+                known.contentDigest == entry.contentDigest ? .duplicate(existing: row) : .conflict(existing: row)
+            )
+        }
+        return try result.get()
+    }
+}
+
+extension InstanceRow {
+    fileprivate init(_ entry: InstanceEntry) {
+        self.init(
+            studyInstanceUID: entry.study.studyInstanceUID,
+            seriesInstanceUID: entry.series.seriesInstanceUID,
+            instance: entry.instance,
+            contentDigest: entry.contentDigest,
+            pixelDigest: entry.pixelDigest,
+            receivedTransferSyntax: entry.receivedTransferSyntax,
+            storedTransferSyntax: entry.storedTransferSyntax,
+            receivedByteCount: entry.receivedByteCount,
+            storedByteCount: entry.storedByteCount,
+            recordID: entry.recordID,
+            nodes: entry.nodes,
+            receivedAtMilliseconds: entry.receivedAtMilliseconds,
+            callingAETitle: entry.callingAETitle
+        )
+    }
+}
+
+/// The records of storage nodes: metadata and payload by id.
+private final class HeldRecords: RecordReader {
+    private struct State {
+        var held: [RecordID: (metadata: InstanceMetadata, payload: ByteBuffer)] = [:]
+        var isSilent = false
+    }
+
+    private let state = NIOLockedValueBox(State())
+
+    func silence(_ isSilent: Bool) { state.withLockedValue { $0.isSilent = isSilent } }
+
+    /// Stores an instance as the pipeline would, and returns what it tells the catalog.
+    func put(_ made: MadeInstance, receivedAt: Int64) throws -> InstanceEntry {
+        var metadata = made.metadata
+        metadata.receivedAtMilliseconds = receivedAt
+        let digest = SHA256Hasher.digest(of: made.payload)
+        let id = try #require(
+            RecordID(
+                studyInstanceUID: metadata.studyInstanceUID,
+                sopInstanceUID: metadata.sopInstanceUID,
+                payloadDigest: digest
+            )
+        )
+        state.withLockedValue { state in
+            if state.held[id] == nil { state.held[id] = (metadata, made.payload) }
+        }
+        return InstanceEntry(
+            patient: PatientAttributes(),
+            study: StudyAttributes(studyInstanceUID: metadata.studyInstanceUID),
+            series: SeriesAttributes(seriesInstanceUID: metadata.seriesInstanceUID),
+            instance: InstanceAttributes(sopInstanceUID: metadata.sopInstanceUID, sopClassUID: metadata.sopClassUID),
+            contentDigest: metadata.receivedDigest,
+            receivedTransferSyntax: metadata.receivedTransferSyntax,
+            storedTransferSyntax: metadata.storedTransferSyntax,
+            receivedByteCount: metadata.receivedByteCount,
+            storedByteCount: made.payload.readableBytes,
+            recordID: id,
+            nodes: [NodeID(high: 0, low: 1)],
+            receivedAtMilliseconds: receivedAt
+        )
+    }
+
+    func list(_ range: ClosedRange<RecordID>) throws(RetrieveFailure) -> [RecordID: [NodeID]] {
+        let (isSilent, ids) = state.withLockedValue { ($0.isSilent, $0.held.keys.filter { range.contains($0) }) }
+        if isSilent { throw RetrieveFailure(.unavailable, "no node answers") }
+        return Dictionary(uniqueKeysWithValues: ids.map { ($0, [NodeID(high: 0, low: 1)]) })
+    }
+
+    func read(_ id: RecordID, copies: [NodeID], range: Range<Int>?) async throws(RetrieveFailure) -> ByteBuffer {
+        let payload = state.withLockedValue { $0.isSilent ? nil : $0.held[id]?.payload }
+        guard let payload else { throw RetrieveFailure(.unavailable, "no node answers") }
+        guard let range else { return payload }
+        return payload.getSlice(at: payload.readerIndex + range.lowerBound, length: range.count) ?? ByteBuffer()
+    }
+
+    func head(_ id: RecordID, copies: [NodeID]) async throws(RetrieveFailure) -> HeadResult {
+        guard let held = state.withLockedValue({ $0.isSilent ? nil : $0.held[id] }) else {
+            throw RetrieveFailure(.unavailable, "no node answers")
+        }
+        return HeadResult(
+            metadata: held.metadata.encode(),
+            payloadByteCount: UInt64(held.payload.readableBytes),
+            payloadDigest: SHA256Hasher.digest(of: held.payload)
+        )
+    }
+}
+
+@Suite struct RegistrarTests {
+    private struct Parts {
+        let catalog: ScriptedCatalog
+        let records: HeldRecords
+        let health: CatalogHealth
+        let journal: CatalogJournal
+        let registrar: Registrar
+        let drain: JournalDrain
+    }
+
+    private func withParts(_ body: (Parts) async throws -> Void) async throws {
+        var template = Array("/tmp/varve-registrar-XXXXXX".utf8CString)
+        try #require(mkdtemp(&template) != nil)
+        let path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
+        let threads = NIOThreadPool(numberOfThreads: 1)
+        threads.start()
+        let logger = Logger(label: "test")
+        let (catalog, records, health) = (ScriptedCatalog(), HeldRecords(), CatalogHealth())
+        let journal = try CatalogJournal(directory: path, threads: threads, logger: logger)
+        let directory = RecordDirectory(
+            list: { range, _ throws(RetrieveFailure) in try records.list(range) },
+            records: records
+        )
+        let parts = Parts(
+            catalog: catalog,
+            records: records,
+            health: health,
+            journal: journal,
+            registrar: Registrar(
+                catalog: catalog,
+                health: health,
+                journal: journal,
+                directory: directory,
+                nearest: 3,
+                logger: logger
+            ),
+            drain: JournalDrain(
+                journal: journal,
+                catalog: catalog,
+                health: health,
+                directory: directory,
+                logger: logger
+            )
+        )
+        try await body(parts)
+        try await threads.shutdownGracefully()
+        // The journal's files, of which a drained one leaves none.
+        for name in try FileManager.default.contentsOfDirectory(atPath: path) { unlink("\(path)/\(name)") }
+        rmdir(path)
+    }
+
+    private static let away = CatalogError(.unavailable, "no answer")
+
+    @Test func `while the catalog answers nothing is noted`() async throws {
+        try await withParts { parts in
+            let entry = try parts.records.put(MadeInstance.grey(number: 1), receivedAt: 1)
+            #expect(try await parts.registrar.enter(entry) == .entered)
+            #expect(parts.journal.count == 0)
+            #expect(parts.catalog.committed.count == 1)
+        }
+    }
+
+    @Test(
+        "an entry that may be taken later is noted, and entered once when the catalog is back",
+        arguments: [
+            away, CatalogError(.outcomeUnknown, "lost"), CatalogError(.timedOut, "slow"),
+            CatalogError(.overloaded, "busy"), CatalogError(.failed, "disk full", sqlState: "53100"),
+        ]
+    )
+    func notedAndEntered(failure: CatalogError) async throws {
+        try await withParts { parts in
+            parts.catalog.fail(failure)
+            let entry = try parts.records.put(MadeInstance.grey(number: 1), receivedAt: 1)
+            #expect(try await parts.registrar.enter(entry) == .noted)
+            #expect(parts.health.isAway == (failure.code != .overloaded))
+            #expect(parts.journal.count == 1)
+            try await parts.drain.drain()
+            #expect(parts.journal.count == 1, "the catalog is still away")
+            parts.catalog.fail(nil)
+            parts.health.answered()
+            try await parts.drain.drain()
+            #expect(parts.journal.count == 0)
+            #expect(parts.catalog.commitCount == 1)
+            let committed = try #require(parts.catalog.committed[entry.instance.sopInstanceUID])
+            #expect(committed.recordID == entry.recordID && committed.contentDigest == entry.contentDigest)
+        }
+    }
+
+    @Test(
+        "what will never be taken is refused at once and not noted",
+        arguments: [CatalogError(.invalid, "a zero byte"), CatalogError(.failed, "a bug", sqlState: "42601")]
+    )
+    func refusedAtOnce(failure: CatalogError) async throws {
+        try await withParts { parts in
+            parts.catalog.fail(failure)
+            let entry = try parts.records.put(MadeInstance.grey(number: 1), receivedAt: 1)
+            await #expect(throws: StoreFailure.self) { _ = try await parts.registrar.enter(entry) }
+            #expect(parts.journal.count == 0)
+        }
+    }
+
+    @Test func `without the catalog the first content under a UID wins, also when it is sent again`() async throws {
+        try await withParts { parts in
+            let first = try parts.records.put(MadeInstance.grey(number: 1, fill: 1), receivedAt: 1)
+            #expect(try await parts.registrar.enter(first) == .entered)
+            parts.health.failed()
+            let other = try parts.records.put(MadeInstance.grey(number: 1, fill: 2), receivedAt: 2)
+            let refusal = await #expect(throws: StoreFailure.self) { _ = try await parts.registrar.enter(other) }
+            #expect(refusal?.kind == .conflict)
+            // The record of the refused one is there now; the first is still the first.
+            var again = try parts.records.put(MadeInstance.grey(number: 1, fill: 1), receivedAt: 3)
+            again.receivedAtMilliseconds = 3
+            #expect(try await parts.registrar.enter(again) == .noted)
+            parts.health.answered()
+            try await parts.drain.drain()
+            #expect(parts.drain.refusedCount == 0)
+            #expect(parts.catalog.committed[first.instance.sopInstanceUID]?.contentDigest == first.contentDigest)
+        }
+    }
+
+    @Test func `a conflict that nobody could see is reported and does not hold up the others`() async throws {
+        try await withParts { parts in
+            let first = try parts.records.put(MadeInstance.grey(number: 1, fill: 1), receivedAt: 1)
+            #expect(try await parts.registrar.enter(first) == .entered)
+            parts.health.failed()
+            parts.records.silence(true)
+            let other = try parts.records.put(MadeInstance.grey(number: 1, fill: 2), receivedAt: 2)
+            #expect(try await parts.registrar.enter(other) == .noted)
+            let third = try parts.records.put(MadeInstance.grey(number: 2), receivedAt: 3)
+            #expect(try await parts.registrar.enter(third) == .noted)
+            parts.health.answered()
+            try await parts.drain.drain()
+            #expect(parts.journal.count == 2, "records that cannot be read now are kept for later")
+            parts.records.silence(false)
+            try await parts.drain.drain()
+            #expect(parts.journal.count == 0)
+            #expect(parts.drain.refusedCount == 1)
+            #expect(parts.catalog.committed.count == 2)
+            #expect(parts.catalog.committed[first.instance.sopInstanceUID]?.contentDigest == first.contentDigest)
+        }
+    }
+
+    @Test func `instances are found by UID on the nodes, one record each`() async throws {
+        try await withParts { parts in
+            for number in 1...20 { _ = try parts.records.put(MadeInstance.grey(number: number), receivedAt: 100) }
+            let late = try parts.records.put(MadeInstance.grey(number: 7, fill: 9), receivedAt: 200)
+            let directory = parts.registrar.directory
+            let study = late.study.studyInstanceUID
+            let found = try await directory.instances(study: study)
+            #expect(found.count == 20)
+            #expect(!found.contains { $0.recordID == late.recordID })
+            let one = try await directory.instances(study: study, instance: late.instance.sopInstanceUID)
+            #expect(one.count == 1 && one.first?.metadata.receivedAtMilliseconds == 100)
+            #expect(try await directory.instances(study: study + ".1").isEmpty)
+        }
+    }
+}
