@@ -4,6 +4,7 @@ import Glibc
 import NIOCore
 import SegmentFormat
 import SegmentStore
+import SimulatedDisk
 import Testing
 
 @Suite struct FailureTests {

@@ -9,7 +9,7 @@ import SegmentFormat
 struct SegmentRecovery {
     let configuration: SegmentStore.Configuration
     let files: SegmentFiles
-    let index: RecordIndex
+    let index: any RecordIndex
     /// Whether every segment whose records were acknowledged is in the manifest.
     let isManifestWhole: Bool
     let logger: Logger
@@ -29,7 +29,7 @@ struct SegmentRecovery {
     init(
         configuration: SegmentStore.Configuration,
         files: SegmentFiles,
-        index: RecordIndex,
+        index: any RecordIndex,
         isManifestWhole: Bool,
         logger: Logger
     ) {
@@ -198,7 +198,7 @@ struct SegmentRecovery {
         _ batch: [(id: RecordID, locator: RecordLocator)],
         segment: SegmentID,
         indexedUpTo end: UInt64
-    ) throws(RecordIndex.Failure) {
+    ) throws(IndexFailure) {
         let existing = try index.locators(of: batch.map(\.id))
         let wanted = zip(batch, existing).filter { entry, existing in
             guard let existing, existing != entry.locator else { return true }
@@ -250,7 +250,7 @@ struct SegmentRecovery {
         return nil
     }
 
-    private func indexedEnd(of segment: SegmentID) throws(RecordIndex.Failure) -> UInt64 {
+    private func indexedEnd(of segment: SegmentID) throws(IndexFailure) -> UInt64 {
         try index.indexedEnd(of: segment) ?? 0
     }
 

@@ -5,6 +5,8 @@ import NIOCore
 import Placement
 import SegmentFormat
 
+typealias PutContinuation = CheckedContinuation<Result<AppendOutcome, SegmentStoreError>, Never>
+
 /// What waits for the writer thread, and what it has in hand.
 ///
 /// Two puts of one id are one write: the second waits for the first and then learns what became of it.
@@ -25,6 +27,7 @@ final class WriterQueue: Sendable {
         var puts = CircularBuffer<Put>()
         var commands = CircularBuffer<Command>()
         var putByteCount: UInt64 = 0
+        /// Who waits for each id that is on its way: first the one whose put was taken, then those that joined it.
         var inHand: [RecordID: [(digest: SHA256Digest, continuation: PutContinuation)]] = [:]
         var isClosing = false
         /// How many puts the writer waits for before it goes on; it sleeps until then.
@@ -45,7 +48,7 @@ final class WriterQueue: Sendable {
     // MARK: For any task
 
     /// Takes a put, or answers it at once when it can't be taken.
-    func submit(_ put: Put) {
+    func submit(_ put: Put, _ continuation: PutContinuation) {
         var refusal: SegmentStoreError?
         monitor.withLockSignalling { state in
             if state.isClosing {
@@ -53,19 +56,19 @@ final class WriterQueue: Sendable {
                 return false
             }
             if state.inHand[put.id] != nil {
-                state.inHand[put.id]?.append((put.digest, put.continuation))
+                state.inHand[put.id]?.append((put.digest, continuation))
                 return false
             }
             guard state.inHand.count < recordLimit, state.putByteCount + put.byteCount <= byteLimit else {
                 refusal = SegmentStoreError(.overloaded, "too many records wait for the disk", record: put.id)
                 return false
             }
-            state.inHand[put.id] = []
+            state.inHand[put.id] = [(put.digest, continuation)]
             state.puts.append(put)
             state.putByteCount += put.byteCount
             return state.puts.count >= state.wakeCount
         }
-        if let refusal { put.continuation.resume(returning: .failure(refusal)) }
+        if let refusal { continuation.resume(returning: .failure(refusal)) }
     }
 
     /// Hands a command to the writer; false when the store is closed.
@@ -99,7 +102,7 @@ final class WriterQueue: Sendable {
         if company > 1 {
             let company = min(company, limits.maximumRecordCount)
             let delay = min(limits.maximumDelay.nanoseconds, lastSync / 8)
-            monitor.wait(until: monotonicNanoseconds() + delay) { state in
+            monitor.wait(until: StoreClock.system.monotonicNanoseconds() + delay) { state in
                 let isReady =
                     state.puts.count >= company || state.putByteCount >= UInt64(limits.maximumByteCount)
                     || state.isClosing
@@ -151,31 +154,13 @@ final class WriterQueue: Sendable {
 
     /// Answers a put and those of the same id that waited for it.
     func finish(_ put: Put, _ result: PutResult) {
-        let joined = monitor.withLock { $0.inHand.removeValue(forKey: put.id) ?? [] }
-        switch result {
-        case .durable(let wasThere):
-            put.continuation.resume(returning: .success(wasThere ? .alreadyStored : .stored))
-            for other in joined { Self.answer(other.continuation, other.digest, stored: put.digest, put.id) }
-        case .conflict(let stored):
-            Self.answer(put.continuation, put.digest, stored: stored, put.id)
-            for other in joined { Self.answer(other.continuation, other.digest, stored: stored, put.id) }
-        case .failed(let error):
-            put.continuation.resume(returning: .failure(error))
-            for other in joined { other.continuation.resume(returning: .failure(error)) }
-        }
-    }
-
-    private static func answer(
-        _ continuation: PutContinuation,
-        _ digest: SHA256Digest,
-        stored: SHA256Digest,
-        _ id: RecordID
-    ) {
-        if digest == stored {
-            continuation.resume(returning: .success(.alreadyStored))
-        } else {
-            let error = SegmentStoreError(.conflict, "a record with this id and another payload is stored", record: id)
-            continuation.resume(returning: .failure(error))
+        let waiting = monitor.withLock { $0.inHand.removeValue(forKey: put.id) ?? [] }
+        for (place, one) in waiting.enumerated() {
+            one.continuation.resume(
+                returning: place == 0
+                    ? result.outcome(for: put.id, digest: one.digest)
+                    : result.outcome(for: put.id, digest: one.digest, joining: put.digest)
+            )
         }
     }
 }

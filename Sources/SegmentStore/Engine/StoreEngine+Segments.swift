@@ -4,9 +4,9 @@ import Glibc
 import Logging
 import NIOCore
 import Placement
-import SegmentFormat
+package import SegmentFormat
 
-extension SegmentWriter {
+extension StoreEngine {
     /// How many segment numbers are reserved in the manifest at a time.
     static let reservationCount: UInt64 = 64
 
@@ -63,18 +63,13 @@ extension SegmentWriter {
     }
 
     /// A number that no segment ever had.
-    mutating func takeSegmentID() throws(SegmentStoreError) -> SegmentID {
+    package mutating func takeSegmentID() throws(SegmentStoreError) -> SegmentID {
         if let failure { throw failure }
         if nextSegmentID >= manifest.state.reservedBelow.rawValue {
             try append([.reserved(below: SegmentID(rawValue: nextSegmentID + Self.reservationCount))])
         }
         defer { nextSegmentID += 1 }
         return SegmentID(rawValue: nextSegmentID)
-    }
-
-    mutating func markReconciled() throws(SegmentStoreError) {
-        try append([.reconciled])
-        facts.update { $0.isUncertain = false }
     }
 
     /// Makes a new segment and makes it durable before the manifest names it.
@@ -85,7 +80,7 @@ extension SegmentWriter {
             segmentClass: .shared,
             cluster: configuration.clusterID,
             node: configuration.nodeID,
-            createdAtMilliseconds: wallClockMilliseconds()
+            createdAtMilliseconds: view.clock.wallMilliseconds()
         )
         do {
             let file = try disk.createFile(files.path(of: id))
@@ -109,7 +104,7 @@ extension SegmentWriter {
     }
 
     /// Ends the active segment, whose records are durable already, with its footer.
-    mutating func seal() throws(SegmentStoreError) {
+    package mutating func seal() throws(SegmentStoreError) {
         guard let segment = active else { return }
         do {
             let footer = try SegmentFooter.encoded(
