@@ -30,21 +30,12 @@ extension SegmentStore {
         )
         let large = try await bulk.run { [view] () throws(SegmentStoreError) in try view.large(record) }
         if large.isAlreadyStored { return LargeRecordWriter(store: self, record: large) }
-        let segment = try await reserveSegmentID()
+        let segment = try await perform { (engine) throws(SegmentStoreError) in try engine.takeSegmentID() }
         let opened = try await bulk.run { () throws(SegmentStoreError) in
             var large = large
             try large.open(as: segment)
             return large
         }
         return LargeRecordWriter(store: self, record: opened)
-    }
-
-    private func reserveSegmentID() async throws(SegmentStoreError) -> SegmentID {
-        let result: Result<SegmentID, SegmentStoreError> = await withCheckedContinuation { continuation in
-            if !queue.submit(.reserveSegmentID(continuation)) {
-                continuation.resume(returning: .failure(SegmentStoreError(.closed, "store is closed")))
-            }
-        }
-        return try result.get()
     }
 }

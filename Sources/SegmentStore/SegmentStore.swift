@@ -97,12 +97,22 @@ public final class SegmentStore: Sendable {
 
     /// Notes, durably, that what an unclean stop may have lost was compared with a peer and fetched.
     public func markReconciled() async throws(SegmentStoreError) {
-        let result: Result<Void, SegmentStoreError> = await withCheckedContinuation { continuation in
-            if !queue.submit(.markReconciled(continuation)) {
+        try await perform { (engine) throws(SegmentStoreError) in try engine.markReconciled() }
+    }
+
+    /// Has the writer thread take a step of the engine between two batches.
+    func perform<Value: Sendable>(
+        _ step: @escaping @Sendable (inout StoreEngine) throws(SegmentStoreError) -> Value
+    ) async throws(SegmentStoreError) -> Value {
+        let result: Result<Value, SegmentStoreError> = await withCheckedContinuation { continuation in
+            let command = WriterQueue.Command.step { engine in
+                continuation.resume(returning: Result { () throws(SegmentStoreError) in try step(&engine) })
+            }
+            if !queue.submit(command) {
                 continuation.resume(returning: .failure(SegmentStoreError(.closed, "store is closed")))
             }
         }
-        try result.get()
+        return try result.get()
     }
 
     /// Finishes what was accepted, seals the active segment and leaves the clean mark.

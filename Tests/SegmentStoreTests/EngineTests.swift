@@ -10,41 +10,6 @@ import Testing
 
 /// The engine alone: no threads, no clock, no files.
 @Suite struct EngineTests {
-    /// A store on a disk in memory, and what it takes to open it again.
-    struct Machine {
-        var disk = SimulatedDisk()
-        var indexes = MemoryIndexProvider()
-        var boot = Fixture.boot
-        var configuration = Fixture.configuration(directory: "/store")
-
-        func open() throws -> StoreEngine {
-            let environment = StoreEnvironment(
-                disk: disk,
-                clock: StoreClock(wallMilliseconds: { 1_700_000_000_000 }, monotonicNanoseconds: { 0 }),
-                indexes: indexes,
-                boot: boot,
-                logger: Fixture.logger
-            )
-            return try StoreEngine(opening: configuration, in: environment)
-        }
-
-        /// The machine after its process was killed.
-        func killed(crashAt effect: Int? = nil) -> Machine {
-            var next = self
-            next.disk = disk.afterProcessKill(crashAt: effect)
-            return next
-        }
-
-        /// The machine after a loss of power.
-        func powered(using generator: inout SeededGenerator, crashAt effect: Int? = nil) -> Machine {
-            var next = self
-            next.disk = disk.afterPowerLoss(using: &generator, crashAt: effect)
-            next.indexes = MemoryIndexProvider()
-            next.boot = BootID(high: generator.next(), low: generator.next())
-            return next
-        }
-    }
-
     @Test func doesAllThatAStoreDoes() throws {
         let machine = Machine()
         var engine = try machine.open()
@@ -120,33 +85,5 @@ import Testing
             effect += 1
         }
         #expect(effect > 50)
-    }
-}
-
-extension StoreEngine {
-    mutating func appendLarge(_ record: NewRecord, pieceByteCount: Int = 40_000) throws -> AppendOutcome {
-        var large = try beginLarge(
-            NewLargeRecord(
-                id: record.id,
-                type: record.type,
-                metadata: record.metadata,
-                payloadByteCount: UInt64(record.payload.readableBytes),
-                payloadDigest: record.payloadDigest,
-                mapEpoch: record.mapEpoch,
-                writtenAtMilliseconds: record.writtenAtMilliseconds
-            )
-        )
-        var rest = record.payload
-        while rest.readableBytes > 0, let piece = rest.readSlice(length: min(pieceByteCount, rest.readableBytes)) {
-            try large.write(piece)
-        }
-        return try commit(large)
-    }
-
-    func expectStored(_ record: NewRecord, sourceLocation: SourceLocation = #_sourceLocation) throws {
-        #expect(try read(record.id) == record.payload, sourceLocation: sourceLocation)
-        let info = try #require(try head(record.id), sourceLocation: sourceLocation)
-        #expect(info.metadata == record.metadata, sourceLocation: sourceLocation)
-        try verify(record.id)
     }
 }

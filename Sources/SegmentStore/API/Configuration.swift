@@ -30,6 +30,8 @@ extension SegmentStore {
         public var groupCommit = GroupCommit()
         /// Payloads over this go through `beginLarge`.
         public var largeRecordByteCount = 16 << 20
+        /// The most amendments of a record; of those that rule over its life twice as many.
+        public var maximumAmendmentCount = 1000
         /// The most bytes that one read returns.
         public var maximumReadByteCount = 256 << 20
         /// The number of threads that read.

@@ -60,8 +60,7 @@ package struct LargeRecord: Sendable {
         head.writeImmutableBuffer(metadata)
         do {
             let free = try view.disk.freeByteCount(at: view.configuration.directory)
-            let mayUseReserve = header.type == .tombstone || header.type == .amendment
-            let limit = mayUseReserve ? 0 : view.configuration.softLimitFreeBytes
+            let limit = view.configuration.softLimitFreeBytes
             guard free > limit, free - limit > byteCount else { throw StoreEngine.fullError(header.id) }
             let file = try view.disk.createFile(view.files.path(of: segment))
             do {
@@ -193,7 +192,7 @@ package struct LargeRecord: Sendable {
             return outcome
         case .failure(let error):
             // After another failure the file stays: the next start sees whether it is whole.
-            if error.code == .conflict || error.code == .full { discard() }
+            if [.conflict, .full, .deleted].contains(error.code) { discard() }
             throw error
         case nil:
             throw SegmentStoreError(.invalid, "large record was not answered", record: header.id)
@@ -245,15 +244,11 @@ extension StoreView {
         var isStored = false
         var replaced: RecordLocator?
         if let locator = try locator(of: record.id) {
-            switch compare(record.id, record.payloadDigest, with: locator) {
+            switch compare(record.payloadDigest, with: IndexedRecord(id: record.id, locator: locator)) {
             case .same: isStored = true
             case .damaged: replaced = locator
             case .other:
-                throw SegmentStoreError(
-                    .conflict,
-                    "a record with this id and another payload is stored",
-                    record: record.id
-                )
+                throw SegmentStoreError(.conflict, "another payload is stored under this id", record: record.id)
             }
         }
         return LargeRecord(

@@ -20,12 +20,26 @@ struct Put: Sendable {
         case large(LargeSegment)
     }
 
+    /// What tells puts apart that are on their way at once.
+    struct Key: Hashable, Sendable {
+        let id: RecordID
+        /// `nil` for a record with content.
+        let order: Amendment.Order?
+    }
+
+    /// The record's id; that of its subject when it is an amendment.
     let id: RecordID
     let type: RecordType
     let digest: SHA256Digest
     let content: Content
+    /// What it says, when it is a tombstone or an amendment.
+    var amendment: Amendment? = nil
+    /// The term of the coordinator that asks for an amendment.
+    var authority = Term(rawValue: 0)
     /// The stored record that was found damaged and that this one takes the place of.
     var replaced: RecordLocator? = nil
+
+    var key: Key { Key(id: id, order: amendment?.order) }
 
     /// What it adds to a batch.
     var byteCount: UInt64 {
@@ -40,8 +54,53 @@ struct Put: Sendable {
 }
 
 extension Put {
+    /// Lays out an amendment that a coordinator of the term `authority` asks for.
+    init(_ new: NewAmendment, under authority: Term) throws(SegmentStoreError) {
+        let amendment = new.amendment
+        guard new.payload.readableBytes <= Amendment.maximumPayloadByteCount else {
+            throw SegmentStoreError(.tooLarge, "amendment's payload is over its limit", record: amendment.subject)
+        }
+        guard amendment.order.term <= authority else {
+            throw SegmentStoreError(
+                .invalid,
+                "amendment is of a later term than whoever asks for it",
+                record: amendment.subject
+            )
+        }
+        let digest = SHA256Hasher.digest(of: new.payload)
+        let image: RecordImage
+        do {
+            image = try RecordImage(
+                id: amendment.subject,
+                type: amendment.recordType,
+                metadata: amendment.encoded(),
+                payload: new.payload,
+                payloadDigest: digest,
+                mapEpoch: new.mapEpoch,
+                writtenAtMilliseconds: new.writtenAtMilliseconds
+            )
+        } catch {
+            throw SegmentStoreError(.tooLarge, error.message, record: amendment.subject)
+        }
+        self.init(
+            id: amendment.subject,
+            type: amendment.recordType,
+            digest: digest,
+            content: .image(image),
+            amendment: amendment,
+            authority: authority
+        )
+    }
+
     /// Lays out a record and computes its checksums (and its digest, unless the caller has verified it).
     init(_ record: NewRecord, limits configuration: SegmentStore.Configuration) throws(SegmentStoreError) {
+        guard record.type != .tombstone, record.type != .amendment, record.type != .padding else {
+            throw SegmentStoreError(
+                .invalid,
+                "a record of type \(record.type.rawValue) has no content",
+                record: record.id
+            )
+        }
         guard record.payload.readableBytes <= configuration.largeRecordByteCount else {
             throw SegmentStoreError(
                 .tooLarge,
@@ -82,36 +141,26 @@ enum PutResult: Sendable {
     case conflict(stored: SHA256Digest)
     case failed(SegmentStoreError)
 
-    /// What the one that brought the record is told.
-    func outcome(for id: RecordID, digest: SHA256Digest) -> Result<AppendOutcome, SegmentStoreError> {
+    /// What the one is told that brought `put`, which was taken.
+    func outcome(for put: Put) -> Result<AppendOutcome, SegmentStoreError> {
         switch self {
         case .durable(let wasThere): .success(wasThere ? .alreadyStored : .stored)
-        case .conflict(let stored): Self.comparison(id, digest, stored: stored)
+        case .conflict(let stored): Self.comparison(put, isSame: put.digest == stored)
         case .failed(let error): .failure(error)
         }
     }
 
-    /// What one is told that brought a record of the same id meanwhile; `first` is the digest of the one that was taken.
-    func outcome(
-        for id: RecordID,
-        digest: SHA256Digest,
-        joining first: SHA256Digest
-    ) -> Result<AppendOutcome, SegmentStoreError> {
+    /// What one is told that brought `put` while `first` with the same key was on its way.
+    func outcome(for put: Put, joining first: Put) -> Result<AppendOutcome, SegmentStoreError> {
         switch self {
-        case .durable: Self.comparison(id, digest, stored: first)
-        case .conflict(let stored): Self.comparison(id, digest, stored: stored)
+        case .durable: Self.comparison(put, isSame: put.digest == first.digest && put.amendment == first.amendment)
+        case .conflict(let stored): Self.comparison(put, isSame: put.digest == stored)
         case .failed(let error): .failure(error)
         }
     }
 
-    private static func comparison(
-        _ id: RecordID,
-        _ digest: SHA256Digest,
-        stored: SHA256Digest
-    ) -> Result<AppendOutcome, SegmentStoreError> {
-        if digest == stored { return .success(.alreadyStored) }
-        return .failure(
-            SegmentStoreError(.conflict, "a record with this id and another payload is stored", record: id)
-        )
+    private static func comparison(_ put: Put, isSame: Bool) -> Result<AppendOutcome, SegmentStoreError> {
+        if isSame { return .success(.alreadyStored) }
+        return .failure(SegmentStoreError(.conflict, "another payload is stored under this id", record: put.id))
     }
 }

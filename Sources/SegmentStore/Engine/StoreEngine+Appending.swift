@@ -7,48 +7,108 @@ import Placement
 import SegmentFormat
 
 extension StoreEngine {
-    /// Takes puts, each with an id of its own, through all that becomes of them.
+    /// Takes puts, each with a key of its own, through all that becomes of them.
     mutating func put(_ puts: [Put], answer: (Put, PutResult) -> Void) {
-        guard let (fresh, known) = sort(puts, answer: answer) else { return }
-        var wanted = fresh
-        for (put, locator) in known {
-            switch view.compare(put.id, put.digest, with: locator) {
-            case .same: answer(put, .durable(wasThere: true))
-            case .other(let stored): answer(put, .conflict(stored: stored))
-            case .damaged:
-                var put = put
-                put.replaced = locator
-                wanted.append(put)
+        for round in Self.rounds(of: puts) {
+            guard let (fresh, known) = sort(round, answer: answer) else { continue }
+            var wanted = fresh
+            for (put, stored) in known {
+                switch view.compare(put.digest, with: stored) {
+                case .same: answer(put, .durable(wasThere: true))
+                case .other(let stored): answer(put, .conflict(stored: stored))
+                case .damaged:
+                    var put = put
+                    put.replaced = stored.locator
+                    wanted.append(put)
+                }
             }
+            store(wanted, answer: answer)
         }
-        store(wanted, answer: answer)
     }
 
-    /// The puts whose ids are not stored, and those that must be compared with what is stored first; `nil` when all
-    /// have been answered by a failure.
+    /// Splits puts so that none has to be judged by what another one of its round does to the same record.
+    static func rounds(of puts: [Put]) -> [[Put]] {
+        guard puts.contains(where: { $0.amendment != nil }) else { return [puts] }
+        var rounds: [[Put]] = []
+        var counts: [RecordID: Int] = [:]
+        for put in puts {
+            let round = counts[put.id, default: 0]
+            counts[put.id] = round + 1
+            if round == rounds.count { rounds.append([]) }
+            rounds[round].append(put)
+        }
+        return rounds
+    }
+
+    /// The puts that are not stored yet, and those that must be compared with what is stored first; answers the others.
+    ///
+    /// `nil` when all have been answered by a failure.
     mutating func sort(
         _ puts: [Put],
         answer: (Put, PutResult) -> Void
-    ) -> (fresh: [Put], known: [(Put, RecordLocator)])? {
-        let locators: [RecordLocator?]
+    ) -> (fresh: [Put], known: [(Put, IndexedRecord)])? {
+        var fresh: [Put] = []
+        var known: [(Put, IndexedRecord)] = []
+        fresh.reserveCapacity(puts.count)
         do {
-            locators = try index.locators(of: puts.map(\.id))
+            if let term = puts.map(\.authority).max() { try observe(term) }
+            let lookups = try index.lookUp(puts.map(\.id))
+            for (put, lookup) in zip(puts, lookups) {
+                var stored = lookup.locator.map { IndexedRecord(id: put.id, locator: $0) }
+                if let amendment = put.amendment {
+                    let all = try index.amendments(of: put.id)
+                    stored = all.first { $0.amendment?.order == amendment.order }
+                    let others = stored == nil ? all.count : 0
+                    if let refusal = refusal(of: put, amendment, lookup.standing, stored: stored, others: others) {
+                        answer(put, .failed(refusal))
+                        continue
+                    }
+                } else if lookup.standing.isDeleted {
+                    answer(put, .failed(StoreView.deletedError(put.id)))
+                    continue
+                }
+                if let stored, stored.locator != put.replaced {
+                    known.append((put, stored))
+                } else {
+                    fresh.append(put)
+                }
+            }
         } catch {
-            let failure = fail("\(error)")
+            let failure = (error as? SegmentStoreError) ?? fail("\(error)")
             for put in puts { answer(put, .failed(failure)) }
             return nil
         }
-        var fresh: [Put] = []
-        var known: [(Put, RecordLocator)] = []
-        fresh.reserveCapacity(puts.count)
-        for (put, locator) in zip(puts, locators) {
-            if let locator, locator != put.replaced {
-                known.append((put, locator))
-            } else {
-                fresh.append(put)
-            }
-        }
         return (fresh, known)
+    }
+
+    /// Why an amendment is not taken; `nil` when it is.
+    private func refusal(
+        of put: Put,
+        _ amendment: Amendment,
+        _ standing: RecordStanding,
+        stored: IndexedRecord?,
+        others: Int
+    ) -> SegmentStoreError? {
+        let highest = manifest.state.highestTerm
+        if amendment.kind.isFenced, put.authority < highest {
+            return SegmentStoreError(
+                .staleTerm,
+                "term \(put.authority.rawValue) is over, a coordinator of term \(highest.rawValue) has been heard of",
+                record: put.id
+            )
+        }
+        if let stored, stored.amendment != amendment {
+            return SegmentStoreError(.conflict, "another amendment has this term and sequence", record: put.id)
+        }
+        if stored == nil, amendment.kind == .tombstone, standing.isHeld {
+            return SegmentStoreError(.held, "a hold forbids to delete the record", record: put.id)
+        }
+        // What rules is taken beyond the limit of what only tells, which may not keep a record from being held.
+        let limit = configuration.maximumAmendmentCount
+        if others >= (amendment.kind.rules ? 2 * limit : limit) {
+            return SegmentStoreError(.tooLarge, "a record has at most \(limit) amendments", record: put.id)
+        }
+        return nil
     }
 
     /// Stores puts that `sort` has found fresh, and answers each as soon as it is durable.
@@ -142,18 +202,20 @@ extension StoreEngine {
             throw fail("a batch could not be synced: \(error)", segment: segment)
         }
         lastSyncNanoseconds = view.clock.monotonicNanoseconds() - start
-        let entries = image.entries.map { (id: $0.id, locator: RecordLocator($0, in: segment.id)) }
+        let entries = zip(image.entries, batch).map { entry, put in
+            IndexedRecord(id: entry.id, locator: RecordLocator(entry, in: segment.id), amendment: put.amendment)
+        }
+        let change: Int
         do {
-            try index.insert(entries, segment: segment.id, indexedUpTo: image.end)
+            change = try index.insert(entries, segment: segment.id, indexedUpTo: image.end)
         } catch {
             throw fail("\(error)", segment: segment)
         }
         let writtenByteCount = image.end - segment.position
         segment.appended(image.entries, end: image.end)
         active = segment
-        let replacedCount = batch.count { $0.replaced != nil }
         facts.update { facts in
-            facts.recordCount += entries.count - replacedCount
+            facts.recordCount += change
             facts.writtenRecordCount += UInt64(entries.count)
             facts.usedBytes += writtenByteCount
             facts.batchCount += 1
@@ -167,9 +229,10 @@ extension StoreEngine {
         } catch {
             return .failed(error)
         }
+        let change: Int
         do {
-            try index.insert(
-                [(id: put.id, locator: large.locator)],
+            change = try index.insert(
+                [IndexedRecord(id: put.id, locator: large.locator)],
                 segment: large.segment,
                 indexedUpTo: large.footerOffset
             )
@@ -177,7 +240,7 @@ extension StoreEngine {
             return .failed(fail("\(error)"))
         }
         facts.update { facts in
-            facts.recordCount += put.replaced == nil ? 1 : 0
+            facts.recordCount += change
             facts.writtenRecordCount += 1
             facts.usedBytes += large.byteCount
         }

@@ -4,7 +4,7 @@ import Checksums
 import Logging
 package import NIOCore
 package import Placement
-import SegmentFormat
+package import SegmentFormat
 
 /// All that a store does, as plain steps that block: no threads, no waiting, no time or randomness of its own.
 ///
@@ -61,29 +61,56 @@ package struct StoreEngine {
 
     /// Stores records in as few batches as they fit; what has an answer without an error is durable.
     ///
-    /// The same id with the same payload is success, with another payload `.conflict`.
+    /// The same id with the same payload is success, with another payload `.conflict`, and `.deleted` when a tombstone
+    /// hides it.
     package mutating func append(_ records: [NewRecord]) -> [Result<AppendOutcome, SegmentStoreError>] {
-        var results: [Result<AppendOutcome, SegmentStoreError>?] = records.map { _ in nil }
-        var owners: [RecordID: Int] = [:]
+        let limits = configuration
+        return run(records.map { record in Result { () throws(SegmentStoreError) in try Put(record, limits: limits) } })
+    }
+
+    /// Stores tombstones and other amendments that a coordinator of the term `authority` asks for.
+    ///
+    /// The term is durable before anything is done under it. `.staleTerm` when a higher one has been heard of (for
+    /// what takes away), `.held` for the tombstone of a record that is held.
+    package mutating func amend(
+        _ amendments: [NewAmendment],
+        under authority: Term
+    ) -> [Result<AppendOutcome, SegmentStoreError>] {
+        run(amendments.map { new in Result { () throws(SegmentStoreError) in try Put(new, under: authority) } })
+    }
+
+    private mutating func run(
+        _ wanted: [Result<Put, SegmentStoreError>]
+    ) -> [Result<AppendOutcome, SegmentStoreError>] {
+        var owners: [Put.Key: Put] = [:]
         var puts: [Put] = []
-        for (place, record) in records.enumerated() where owners[record.id] == nil {
-            do {
-                puts.append(try Put(record, limits: configuration))
-                owners[record.id] = place
-            } catch {
-                results[place] = .failure(error)
+        let keys = wanted.map { result -> (key: Put.Key, isFirst: Bool)? in
+            guard case .success(let put) = result else { return nil }
+            let isFirst = owners[put.key] == nil
+            if isFirst {
+                owners[put.key] = put
+                puts.append(put)
+            }
+            return (put.key, isFirst)
+        }
+        var ends: [Put.Key: PutResult] = [:]
+        put(puts) { put, result in ends[put.key] = result }
+        return zip(wanted, keys).map { result, key in
+            result.flatMap { put in
+                guard let key, let end = ends[key.key], let owner = owners[key.key] else {
+                    return .failure(SegmentStoreError(.invalid, "record was not answered", record: put.id))
+                }
+                if key.isFirst { return end.outcome(for: put) }
+                return end.outcome(for: put, joining: owner)
             }
         }
-        var ends: [RecordID: PutResult] = [:]
-        put(puts) { put, result in ends[put.id] = result }
-        return records.enumerated().map { place, record in
-            if let result = results[place] { return result }
-            guard let owner = owners[record.id], let end = ends[record.id] else {
-                return .failure(SegmentStoreError(.invalid, "record was not answered", record: record.id))
-            }
-            if owner == place { return end.outcome(for: record.id, digest: record.payloadDigest) }
-            return end.outcome(for: record.id, digest: record.payloadDigest, joining: records[owner].payloadDigest)
-        }
+    }
+
+    /// Notes, durably, that a coordinator of this term is in office; lower ones are refused from now on.
+    package mutating func observe(_ term: Term) throws(SegmentStoreError) {
+        guard term > manifest.state.highestTerm else { return }
+        try append([.term(term)])
+        facts.update { $0.highestTerm = term }
     }
 
     /// Begins a record of any size, whose payload is then handed over piece by piece and ended by `commit`.
@@ -100,7 +127,7 @@ package struct StoreEngine {
         let wanted = large.put(segment)
         var end: PutResult?
         put([wanted]) { _, result in end = result }
-        return try large.settle(end?.outcome(for: wanted.id, digest: wanted.digest))
+        return try large.settle(end?.outcome(for: wanted))
     }
 
     /// Notes, durably, that what an unclean stop may have lost was compared with a peer and fetched.
@@ -146,6 +173,12 @@ package struct StoreEngine {
     ) throws(SegmentStoreError) -> [RecordID] {
         try view.list(group: group, after: previous, limit: limit)
     }
+
+    package func amendments(of id: RecordID) throws(SegmentStoreError) -> [StoredAmendment] {
+        try view.amendments(of: id)
+    }
+
+    package func standing(of id: RecordID) throws(SegmentStoreError) -> RecordStanding { try view.standing(of: id) }
 
     package var status: StoreStatus { view.status }
 }

@@ -21,7 +21,7 @@ package struct StoreView: Sendable {
 
     // MARK: Reading
 
-    /// Metadata, length and digest of a record; `nil` when it is not known.
+    /// Metadata, length and digest of a record; `nil` when it is not known, `.deleted` when a tombstone hides it.
     package func head(_ id: RecordID) throws(SegmentStoreError) -> RecordInfo? {
         guard let locator = try locator(of: id) else { return nil }
         return try noting(locator) { () throws(SegmentStoreError) in try reader.head(id, at: locator) }
@@ -55,12 +55,23 @@ package struct StoreView: Sendable {
         }
     }
 
+    /// Where a record is; `nil` when it is not known, and `.deleted` when a tombstone hides it.
     func locator(of id: RecordID) throws(SegmentStoreError) -> RecordLocator? {
+        let lookup = try lookUp(id)
+        guard !lookup.standing.isDeleted else { throw Self.deletedError(id) }
+        return lookup.locator
+    }
+
+    func lookUp(_ id: RecordID) throws(SegmentStoreError) -> IndexLookup {
         do {
-            return try index.locator(of: id)
+            return try index.lookUp(id)
         } catch {
             throw Self.indexError(error)
         }
+    }
+
+    static func deletedError(_ id: RecordID) -> SegmentStoreError {
+        SegmentStoreError(.deleted, "the record is deleted", record: id)
     }
 
     private func requiredLocator(of id: RecordID) throws(SegmentStoreError) -> RecordLocator {
@@ -71,7 +82,7 @@ package struct StoreView: Sendable {
     }
 
     /// Runs `body`, and remembers the record as damaged when its bytes are not what they should be.
-    private func noting<Value>(
+    func noting<Value>(
         _ locator: RecordLocator,
         _ body: () throws(SegmentStoreError) -> Value
     ) throws(SegmentStoreError) -> Value {
@@ -101,13 +112,13 @@ package struct StoreView: Sendable {
         case damaged
     }
 
-    /// Checks the record at `locator` and compares its digest with `digest`.
-    func compare(_ id: RecordID, _ digest: SHA256Digest, with locator: RecordLocator) -> Comparison {
+    /// Checks the record that is stored and compares its digest with `digest`.
+    func compare(_ digest: SHA256Digest, with record: IndexedRecord) -> Comparison {
         do {
-            let stored = try reader.verify(id, at: locator, includesDigest: false)
+            let stored = try reader.verify(record.id, at: record.locator, includesDigest: false)
             return stored == digest ? .same : .other(stored)
         } catch {
-            facts.noteDamage(locator)
+            facts.noteDamage(record.locator)
             return .damaged
         }
     }
@@ -142,6 +153,7 @@ package struct StoreView: Sendable {
             reason: reason,
             quarantinedRanges: facts.quarantined,
             isUncertain: facts.isUncertain,
+            highestTerm: facts.highestTerm,
             batchCount: facts.batchCount,
             writtenRecordCount: facts.writtenRecordCount
         )

@@ -2,236 +2,269 @@
 
 import CLMDB
 import Glibc
-import NIOConcurrencyHelpers
 import Placement
 import SegmentFormat
 
-/// The index from record id to place, in LMDB: a cache that a scan of the segments rebuilds.
+/// The index in LMDB: a cache that a scan of the segments rebuilds.
 ///
 /// Nothing is synced while the store runs. A crash of the process leaves it consistent (the page cache lives on); a
-/// crash of the machine may not, so it is then thrown away. One thread writes; any thread reads. No other file of
-/// this target touches LMDB.
+/// crash of the machine may not, so it is then thrown away. One thread writes; any thread reads. Keys and integers of
+/// keys are big endian, so that they sort as they should.
 // Safety: an LMDB environment is made to be shared by threads, and its transactions are not tied to them (MDB_NOTLS);
 // `environment` changes only in `close`, which runs after all threads have ended.
 final class LMDBIndex: RecordIndex, @unchecked Sendable {
     private var environment: OpaquePointer?
-    private let records: MDB_dbi
-    private let states: MDB_dbi
+    /// Record id to locator.
+    private let records: LMDBTable
+    /// Subject, term and sequence to locator, kind, time and reference.
+    private let amendments: LMDBTable
+    /// Record id to standing, where anything was said about it.
+    private let standings: LMDBTable
+    /// Up to where segments are indexed, and whose index this is.
+    private let states: LMDBTable
 
     /// Changed whenever the meaning of keys or values changes: an index of another version is rebuilt.
-    private static let version: UInt64 = 1
-    private static let identityKey = StateKey(kind: 0, number: 0)
+    private static let version: UInt64 = 2
 
-    private struct StateKey {
-        var kind: UInt64
-        var number: UInt64
-    }
+    private typealias RecordKey = (UInt64, UInt64)
+    private typealias AmendmentKey = (UInt64, UInt64, UInt64, UInt64)
+    private typealias LocatorValue = (UInt64, UInt64, UInt64, UInt64)
+    private typealias AmendmentValue = (LocatorValue, UInt64, UInt64, UInt64, UInt64)
+    private typealias StandingValue = (UInt64, UInt64, UInt64)
+    private typealias StateValue = (UInt64, UInt64, UInt64, UInt64)
 
     /// Opens the index in `directory`, or makes an empty one; fails when it belongs to another store or is damaged.
     init(directory: String, mapByteCount: Int, identity: (UInt64, UInt64, UInt64, UInt64)) throws(IndexFailure) {
         var environment: OpaquePointer?
-        try Self.check(mdb_env_create(&environment), "create")
+        try LMDBTable.check(mdb_env_create(&environment), "create")
         guard let environment else { throw IndexFailure("create", number: EINVAL) }
         var isOpen = false
         defer { if !isOpen { mdb_env_close(environment) } }
-        try Self.check(mdb_env_set_mapsize(environment, mapByteCount), "set map size")
-        try Self.check(mdb_env_set_maxdbs(environment, 2), "set databases")
-        try Self.check(mdb_env_set_maxreaders(environment, 512), "set readers")
+        try LMDBTable.check(mdb_env_set_mapsize(environment, mapByteCount), "set map size")
+        try LMDBTable.check(mdb_env_set_maxdbs(environment, 4), "set databases")
+        try LMDBTable.check(mdb_env_set_maxreaders(environment, 512), "set readers")
         let flags = UInt32(MDB_NOSYNC) | UInt32(MDB_NOTLS) | UInt32(MDB_NORDAHEAD)
-        try Self.check(mdb_env_open(environment, directory, flags, 0o640), "open")
+        try LMDBTable.check(mdb_env_open(environment, directory, flags, 0o640), "open")
         var dead: CInt = 0
-        try Self.check(mdb_reader_check(environment, &dead), "check readers")
+        try LMDBTable.check(mdb_reader_check(environment, &dead), "check readers")
 
         var transaction: OpaquePointer?
-        try Self.check(mdb_txn_begin(environment, nil, 0, &transaction), "begin")
+        try LMDBTable.check(mdb_txn_begin(environment, nil, 0, &transaction), "begin")
         var isCommitted = false
         defer { if !isCommitted { mdb_txn_abort(transaction) } }
-        var records = MDB_dbi()
-        var states = MDB_dbi()
-        try Self.check(mdb_dbi_open(transaction, "records", UInt32(MDB_CREATE), &records), "open database")
-        try Self.check(mdb_dbi_open(transaction, "states", UInt32(MDB_CREATE), &states), "open database")
-        let wanted = (identity.0 ^ Self.version, identity.1, identity.2, identity.3)
-        if let found = try Self.state(transaction, states, Self.identityKey) {
+        self.records = try LMDBTable("records", transaction)
+        self.amendments = try LMDBTable("amendments", transaction)
+        self.standings = try LMDBTable("standings", transaction)
+        self.states = try LMDBTable("states", transaction)
+        let wanted: StateValue = (identity.0 ^ Self.version, identity.1, identity.2, identity.3)
+        if let found = try states.get(transaction, Self.identityKey, as: StateValue.self) {
             guard found == wanted else { throw IndexFailure("open another store's index", number: EINVAL) }
         } else {
-            try Self.setState(transaction, states, Self.identityKey, wanted)
+            try states.put(transaction, Self.identityKey, wanted)
         }
         isCommitted = true
-        try Self.check(mdb_txn_commit(transaction), "commit")
+        try LMDBTable.check(mdb_txn_commit(transaction), "commit")
         self.environment = environment
-        self.records = records
-        self.states = states
         isOpen = true
     }
 
-    /// Ends all use; no other call may be running or follow.
     func close() {
         if let environment { mdb_env_close(environment) }
         environment = nil
     }
 
-    /// Writes everything to the disk.
     func sync() throws(IndexFailure) {
-        try Self.check(mdb_env_sync(environment, 1), "sync")
+        try LMDBTable.check(mdb_env_sync(environment, 1), "sync")
     }
 
     // MARK: Records
 
-    /// The number of records.
-    func count() throws(IndexFailure) -> Int {
+    func liveCount() throws(IndexFailure) -> Int {
         try reading { (transaction) throws(IndexFailure) in
-            var statistics = MDB_stat()
-            try Self.check(mdb_stat(transaction, records, &statistics), "stat")
-            return Int(clamping: statistics.ms_entries)
+            var count = try records.count(transaction)
+            // Few records were ever said to be deleted beside those that are stored.
+            var start = (UInt64(0), UInt64(0))
+            try standings.scan(transaction, from: &start) {
+                (key: RecordKey, value: StandingValue) throws(IndexFailure) in
+                if Self.standing(value).isDeleted, try records.has(transaction, key) { count -= 1 }
+                return true
+            }
+            return count
         }
     }
 
-    /// Where the records of `ids` are, each `nil` when unknown.
-    func locators(of ids: [RecordID]) throws(IndexFailure) -> [RecordLocator?] {
+    func lookUp(_ ids: [RecordID]) throws(IndexFailure) -> [IndexLookup] {
         try reading { (transaction) throws(IndexFailure) in
-            var locators: [RecordLocator?] = []
-            locators.reserveCapacity(ids.count)
-            for id in ids { locators.append(try self.locator(transaction, id)) }
-            return locators
+            var lookups: [IndexLookup] = []
+            lookups.reserveCapacity(ids.count)
+            for id in ids { lookups.append(try lookUp(transaction, id)) }
+            return lookups
         }
     }
 
-    /// Notes where records are, and that all records of `segment` before `end` are known now.
+    func amendments(of id: RecordID) throws(IndexFailure) -> [IndexedRecord] {
+        try reading { (transaction) throws(IndexFailure) in try amendments(transaction, of: id) }
+    }
+
     func insert(
-        _ entries: [(id: RecordID, locator: RecordLocator)],
+        _ entries: [IndexedRecord],
         segment: SegmentID,
         indexedUpTo end: UInt64
-    ) throws(IndexFailure) {
-        var transaction: OpaquePointer?
-        try Self.check(mdb_txn_begin(environment, nil, 0, &transaction), "begin")
-        var isCommitted = false
-        defer { if !isCommitted { mdb_txn_abort(transaction) } }
-        for entry in entries {
-            var words = entry.locator.words
-            try Self.put(transaction, records, Self.key(entry.id), &words)
+    ) throws(IndexFailure) -> Int {
+        try writing { (transaction) throws(IndexFailure) in
+            var change = 0
+            for entry in entries {
+                let wasLive = try lookUp(transaction, entry.id).isLive
+                if let amendment = entry.amendment {
+                    try amendments.put(transaction, Self.key(amendment), Self.value(amendment, entry.locator))
+                    let all = try amendments(transaction, of: entry.id).compactMap(\.amendment)
+                    try standings.put(transaction, Self.key(entry.id), Self.value(RecordStanding(all)))
+                } else {
+                    try records.put(transaction, Self.key(entry.id), entry.locator.words)
+                }
+                let isLive = try lookUp(transaction, entry.id).isLive
+                change += (isLive ? 1 : 0) - (wasLive ? 1 : 0)
+            }
+            try states.put(transaction, Self.key(of: segment), (end, UInt64(0), UInt64(0), UInt64(0)))
+            return change
         }
-        try Self.setState(transaction, states, StateKey(kind: 1, number: segment.rawValue), (end, 0, 0, 0))
-        // A failed commit frees the transaction too.
-        isCommitted = true
-        try Self.check(mdb_txn_commit(transaction), "commit")
     }
 
-    /// Up to where the records of `segment` are known.
     func indexedEnd(of segment: SegmentID) throws(IndexFailure) -> UInt64? {
         try reading { (transaction) throws(IndexFailure) in
-            try Self.state(transaction, states, StateKey(kind: 1, number: segment.rawValue))?.0
+            try states.get(transaction, Self.key(of: segment), as: StateValue.self)?.0
         }
     }
 
-    /// At most `limit` ids of `group` in order, after `previous`.
     func list(group: PlacementGroup, after previous: RecordID?, limit: Int) throws(IndexFailure) -> [RecordID] {
+        try list(records, group, after: previous, limit: limit) { (transaction, id) throws(IndexFailure) in
+            try !standing(transaction, id).isDeleted
+        }
+    }
+
+    func listAmended(group: PlacementGroup, after previous: RecordID?, limit: Int) throws(IndexFailure) -> [RecordID] {
+        try list(standings, group, after: previous, limit: limit) { (_, _) in true }
+    }
+
+    // MARK: Parts
+
+    private func list(
+        _ table: LMDBTable,
+        _ group: PlacementGroup,
+        after previous: RecordID?,
+        limit: Int,
+        where isWanted: (OpaquePointer?, RecordID) throws(IndexFailure) -> Bool
+    ) throws(IndexFailure) -> [RecordID] {
         try reading { (transaction) throws(IndexFailure) in
-            var cursor: OpaquePointer?
-            try Self.check(mdb_cursor_open(transaction, records, &cursor), "open cursor")
-            defer { mdb_cursor_close(cursor) }
             var ids: [RecordID] = []
             var start = ((UInt64(group.rawValue) << 48).bigEndian, UInt64(0))
             if let previous, previous.group >= group { start = Self.key(previous) }
-            var operation = MDB_SET_RANGE
-            while ids.count < limit {
-                let found: (id: RecordID?, isEnd: Bool) = try withUnsafeMutableBytes(of: &start) {
-                    bytes throws(IndexFailure) in
-                    var key = MDB_val(mv_size: bytes.count, mv_data: bytes.baseAddress)
-                    var value = MDB_val()
-                    let number = mdb_cursor_get(cursor, &key, &value, operation)
-                    if number == MDB_NOTFOUND { return (nil, true) }
-                    try Self.check(number, "scan")
-                    return (Self.recordID(key), false)
+            try table.scanKeys(transaction, from: &start) { (key: RecordKey) throws(IndexFailure) in
+                guard let id = RecordID(high: UInt64(bigEndian: key.0), low: UInt64(bigEndian: key.1)) else {
+                    throw IndexFailure("read", number: MDB_CORRUPTED)
                 }
-                operation = MDB_NEXT
-                guard !found.isEnd, let id = found.id, id.group == group else { break }
-                if let previous, id <= previous { continue }
-                ids.append(id)
+                guard id.group == group, ids.count < limit else { return false }
+                if let previous, id <= previous { return true }
+                if try isWanted(transaction, id) { ids.append(id) }
+                return true
             }
             return ids
         }
     }
 
-    // MARK: LMDB
+    private func lookUp(_ transaction: OpaquePointer?, _ id: RecordID) throws(IndexFailure) -> IndexLookup {
+        var lookup = IndexLookup(standing: try standing(transaction, id))
+        if let words = try records.get(transaction, Self.key(id), as: LocatorValue.self) {
+            lookup.locator = try Self.locator(words)
+        }
+        return lookup
+    }
+
+    private func standing(_ transaction: OpaquePointer?, _ id: RecordID) throws(IndexFailure) -> RecordStanding {
+        guard let value = try standings.get(transaction, Self.key(id), as: StandingValue.self) else {
+            return RecordStanding()
+        }
+        return Self.standing(value)
+    }
+
+    private func amendments(_ transaction: OpaquePointer?, of id: RecordID) throws(IndexFailure) -> [IndexedRecord] {
+        var found: [IndexedRecord] = []
+        let key = Self.key(id)
+        var start: AmendmentKey = (key.0, key.1, 0, 0)
+        try amendments.scan(transaction, from: &start) {
+            (found_: AmendmentKey, value: AmendmentValue) throws(IndexFailure) in
+            guard found_.0 == key.0, found_.1 == key.1 else { return false }
+            let order = Amendment.Order(
+                term: Term(rawValue: UInt64(bigEndian: found_.2)),
+                sequence: UInt64(bigEndian: found_.3)
+            )
+            let amendment = Amendment(
+                subject: id,
+                kind: Amendment.Kind(rawValue: UInt16(truncatingIfNeeded: value.1)),
+                order: order,
+                reference: Amendment.Reference(high: value.3, low: value.4),
+                issuedAtMilliseconds: Int64(bitPattern: value.2)
+            )
+            found.append(IndexedRecord(id: id, locator: try Self.locator(value.0), amendment: amendment))
+            return true
+        }
+        return found
+    }
 
     private func reading<Value>(_ body: (OpaquePointer?) throws(IndexFailure) -> Value) throws(IndexFailure) -> Value {
         var transaction: OpaquePointer?
-        try Self.check(mdb_txn_begin(environment, nil, UInt32(MDB_RDONLY), &transaction), "begin")
+        try LMDBTable.check(mdb_txn_begin(environment, nil, UInt32(MDB_RDONLY), &transaction), "begin")
         defer { mdb_txn_abort(transaction) }
         return try body(transaction)
     }
 
-    private func locator(_ transaction: OpaquePointer?, _ id: RecordID) throws(IndexFailure) -> RecordLocator? {
-        guard let words = try Self.get(transaction, records, Self.key(id)) else { return nil }
-        guard let locator = RecordLocator(words: words) else { throw IndexFailure("read", number: MDB_CORRUPTED) }
-        return locator
+    private func writing<Value>(_ body: (OpaquePointer?) throws(IndexFailure) -> Value) throws(IndexFailure) -> Value {
+        var transaction: OpaquePointer?
+        try LMDBTable.check(mdb_txn_begin(environment, nil, 0, &transaction), "begin")
+        var isCommitted = false
+        defer { if !isCommitted { mdb_txn_abort(transaction) } }
+        let value = try body(transaction)
+        // A failed commit frees the transaction too.
+        isCommitted = true
+        try LMDBTable.check(mdb_txn_commit(transaction), "commit")
+        return value
     }
 
-    private static func key(_ id: RecordID) -> (UInt64, UInt64) { (id.high.bigEndian, id.low.bigEndian) }
+    // MARK: Keys and values
 
-    private static func recordID(_ key: MDB_val) -> RecordID? {
-        guard key.mv_size == RecordID.byteCount, let data = key.mv_data else { return nil }
-        return RecordID(
-            high: UInt64(bigEndian: data.loadUnaligned(as: UInt64.self)),
-            low: UInt64(bigEndian: data.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
+    private static let identityKey: RecordKey = (0, 0)
+
+    private static func key(_ id: RecordID) -> RecordKey { (id.high.bigEndian, id.low.bigEndian) }
+
+    private static func key(of segment: SegmentID) -> RecordKey { (UInt64(1).bigEndian, segment.rawValue.bigEndian) }
+
+    private static func key(_ amendment: Amendment) -> AmendmentKey {
+        let subject = key(amendment.subject)
+        return (subject.0, subject.1, amendment.order.term.rawValue.bigEndian, amendment.order.sequence.bigEndian)
+    }
+
+    private static func value(_ amendment: Amendment, _ locator: RecordLocator) -> AmendmentValue {
+        (
+            locator.words, UInt64(amendment.kind.rawValue), UInt64(bitPattern: amendment.issuedAtMilliseconds),
+            amendment.reference.high, amendment.reference.low
         )
     }
 
-    private static func state(
-        _ transaction: OpaquePointer?,
-        _ database: MDB_dbi,
-        _ key: StateKey
-    ) throws(IndexFailure) -> (UInt64, UInt64, UInt64, UInt64)? {
-        try get(transaction, database, (key.kind.bigEndian, key.number.bigEndian))
+    private static func value(_ standing: RecordStanding) -> StandingValue {
+        let flags: UInt64 = (standing.isDeleted ? 1 : 0) | (standing.isHeld ? 2 : 0) | (standing.decided == nil ? 0 : 4)
+        return (flags, standing.decided?.term.rawValue ?? 0, standing.decided?.sequence ?? 0)
     }
 
-    private static func setState(
-        _ transaction: OpaquePointer?,
-        _ database: MDB_dbi,
-        _ key: StateKey,
-        _ value: (UInt64, UInt64, UInt64, UInt64)
-    ) throws(IndexFailure) {
-        var value = value
-        try put(transaction, database, (key.kind.bigEndian, key.number.bigEndian), &value)
+    private static func standing(_ value: StandingValue) -> RecordStanding {
+        RecordStanding(
+            isDeleted: value.0 & 1 != 0,
+            isHeld: value.0 & 2 != 0,
+            decided: value.0 & 4 == 0 ? nil : Amendment.Order(term: Term(rawValue: value.1), sequence: value.2)
+        )
     }
 
-    private static func get(
-        _ transaction: OpaquePointer?,
-        _ database: MDB_dbi,
-        _ key: (UInt64, UInt64)
-    ) throws(IndexFailure) -> (UInt64, UInt64, UInt64, UInt64)? {
-        var key = key
-        return try withUnsafeMutableBytes(of: &key) { (bytes) throws(IndexFailure) in
-            var key = MDB_val(mv_size: bytes.count, mv_data: bytes.baseAddress)
-            var value = MDB_val()
-            let number = mdb_get(transaction, database, &key, &value)
-            if number == MDB_NOTFOUND { return nil }
-            try check(number, "get")
-            guard value.mv_size == RecordLocator.byteCount, let data = value.mv_data else {
-                throw IndexFailure("get", number: MDB_CORRUPTED)
-            }
-            func word(_ index: Int) -> UInt64 { data.loadUnaligned(fromByteOffset: 8 * index, as: UInt64.self) }
-            return (word(0), word(1), word(2), word(3))
-        }
-    }
-
-    private static func put(
-        _ transaction: OpaquePointer?,
-        _ database: MDB_dbi,
-        _ key: (UInt64, UInt64),
-        _ value: inout (UInt64, UInt64, UInt64, UInt64)
-    ) throws(IndexFailure) {
-        var key = key
-        try withUnsafeMutableBytes(of: &key) { (keyBytes) throws(IndexFailure) in
-            try withUnsafeMutableBytes(of: &value) { (valueBytes) throws(IndexFailure) in
-                var key = MDB_val(mv_size: keyBytes.count, mv_data: keyBytes.baseAddress)
-                var value = MDB_val(mv_size: valueBytes.count, mv_data: valueBytes.baseAddress)
-                try check(mdb_put(transaction, database, &key, &value, 0), "put")
-            }
-        }
-    }
-
-    private static func check(_ number: CInt, _ operation: String) throws(IndexFailure) {
-        guard number == 0 else { throw IndexFailure(operation, number: number) }
+    private static func locator(_ words: LocatorValue) throws(IndexFailure) -> RecordLocator {
+        guard let locator = RecordLocator(words: words) else { throw IndexFailure("read", number: MDB_CORRUPTED) }
+        return locator
     }
 }

@@ -7,8 +7,14 @@ package import SegmentFormat
 /// An index in memory, for simulations: as fast as a dictionary, lost when it is dropped.
 package final class MemoryIndex: RecordIndex {
     private struct State {
-        var records: [RecordID: RecordLocator] = [:]
+        var locators: [RecordID: RecordLocator] = [:]
+        var amendments: [RecordID: [Amendment.Order: IndexedRecord]] = [:]
+        var standings: [RecordID: RecordStanding] = [:]
         var ends: [SegmentID: UInt64] = [:]
+
+        func lookUp(_ id: RecordID) -> IndexLookup {
+            IndexLookup(locator: locators[id], standing: standings[id] ?? RecordStanding())
+        }
     }
 
     private let state = NIOLockedValueBox(State())
@@ -19,20 +25,41 @@ package final class MemoryIndex: RecordIndex {
 
     package func sync() throws(IndexFailure) {}
 
-    package func count() throws(IndexFailure) -> Int { state.withLockedValue { $0.records.count } }
+    package func liveCount() throws(IndexFailure) -> Int {
+        state.withLockedValue { state in state.locators.keys.count { state.lookUp($0).isLive } }
+    }
 
-    package func locators(of ids: [RecordID]) throws(IndexFailure) -> [RecordLocator?] {
-        state.withLockedValue { state in ids.map { state.records[$0] } }
+    package func lookUp(_ ids: [RecordID]) throws(IndexFailure) -> [IndexLookup] {
+        state.withLockedValue { state in ids.map { state.lookUp($0) } }
+    }
+
+    package func amendments(of id: RecordID) throws(IndexFailure) -> [IndexedRecord] {
+        state.withLockedValue { state in
+            (state.amendments[id] ?? [:]).sorted { $0.key < $1.key }.map(\.value)
+        }
     }
 
     package func insert(
-        _ entries: [(id: RecordID, locator: RecordLocator)],
+        _ records: [IndexedRecord],
         segment: SegmentID,
         indexedUpTo end: UInt64
-    ) throws(IndexFailure) {
+    ) throws(IndexFailure) -> Int {
         state.withLockedValue { state in
-            for entry in entries { state.records[entry.id] = entry.locator }
+            var change = 0
+            for record in records {
+                let wasLive = state.lookUp(record.id).isLive
+                if let amendment = record.amendment {
+                    state.amendments[record.id, default: [:]][amendment.order] = record
+                    let all = state.amendments[record.id]?.values.compactMap(\.amendment) ?? []
+                    state.standings[record.id] = RecordStanding(all)
+                } else {
+                    state.locators[record.id] = record.locator
+                }
+                let isLive = state.lookUp(record.id).isLive
+                change += (isLive ? 1 : 0) - (wasLive ? 1 : 0)
+            }
             state.ends[segment] = end
+            return change
         }
     }
 
@@ -45,10 +72,27 @@ package final class MemoryIndex: RecordIndex {
         after previous: RecordID?,
         limit: Int
     ) throws(IndexFailure) -> [RecordID] {
-        let ids = state.withLockedValue { state in
-            state.records.keys.filter { id in id.group == group && previous.map { id > $0 } ?? true }
+        state.withLockedValue { state in
+            Self.page(state.locators.keys.filter { state.lookUp($0).isLive }, group, after: previous, limit: limit)
         }
-        return Array(ids.sorted().prefix(limit))
+    }
+
+    package func listAmended(
+        group: PlacementGroup,
+        after previous: RecordID?,
+        limit: Int
+    ) throws(IndexFailure) -> [RecordID] {
+        state.withLockedValue { Self.page(Array($0.amendments.keys), group, after: previous, limit: limit) }
+    }
+
+    private static func page(
+        _ ids: [RecordID],
+        _ group: PlacementGroup,
+        after previous: RecordID?,
+        limit: Int
+    ) -> [RecordID] {
+        let wanted = ids.filter { id in id.group == group && previous.map { id > $0 } ?? true }
+        return Array(wanted.sorted().prefix(limit))
     }
 }
 

@@ -3,7 +3,7 @@
 package import Placement
 package import SegmentFormat
 
-/// From record id to place: a cache that a scan of the segments rebuilds.
+/// From record id to place, and from record id to what was said about it: a cache that a scan of the segments rebuilds.
 ///
 /// One thread writes; any thread reads. What one call writes becomes visible as a whole or not at all.
 package protocol RecordIndex: AnyObject, Sendable {
@@ -11,26 +11,51 @@ package protocol RecordIndex: AnyObject, Sendable {
     func close()
     /// Writes everything to the disk.
     func sync() throws(IndexFailure)
-    /// The number of records.
-    func count() throws(IndexFailure) -> Int
-    /// Where the records of `ids` are, each `nil` when unknown.
-    func locators(of ids: [RecordID]) throws(IndexFailure) -> [RecordLocator?]
+    /// The number of records that are stored and not deleted.
+    func liveCount() throws(IndexFailure) -> Int
+    /// What is known of each of `ids`.
+    func lookUp(_ ids: [RecordID]) throws(IndexFailure) -> [IndexLookup]
+    /// What was said about a record, in order.
+    func amendments(of id: RecordID) throws(IndexFailure) -> [IndexedRecord]
     /// Notes where records are, and that all records of `segment` before `end` are known now.
-    func insert(
-        _ entries: [(id: RecordID, locator: RecordLocator)],
-        segment: SegmentID,
-        indexedUpTo end: UInt64
-    ) throws(IndexFailure)
+    ///
+    /// Returns by how much the number of live records changed.
+    func insert(_ records: [IndexedRecord], segment: SegmentID, indexedUpTo end: UInt64) throws(IndexFailure) -> Int
     /// Up to where the records of `segment` are known.
     func indexedEnd(of segment: SegmentID) throws(IndexFailure) -> UInt64?
-    /// At most `limit` ids of `group` in order, after `previous`.
+    /// At most `limit` ids of live records of `group` in order, after `previous`.
     func list(group: PlacementGroup, after previous: RecordID?, limit: Int) throws(IndexFailure) -> [RecordID]
+    /// At most `limit` ids of `group` about which something was said, in order, after `previous`.
+    func listAmended(group: PlacementGroup, after previous: RecordID?, limit: Int) throws(IndexFailure) -> [RecordID]
 }
 
 extension RecordIndex {
-    func locator(of id: RecordID) throws(IndexFailure) -> RecordLocator? {
-        try locators(of: [id]).first ?? nil
+    func lookUp(_ id: RecordID) throws(IndexFailure) -> IndexLookup {
+        try lookUp([id]).first ?? IndexLookup()
     }
+}
+
+/// A record with content, or one that says something about another.
+package struct IndexedRecord: Hashable, Sendable {
+    /// The record's id; that of its subject when it is an amendment.
+    package var id: RecordID
+    package var locator: RecordLocator
+    package var amendment: Amendment?
+
+    package init(id: RecordID, locator: RecordLocator, amendment: Amendment? = nil) {
+        self.id = id
+        self.locator = locator
+        self.amendment = amendment
+    }
+}
+
+/// What an index knows of an id.
+package struct IndexLookup: Hashable, Sendable {
+    /// Where the record is; `nil` when it is not stored.
+    package var locator: RecordLocator?
+    package var standing = RecordStanding()
+
+    var isLive: Bool { locator != nil && !standing.isDeleted }
 }
 
 /// Opens and removes the index of one store.

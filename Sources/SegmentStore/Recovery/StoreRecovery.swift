@@ -78,13 +78,16 @@ struct StoreRecovery {
             (!state.isClosed && !isSameBoot) || state.isDamaged || isManifestLost || segments.hasDamage
         facts.isUncertain = state.isUncertain || becomesUncertain
         facts.usedBytes = segments.usedBytes
-        facts.recordCount = try attemptIndex { () throws(IndexFailure) in try index.count() }
+        facts.recordCount = try attemptIndex { () throws(IndexFailure) in try index.liveCount() }
+        facts.highestTerm = max(state.highestTerm, segments.highestTerm)
 
         let highest = present.last.map { $0.rawValue + 1 } ?? 1
         let next = max(highest, state.reservedBelow.rawValue, 1)
         var entries: [ManifestEntry] = [
             .opened(environment.boot), .reserved(below: SegmentID(rawValue: next + StoreEngine.reservationCount)),
         ]
+        // Lost with a manifest, and found again in what was ordered under it.
+        if facts.highestTerm > state.highestTerm { entries.append(.term(facts.highestTerm)) }
         if becomesUncertain, !state.isUncertain { entries.append(.uncertain) }
         let newEntries = entries + segments.entries
         try attempt("the manifest can't be written") { () throws(DiskError) in try manifest.append(newEntries) }

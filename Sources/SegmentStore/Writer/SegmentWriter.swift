@@ -24,14 +24,7 @@ struct SegmentWriter {
         while true {
             switch queue.next(limits: limits, company: company, lastSync: engine.lastSyncNanoseconds) {
             case .batch(let puts): process(puts)
-            case .command(.reserveSegmentID(let continuation)):
-                continuation.resume(
-                    returning: Result(catching: { () throws(SegmentStoreError) in try engine.takeSegmentID() })
-                )
-            case .command(.markReconciled(let continuation)):
-                continuation.resume(
-                    returning: Result(catching: { () throws(SegmentStoreError) in try engine.markReconciled() })
-                )
+            case .command(.step(let step)): step(&engine)
             case .command(.close(let isClean, let continuation)):
                 if isClean { engine.closeInOrder() }
                 continuation.resume()
@@ -42,22 +35,24 @@ struct SegmentWriter {
 
     private mutating func process(_ puts: [Put]) {
         let queue = queue
-        guard let (fresh, known) = engine.sort(puts, answer: { queue.finish($0, $1) }) else { return }
-        for (put, locator) in known { compare(put, with: locator) }
-        engine.store(fresh) { queue.finish($0, $1) }
-        company = fresh.count + queue.waitingCount
+        for round in StoreEngine.rounds(of: puts) {
+            guard let (fresh, known) = engine.sort(round, answer: { queue.finish($0, $1) }) else { continue }
+            for (put, stored) in known { compare(put, with: stored) }
+            engine.store(fresh) { queue.finish($0, $1) }
+        }
+        company = puts.count + queue.waitingCount
     }
 
     /// Has a reading thread compare a put with the stored record; when that is damaged the put comes back to replace it.
-    private func compare(_ put: Put, with locator: RecordLocator) {
+    private func compare(_ put: Put, with stored: IndexedRecord) {
         queue.beginComparing()
         let refusal = readers.submit { [queue, view = engine.view] in
-            switch view.compare(put.id, put.digest, with: locator) {
+            switch view.compare(put.digest, with: stored) {
             case .same: queue.endComparing(put, .durable(wasThere: true))
-            case .other(let stored): queue.endComparing(put, .conflict(stored: stored))
+            case .other(let digest): queue.endComparing(put, .conflict(stored: digest))
             case .damaged:
                 var put = put
-                put.replaced = locator
+                put.replaced = stored.locator
                 queue.resubmit(put)
             }
         }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Checksums
 import NIOCore
 import Placement
 import SegmentFormat
@@ -9,11 +8,11 @@ typealias PutContinuation = CheckedContinuation<Result<AppendOutcome, SegmentSto
 
 /// What waits for the writer thread, and what it has in hand.
 ///
-/// Two puts of one id are one write: the second waits for the first and then learns what became of it.
+/// Two puts of one key are one write: the second waits for the first and then learns what became of it.
 final class WriterQueue: Sendable {
     enum Command: Sendable {
-        case reserveSegmentID(CheckedContinuation<Result<SegmentID, SegmentStoreError>, Never>)
-        case markReconciled(CheckedContinuation<Result<Void, SegmentStoreError>, Never>)
+        /// A step of the engine that is no put.
+        case step(@Sendable (inout StoreEngine) -> Void)
         /// Ends the writer; without `clean` as a crash would, for tests.
         case close(clean: Bool, CheckedContinuation<Void, Never>)
     }
@@ -27,8 +26,8 @@ final class WriterQueue: Sendable {
         var puts = CircularBuffer<Put>()
         var commands = CircularBuffer<Command>()
         var putByteCount: UInt64 = 0
-        /// Who waits for each id that is on its way: first the one whose put was taken, then those that joined it.
-        var inHand: [RecordID: [(digest: SHA256Digest, continuation: PutContinuation)]] = [:]
+        /// Who waits for each put that is on its way: first the one whose put was taken, then those that joined it.
+        var inHand: [Put.Key: [(put: Put, continuation: PutContinuation)]] = [:]
         var isClosing = false
         /// How many puts the writer waits for before it goes on; it sleeps until then.
         var wakeCount = 1
@@ -55,15 +54,15 @@ final class WriterQueue: Sendable {
                 refusal = SegmentStoreError(.closed, "store is closed")
                 return false
             }
-            if state.inHand[put.id] != nil {
-                state.inHand[put.id]?.append((put.digest, continuation))
+            if state.inHand[put.key] != nil {
+                state.inHand[put.key]?.append((put, continuation))
                 return false
             }
             guard state.inHand.count < recordLimit, state.putByteCount + put.byteCount <= byteLimit else {
                 refusal = SegmentStoreError(.overloaded, "too many records wait for the disk", record: put.id)
                 return false
             }
-            state.inHand[put.id] = [(put.digest, continuation)]
+            state.inHand[put.key] = [(put, continuation)]
             state.puts.append(put)
             state.putByteCount += put.byteCount
             return state.puts.count >= state.wakeCount
@@ -152,15 +151,12 @@ final class WriterQueue: Sendable {
         }
     }
 
-    /// Answers a put and those of the same id that waited for it.
+    /// Answers a put and those of the same key that waited for it.
     func finish(_ put: Put, _ result: PutResult) {
-        let waiting = monitor.withLock { $0.inHand.removeValue(forKey: put.id) ?? [] }
+        let waiting = monitor.withLock { $0.inHand.removeValue(forKey: put.key) ?? [] }
         for (place, one) in waiting.enumerated() {
-            one.continuation.resume(
-                returning: place == 0
-                    ? result.outcome(for: put.id, digest: one.digest)
-                    : result.outcome(for: put.id, digest: one.digest, joining: put.digest)
-            )
+            let outcome = place == 0 ? result.outcome(for: put) : result.outcome(for: one.put, joining: put)
+            one.continuation.resume(returning: outcome)
         }
     }
 }
