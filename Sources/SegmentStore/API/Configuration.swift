@@ -27,6 +27,8 @@ extension SegmentStore {
         public var allocationByteCount: UInt64 = 64 << 20
         /// Below this much free space only tombstones and amendments are taken.
         public var softLimitFreeBytes: UInt64 = 1 << 30
+        /// Below this much free space nothing is taken; at most half of the soft limit counts.
+        public var hardLimitFreeBytes: UInt64 = 64 << 20
         public var groupCommit = GroupCommit()
         /// Payloads over this go through `beginLarge`.
         public var largeRecordByteCount = 16 << 20

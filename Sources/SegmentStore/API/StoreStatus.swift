@@ -25,7 +25,9 @@ public struct StoreStatus: Sendable {
     /// The free bytes of the disk.
     public var freeBytes: UInt64
     public var acceptsWrites: Bool
-    /// Why no records are taken.
+    /// Whether tombstones and amendments are taken: also when the disk is too full for other records.
+    public var acceptsAmendments: Bool
+    /// Why records are not taken, or why fewer are.
     public var reason: String?
     /// What can't be read, as found when the store was opened and by reads since.
     public var quarantinedRanges: [QuarantinedRange]

@@ -61,7 +61,9 @@ package struct LargeRecord: Sendable {
         do {
             let free = try view.disk.freeByteCount(at: view.configuration.directory)
             let limit = view.configuration.softLimitFreeBytes
-            guard free > limit, free - limit > byteCount else { throw StoreEngine.fullError(header.id) }
+            guard free > limit, free - limit > byteCount else {
+                throw DiskSpace.low.error(header.id, view.configuration)
+            }
             let file = try view.disk.createFile(view.files.path(of: segment))
             do {
                 try file.allocate(0..<byteCount)

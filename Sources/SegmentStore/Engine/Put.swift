@@ -48,9 +48,6 @@ struct Put: Sendable {
         case .large: 0
         }
     }
-
-    /// Whether it is taken although the disk is nearly full.
-    var mayUseReserve: Bool { type == .tombstone || type == .amendment }
 }
 
 extension Put {

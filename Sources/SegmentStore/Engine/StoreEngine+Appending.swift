@@ -116,7 +116,8 @@ extension StoreEngine {
         // A large record's thread may have failed the store.
         if failure == nil { failure = facts.current.writeFailure }
         var images: [Put] = []
-        var hasSpace: Bool?
+        // Asked once a batch: it is a system call.
+        let space = view.space
         for put in puts {
             if let failure {
                 answer(put, .failed(failure))
@@ -125,11 +126,10 @@ extension StoreEngine {
             switch put.content {
             case .large(let large): answer(put, publish(put, large))
             case .image:
-                if hasSpace == nil { hasSpace = hasFreeSpace() }
-                if hasSpace == true || put.mayUseReserve {
+                if space.accepts(isAmendment: put.amendment != nil) {
                     images.append(put)
                 } else {
-                    answer(put, .failed(Self.fullError(put.id)))
+                    answer(put, .failed(space.error(put.id, configuration)))
                 }
             }
         }

@@ -14,16 +14,6 @@ extension StoreEngine {
         SegmentStoreError(.full, "too little space is left on the disk; free some or add a node", record: record)
     }
 
-    /// Whether the disk has more free space than the soft limit.
-    func hasFreeSpace() -> Bool {
-        do {
-            return try disk.freeByteCount(at: configuration.directory) > configuration.softLimitFreeBytes
-        } catch {
-            // The write itself will tell.
-            return true
-        }
-    }
-
     /// Marks the store as write-failed, for good, and returns the error for everyone who waits.
     @discardableResult
     mutating func fail(_ what: String, segment: ActiveSegment? = nil) -> SegmentStoreError {
@@ -132,8 +122,9 @@ extension StoreEngine {
     /// Reserves space up to `end`, and some more.
     func reserve(upTo end: UInt64, in segment: inout ActiveSegment) throws(SegmentStoreError) {
         guard let allocatedEnd = segment.allocatedEnd, end > allocatedEnd else { return }
-        let ahead = min(allocatedEnd + configuration.allocationByteCount, configuration.segmentByteCount)
-        let newEnd = max(end, ahead)
+        // What is left when space is low is not for one segment to reserve.
+        let ahead = view.space == .ample ? allocatedEnd + configuration.allocationByteCount : end
+        let newEnd = max(end, min(ahead, configuration.segmentByteCount))
         do {
             try segment.file.allocate(allocatedEnd..<newEnd)
             segment.allocatedEnd = newEnd

@@ -135,21 +135,27 @@ package struct StoreView: Sendable {
     package var status: StoreStatus {
         let facts = facts.current
         var freeBytes: UInt64 = 0
+        var space = DiskSpace.ample
         var reason = facts.writeFailure?.description
+        var hasFailed = reason != nil
         do {
             freeBytes = try disk.freeByteCount(at: configuration.directory)
-            if reason == nil, freeBytes <= configuration.softLimitFreeBytes {
-                reason = "free space is at or below the soft limit of \(configuration.softLimitFreeBytes) bytes"
-            }
+            space = DiskSpace(freeBytes: freeBytes, configuration)
+            reason = reason ?? space.reason(configuration)
         } catch {
+            hasFailed = true
             reason = reason ?? "free space is unknown: \(error)"
         }
-        if facts.isClosed { reason = "store is closed" }
+        if facts.isClosed {
+            hasFailed = true
+            reason = "store is closed"
+        }
         return StoreStatus(
             recordCount: facts.recordCount,
             usedBytes: facts.usedBytes,
             freeBytes: freeBytes,
             acceptsWrites: reason == nil,
+            acceptsAmendments: !hasFailed && space.accepts(isAmendment: true),
             reason: reason,
             quarantinedRanges: facts.quarantined,
             isUncertain: facts.isUncertain,
