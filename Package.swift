@@ -71,13 +71,17 @@ func pureTarget(
     ]
 }
 
-/// One kind of I/O each, over the pure targets.
-func engineTarget(_ name: String, _ dependencies: [Target.Dependency]) -> [Target] {
+/// One kind of I/O each, over the pure targets; `testing` is what only their tests need.
+func engineTarget(
+    _ name: String,
+    _ dependencies: [Target.Dependency],
+    testing: [Target.Dependency] = []
+) -> [Target] {
     [
         .target(name: name, dependencies: dependencies, swiftSettings: strict),
         .testTarget(
             name: "\(name)Tests",
-            dependencies: [.byName(name: name)] + dependencies,
+            dependencies: [.byName(name: name)] + dependencies + testing,
             swiftSettings: strict
         ),
     ]
@@ -120,8 +124,11 @@ let engineTargets: [Target] =
     + engineTarget("PixelCodecs", ["CCharLS", "COpenJPEG", "COpenJPH", "CJPEGShim", nioCore, nioLocks])
     + engineTarget(
         "SegmentStore",
-        ["SegmentFormat", "Checksums", "Placement", "CLMDB", "CPlatform", nioCore, nioLocks, logging]
+        ["SegmentFormat", "Checksums", "Placement", "CLMDB", "CPlatform", nioCore, nioLocks, logging],
+        testing: ["SimulatedDisk"]
     )
+    // For tests and simulations; no product contains it.
+    + engineTarget("SimulatedDisk", ["SegmentStore", nioCore, nioLocks])
     + engineTarget(
         "ReplicationTransport",
         ["ReplicationProtocol", "Checksums", "Placement", nioCore, nioPosix, nioLocks, logging]

@@ -170,7 +170,7 @@ struct RecordReader: Sendable {
         } catch {
             throw place.mismatch(error.message)
         }
-        guard header.id == place.id, header.extent == place.locator.extent else {
+        guard header.id == place.id, header.extent == place.locator.extent, header.type == place.locator.type else {
             throw place.mismatch("another record is where the index says")
         }
         return header

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Checksums
 public import Logging
 import NIOConcurrencyHelpers
-import NIOCore
-import Placement
 package import SegmentFormat
 
 /// The records of one disk: appended in batches, each durable before it is acknowledged, found through an index, and
@@ -13,17 +10,11 @@ package import SegmentFormat
 /// Any task may call any method at any time. Blocking work is done by the store's own threads: one that writes, a few
 /// that read, a few that write large records. Ended by `close`; a process that is killed loses nothing acknowledged.
 public final class SegmentStore: Sendable {
-    let configuration: Configuration
-    let files: SegmentFiles
-    let index: RecordIndex
-    let reader: RecordReader
+    let view: StoreView
     let bulk: DiskThreadPool
-    let disk: any Disk
+    let readers: DiskThreadPool
     let queue: WriterQueue
-    let facts: StoreFacts
-    let logger: Logger
-    private let readers: DiskThreadPool
-    /// Held until the store is closed.
+    /// What keeps the directory locked, until the store is closed.
     private let lock: NIOLockedValueBox<(any AnyObject & Sendable)?>
 
     /// Opens the store in a directory, or makes an empty one there; after an unclean stop it scans what was in use.
@@ -40,33 +31,24 @@ public final class SegmentStore: Sendable {
         disk: any Disk,
         boot: BootID
     ) throws(SegmentStoreError) -> SegmentStore {
-        let recovered = try StoreRecovery(configuration: configuration, disk: disk, boot: boot, logger: logger).run()
+        let indexes = LMDBIndexProvider(
+            directory: "\(configuration.directory)/index",
+            mapByteCount: configuration.indexMapByteCount
+        )
+        let environment = StoreEnvironment(disk: disk, clock: .system, indexes: indexes, boot: boot, logger: logger)
+        var engine = try StoreEngine(opening: configuration, in: environment)
         do {
-            return try SegmentStore(configuration, recovered: recovered, disk: disk, logger: logger)
+            return try SegmentStore(engine)
         } catch {
-            recovered.index.close()
+            engine.abandon()
             throw error
         }
     }
 
-    private init(
-        _ configuration: Configuration,
-        recovered: RecoveredStore,
-        disk: any Disk,
-        logger: Logger
-    ) throws(SegmentStoreError) {
-        self.configuration = configuration
-        self.disk = disk
-        self.logger = logger
-        self.lock = NIOLockedValueBox(recovered.lock)
-        self.files = recovered.files
-        self.index = recovered.index
-        self.facts = StoreFacts(recovered.facts)
-        self.reader = RecordReader(
-            files: recovered.files,
-            cluster: configuration.clusterID,
-            maximumByteCount: configuration.maximumReadByteCount
-        )
+    private init(_ engine: StoreEngine) throws(SegmentStoreError) {
+        let configuration = engine.view.configuration
+        self.view = engine.view
+        self.lock = NIOLockedValueBox(engine.lock)
         self.queue = WriterQueue(
             recordLimit: configuration.maximumQueuedRecordCount,
             byteLimit: configuration.maximumQueuedByteCount
@@ -81,19 +63,8 @@ public final class SegmentStore: Sendable {
             threadCount: configuration.largeWriteThreads,
             queueLimit: configuration.maximumQueuedRecordCount
         )
-        let writer = SegmentWriter(
-            configuration: configuration,
-            disk: disk,
-            files: files,
-            index: index,
-            queue: queue,
-            readers: readers,
-            reader: reader,
-            facts: facts,
-            logger: logger,
-            manifest: recovered.manifest,
-            nextSegmentID: recovered.nextSegmentID
-        )
+        // The writer's copy of the engine is the one that is used; it must not hold the lock beyond `close`.
+        let writer = SegmentWriter(engine: engine.unlocked(), queue: queue, readers: readers)
         try startDiskThread(name: "varve-write") {
             var writer = writer
             writer.run()
@@ -108,87 +79,40 @@ public final class SegmentStore: Sendable {
     /// is `.conflict`. The checksums (and the digest, unless the caller has verified it) are computed on the calling
     /// task, so that the writer thread does nothing but write.
     public func append(_ record: NewRecord) async throws(SegmentStoreError) -> AppendOutcome {
-        guard record.payload.readableBytes <= configuration.largeRecordByteCount else {
-            throw SegmentStoreError(
-                .tooLarge,
-                "payload is over \(configuration.largeRecordByteCount) bytes; store it as a large record",
-                record: record.id
-            )
-        }
-        if !record.digestIsVerified, SHA256Hasher.digest(of: record.payload) != record.payloadDigest {
-            throw SegmentStoreError(
-                .digestMismatch,
-                "payload is not what was declared; send it again",
-                record: record.id
-            )
-        }
-        let image: RecordImage
-        do {
-            image = try RecordImage(
-                id: record.id,
-                type: record.type,
-                metadata: record.metadata,
-                payload: record.payload,
-                payloadDigest: record.payloadDigest,
-                mapEpoch: record.mapEpoch,
-                writtenAtMilliseconds: record.writtenAtMilliseconds
-            )
-        } catch {
-            throw SegmentStoreError(.tooLarge, error.message, record: record.id)
-        }
-        return try await withCheckedContinuation { continuation in
-            queue.submit(
-                Put(
-                    id: record.id,
-                    type: record.type,
-                    digest: record.payloadDigest,
-                    content: .image(image),
-                    continuation: continuation
-                )
-            )
-        }.get()
+        try await submit(try Put(record, limits: view.configuration)).get()
+    }
+
+    /// Hands a put to the writer and waits for what becomes of it.
+    func submit(_ put: Put) async -> Result<AppendOutcome, SegmentStoreError> {
+        await withCheckedContinuation { queue.submit(put, $0) }
     }
 
     // MARK: State
 
     /// How the store is now.
-    public var status: StoreStatus {
-        let facts = facts.current
-        var freeBytes: UInt64 = 0
-        var reason = facts.writeFailure?.description
-        do {
-            freeBytes = try disk.freeByteCount(at: configuration.directory)
-            if reason == nil, freeBytes <= configuration.softLimitFreeBytes {
-                reason = "free space is at or below the soft limit of \(configuration.softLimitFreeBytes) bytes"
-            }
-        } catch {
-            reason = reason ?? "free space is unknown: \(error)"
-        }
-        if facts.isClosed { reason = "store is closed" }
-        return StoreStatus(
-            recordCount: facts.recordCount,
-            usedBytes: facts.usedBytes,
-            freeBytes: freeBytes,
-            acceptsWrites: reason == nil,
-            reason: reason,
-            quarantinedRanges: facts.quarantined,
-            isUncertain: facts.isUncertain,
-            batchCount: facts.batchCount,
-            writtenRecordCount: facts.writtenRecordCount
-        )
-    }
+    public var status: StoreStatus { view.status }
 
     /// How many records wait for the writer, those that are being written left out; for tests.
     package var waitingCount: Int { queue.waitingCount }
 
     /// Notes, durably, that what an unclean stop may have lost was compared with a peer and fetched.
     public func markReconciled() async throws(SegmentStoreError) {
-        let result: Result<Void, SegmentStoreError> = await withCheckedContinuation { continuation in
-            if !queue.submit(.markReconciled(continuation)) {
+        try await perform { (engine) throws(SegmentStoreError) in try engine.markReconciled() }
+    }
+
+    /// Has the writer thread take a step of the engine between two batches.
+    func perform<Value: Sendable>(
+        _ step: @escaping @Sendable (inout StoreEngine) throws(SegmentStoreError) -> Value
+    ) async throws(SegmentStoreError) -> Value {
+        let result: Result<Value, SegmentStoreError> = await withCheckedContinuation { continuation in
+            let command = WriterQueue.Command.step { engine in
+                continuation.resume(returning: Result { () throws(SegmentStoreError) in try step(&engine) })
+            }
+            if !queue.submit(command) {
                 continuation.resume(returning: .failure(SegmentStoreError(.closed, "store is closed")))
             }
         }
-        try result.get()
+        return try result.get()
     }
 
     /// Finishes what was accepted, seals the active segment and leaves the clean mark.
@@ -202,8 +126,8 @@ public final class SegmentStore: Sendable {
     }
 
     private func end(clean: Bool) async {
-        let isFirst = facts.current.isClosed == false
-        facts.update { $0.isClosed = true }
+        let isFirst = view.facts.current.isClosed == false
+        view.facts.update { $0.isClosed = true }
         guard isFirst else { return }
         // Large records in progress fail now; they were not acknowledged.
         await bulk.close()
@@ -211,15 +135,7 @@ public final class SegmentStore: Sendable {
             if !queue.submit(.close(clean: clean, continuation)) { continuation.resume() }
         }
         await readers.close()
-        files.closeAll()
-        index.close()
+        view.close()
         lock.withLockedValue { $0 = nil }
-    }
-
-    /// Runs `body` on one of the reading threads.
-    func onReader<Value: Sendable>(
-        _ body: @escaping @Sendable () throws(SegmentStoreError) -> Value
-    ) async throws(SegmentStoreError) -> Value {
-        try await readers.run(body)
     }
 }

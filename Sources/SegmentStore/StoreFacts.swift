@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import NIOConcurrencyHelpers
+import Placement
 import SegmentFormat
 
 /// What the threads of a store tell its users about it.
@@ -13,6 +14,7 @@ final class StoreFacts: Sendable {
         var writeFailure: SegmentStoreError?
         var quarantined: [QuarantinedRange] = []
         var isUncertain = false
+        var highestTerm = Term(rawValue: 0)
         var isClosed = false
     }
 

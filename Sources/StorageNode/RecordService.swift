@@ -30,6 +30,8 @@ struct RecordService: ReplicationService {
             case .stream(let chunks): return PutOutcome(try await putLarge(request, chunks: chunks))
             }
         } catch let error as SegmentStoreError {
+            // What is deleted is not to come back by being sent again.
+            if error.code == .deleted { throw ReplicationError(.conflict, error.description) }
             throw ReplicationError(error)
         } catch let error as ReplicationError {
             throw error
@@ -170,6 +172,8 @@ extension ReplicationError {
         let code: Code
         switch error.code {
         case .notFound: code = .notFound
+        case .deleted: code = .notFound
+        case .staleTerm: code = .staleTerm
         case .checksumMismatch: code = .corrupt
         case .readFailed: code = .corrupt
         case .conflict: code = .conflict

@@ -46,6 +46,7 @@ import Testing
             ["SegmentFormat", "Checksums", "Placement", "CLMDB", "CPlatform"],
             nio.union(["Logging", "Glibc", "Synchronization"])
         ),
+        Rule("SimulatedDisk", ["SegmentStore"], ["NIOCore", "NIOConcurrencyHelpers", "Glibc"]),
         Rule(
             "ReplicationTransport",
             ["ReplicationProtocol", "Checksums", "Placement"],

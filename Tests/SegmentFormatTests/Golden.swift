@@ -63,5 +63,18 @@ enum Golden {
         """
     )
 
+    static let amendment = hexadecimal(
+        """
+        0100040000000000010203040506070811121314151617180068e5cf8b010000202122232425262728292a2b2c2d2e2f
+        00000000000000000000000000000000
+        """
+    )
+    static let laterManifestBlock = hexadecimal(
+        """
+        564d414e01000000c5041a840100000004000000000000000102030405060708090a0b0c0d0e0f101112131415161718
+        191a1b1c1d1e1f2000000000000000000b0000000000000000000000000000000102030405060708
+        """
+    )
+
     private static func hexadecimal(_ lines: String) -> String { lines.filter { !$0.isWhitespace } }
 }

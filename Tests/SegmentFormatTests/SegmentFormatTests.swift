@@ -74,6 +74,18 @@ import Testing
         #expect(try ManifestBlock(decoding: buffer) == Self.manifestBlock)
     }
 
+    @Test func laterManifestEntriesHaveGoldenBytes() throws {
+        let block = ManifestBlock(
+            sequence: 4,
+            cluster: Fixture.cluster,
+            node: Fixture.node,
+            entries: [.term(Term(rawValue: 0x0807_0605_0403_0201))]
+        )
+        let buffer = block.encoded()
+        #expect(Self.front(buffer) == Golden.laterManifestBlock)
+        #expect(try ManifestBlock(decoding: buffer) == block)
+    }
+
     @Test func blocksCutShortAreRefused() throws {
         let header = Self.header.encoded()
         let manifest = Self.manifestBlock.encoded()
@@ -203,6 +215,12 @@ import Testing
         let uncertain = Self.history + [[.opened(Self.boot), .uncertain], [.closed], [.opened(Self.boot)]]
         #expect(try Self.replay(Self.log(uncertain)).isUncertain)
         #expect(try !Self.replay(Self.log(uncertain + [[.reconciled]])).isUncertain)
+    }
+
+    @Test func theHighestTermIsKept() throws {
+        let terms = [3, 7, 5].map { [ManifestEntry.term(Term(rawValue: $0))] }
+        #expect(try Self.replay(Self.log(terms)).highestTerm == Term(rawValue: 7))
+        #expect(try Self.replay(Self.log(Self.history)).highestTerm == Term(rawValue: 0))
     }
 
     @Test func anotherStoresManifestIsRefused() {

@@ -5,6 +5,7 @@ import NIOCore
 import Placement
 import SegmentFormat
 import SegmentStore
+import SimulatedDisk
 import Testing
 
 @Suite struct AppendAndReadTests {

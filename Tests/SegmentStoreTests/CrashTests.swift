@@ -4,6 +4,7 @@ import Foundation
 import NIOCore
 import SegmentFormat
 import SegmentStore
+import SimulatedDisk
 import Testing
 
 /// Stops a scripted run at each of its disk operations, by a kill of the process and by losses of power, and looks at

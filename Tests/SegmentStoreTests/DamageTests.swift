@@ -4,6 +4,7 @@ import Foundation
 import NIOCore
 import SegmentFormat
 import SegmentStore
+import SimulatedDisk
 import Testing
 
 @Suite struct DamageTests {

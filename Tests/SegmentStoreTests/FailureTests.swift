@@ -2,8 +2,10 @@
 
 import Glibc
 import NIOCore
+import Placement
 import SegmentFormat
 import SegmentStore
+import SimulatedDisk
 import Testing
 
 @Suite struct FailureTests {
@@ -81,8 +83,9 @@ import Testing
         let second = try Fixture.record(1)
         #expect(await code { _ = try await store.append(second) } == .full)
         #expect(await code { _ = try await store.appendLarge(second) } == .full)
-        #expect(try await store.append(Fixture.record(2, type: .tombstone)) == .stored)
-        #expect(try await store.append(Fixture.record(3, type: .amendment)) == .stored)
+        let term = Term(rawValue: 1)
+        #expect(try await store.amend(Fixture.record(2).amendment(.tombstone, 1), under: term) == .stored)
+        #expect(try await store.amend(Fixture.record(3).amendment(.hold, 1), under: term) == .stored)
         #expect(try await store.append(record) == .alreadyStored)
         try await store.expectStored(record)
         disk.setFreeBytes(1 << 30)

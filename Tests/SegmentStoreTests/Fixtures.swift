@@ -7,22 +7,10 @@ import NIOCore
 import Placement
 import SegmentFormat
 import SegmentStore
+import SimulatedDisk
 import Testing
 
-/// Small generator with a known sequence (SplitMix64), so that a seed names a run.
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { self.state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var value = state
-        value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-        return value ^ (value >> 31)
-    }
-
+extension SeededGenerator {
     /// A seed from `VARVE_TEST_SEED`, or a new one; printed so that a failure can be repeated.
     static func announced(_ test: String) -> SeededGenerator {
         let seed =
@@ -41,6 +29,8 @@ final class TemporaryDirectory: Sendable {
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
     }
 
+    func remove(_ name: String) throws { try FileManager.default.removeItem(atPath: "\(path)/\(name)") }
+
     deinit { try? FileManager.default.removeItem(atPath: path) }
 }
 
@@ -51,7 +41,11 @@ enum Fixture {
     static let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
     static func configuration(_ directory: TemporaryDirectory) -> SegmentStore.Configuration {
-        var configuration = SegmentStore.Configuration(directory: directory.path, clusterID: cluster, nodeID: node)
+        configuration(directory: directory.path)
+    }
+
+    static func configuration(directory: String) -> SegmentStore.Configuration {
+        var configuration = SegmentStore.Configuration(directory: directory, clusterID: cluster, nodeID: node)
         configuration.segmentByteCount = 256 << 10
         configuration.allocationByteCount = 64 << 10
         configuration.softLimitFreeBytes = 1 << 20

@@ -5,6 +5,7 @@ import NIOConcurrencyHelpers
 import NIOCore
 import SegmentFormat
 import SegmentStore
+import SimulatedDisk
 import Testing
 
 @Suite struct GroupCommitTests {

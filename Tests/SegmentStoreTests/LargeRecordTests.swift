@@ -3,6 +3,7 @@
 import NIOCore
 import SegmentFormat
 import SegmentStore
+import SimulatedDisk
 import Testing
 
 @Suite struct LargeRecordTests {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import NIOCore
+public import Placement
 
 /// The identity of a run of the operating system, from which a store tells a crash of the process (the page cache
 /// lived on) from one of the machine.
@@ -36,6 +37,8 @@ public enum ManifestEntry: Hashable, Sendable {
     case uncertain
     /// What may be missing was compared with a peer: the store is complete again.
     case reconciled
+    /// A coordinator of this term has been heard of: lower ones are refused.
+    case term(Term)
 
     /// The number of bytes of an entry.
     static let byteCount = 48
@@ -68,6 +71,7 @@ public enum ManifestEntry: Hashable, Sendable {
         case .closed: Fields(kind: 8)
         case .uncertain: Fields(kind: 9)
         case .reconciled: Fields(kind: 10)
+        case .term(let term): Fields(kind: 11, first: term.rawValue)
         }
     }
 
@@ -109,6 +113,7 @@ public enum ManifestEntry: Hashable, Sendable {
         case 8: self = .closed
         case 9: self = .uncertain
         case 10: self = .reconciled
+        case 11: self = .term(Term(rawValue: first))
         default:
             throw SegmentFormatError(.unsupportedVersion, "manifest has an entry of unknown kind \(kind)")
         }

@@ -25,6 +25,8 @@ public struct ManifestState: Sendable {
     public private(set) var isClosed = true
     /// Whether acknowledged records may be missing.
     public private(set) var isUncertain = false
+    /// The highest term of a coordinator that was heard of.
+    public private(set) var highestTerm = Term(rawValue: 0)
     /// Whether blocks are missing or out of order: facts may be lost, and the segments themselves must be looked at.
     public private(set) var isDamaged = false
     /// Where the next block goes.
@@ -87,6 +89,7 @@ public struct ManifestState: Sendable {
         case .closed: isClosed = true
         case .uncertain: isUncertain = true
         case .reconciled: isUncertain = false
+        case .term(let term): highestTerm = max(highestTerm, term)
         }
     }
 }

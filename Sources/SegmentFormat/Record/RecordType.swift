@@ -10,11 +10,8 @@ public struct RecordType: RawRepresentable, Hashable, Sendable {
 
     /// A complete Part 10 stream.
     public static let instance = RecordType(rawValue: 1)
-    /// A part of a stream of unknown length.
-    public static let chunk = RecordType(rawValue: 2)
-    /// The list of a stream's chunks.
-    public static let commit = RecordType(rawValue: 3)
-    /// A delete marker.
+    // 2 and 3 are reserved: docs/decisions/0018-no-chunks-and-commits.md.
+    /// A delete marker (`Amendment`).
     public static let tombstone = RecordType(rawValue: 4)
     /// A fact about an instance that its pixels and elements do not hold: a hold, a correction, a retention period.
     public static let amendment = RecordType(rawValue: 5)

@@ -27,9 +27,13 @@ extension SegmentStore {
         public var allocationByteCount: UInt64 = 64 << 20
         /// Below this much free space only tombstones and amendments are taken.
         public var softLimitFreeBytes: UInt64 = 1 << 30
+        /// Below this much free space nothing is taken; at most half of the soft limit counts.
+        public var hardLimitFreeBytes: UInt64 = 64 << 20
         public var groupCommit = GroupCommit()
         /// Payloads over this go through `beginLarge`.
         public var largeRecordByteCount = 16 << 20
+        /// The most amendments of a record; of those that rule over its life twice as many.
+        public var maximumAmendmentCount = 1000
         /// The most bytes that one read returns.
         public var maximumReadByteCount = 256 << 20
         /// The number of threads that read.

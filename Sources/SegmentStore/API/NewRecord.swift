@@ -40,6 +40,37 @@ public struct NewRecord: Sendable {
     }
 }
 
+/// A record to be stored whose payload follows piece by piece.
+public struct NewLargeRecord: Sendable {
+    public var id: RecordID
+    public var type: RecordType
+    public var metadata: ByteBuffer
+    public var payloadByteCount: UInt64
+    /// The SHA-256 of the payload.
+    public var payloadDigest: SHA256Digest
+    public var mapEpoch: MapEpoch
+    /// Milliseconds since 1970.
+    public var writtenAtMilliseconds: Int64
+
+    public init(
+        id: RecordID,
+        type: RecordType,
+        metadata: ByteBuffer,
+        payloadByteCount: UInt64,
+        payloadDigest: SHA256Digest,
+        mapEpoch: MapEpoch,
+        writtenAtMilliseconds: Int64
+    ) {
+        self.id = id
+        self.type = type
+        self.metadata = metadata
+        self.payloadByteCount = payloadByteCount
+        self.payloadDigest = payloadDigest
+        self.mapEpoch = mapEpoch
+        self.writtenAtMilliseconds = writtenAtMilliseconds
+    }
+}
+
 /// What became of a record that is durable now.
 public enum AppendOutcome: Hashable, Sendable {
     /// It was written.

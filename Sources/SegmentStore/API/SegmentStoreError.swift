@@ -10,6 +10,7 @@ public struct SegmentStoreError: Error, Sendable, CustomStringConvertible {
         private enum Value: String, Sendable {
             case notFound, checksumMismatch, readFailed, conflict, digestMismatch, invalid, tooLarge
             case full, writeFailed, overloaded, closed, foreign, locked, openFailed
+            case deleted, held, staleTerm
         }
 
         private let value: Value
@@ -42,6 +43,13 @@ public struct SegmentStoreError: Error, Sendable, CustomStringConvertible {
         public static let locked = Code(value: .locked)
         /// The store can't be opened for another reason.
         public static let openFailed = Code(value: .openFailed)
+
+        /// A tombstone hides the record: for clients it is not there, and it may not be stored again.
+        public static let deleted = Code(value: .deleted)
+        /// A hold forbids to delete the record.
+        public static let held = Code(value: .held)
+        /// A coordinator of a higher term has been heard of: whoever asked is no longer in office.
+        public static let staleTerm = Code(value: .staleTerm)
 
         public var description: String { value.rawValue }
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+public import Placement
 public import SegmentFormat
 
 /// A range of a segment whose records can't be read.
@@ -17,18 +18,23 @@ public struct QuarantinedRange: Hashable, Sendable {
 
 /// How a store is.
 public struct StoreStatus: Sendable {
+    /// The records that are stored and not deleted.
     public var recordCount: Int
     /// The bytes of all segments.
     public var usedBytes: UInt64
     /// The free bytes of the disk.
     public var freeBytes: UInt64
     public var acceptsWrites: Bool
-    /// Why no records are taken.
+    /// Whether tombstones and amendments are taken: also when the disk is too full for other records.
+    public var acceptsAmendments: Bool
+    /// Why records are not taken, or why fewer are.
     public var reason: String?
     /// What can't be read, as found when the store was opened and by reads since.
     public var quarantinedRanges: [QuarantinedRange]
     /// Whether acknowledged records may be missing: "not found" then means "unknown".
     public var isUncertain: Bool
+    /// The highest term of a coordinator that was heard of.
+    public var highestTerm: Term
     /// The number of syncs of segments since the store was opened.
     public var batchCount: UInt64
     /// The number of records written since the store was opened.

@@ -15,6 +15,8 @@ package protocol Disk: Sendable {
     /// The names of the entries of a directory, in order.
     func fileNames(in directory: String) throws(DiskError) -> [String]
     func removeFile(_ path: String) throws(DiskError)
+    /// Gives a file another name on the same disk; durable when the directories are synced.
+    func moveFile(_ path: String, to newPath: String) throws(DiskError)
     /// Makes the entries of a directory durable.
     func syncDirectory(_ path: String) throws(DiskError)
     func freeByteCount(at path: String) throws(DiskError) -> UInt64

@@ -46,6 +46,10 @@ package struct RealDisk: Disk {
         guard unlink(path) == 0 || errno == ENOENT else { throw DiskError("unlink", number: errno) }
     }
 
+    package func moveFile(_ path: String, to newPath: String) throws(DiskError) {
+        guard rename(path, newPath) == 0 else { throw DiskError("rename", number: errno) }
+    }
+
     package func syncDirectory(_ path: String) throws(DiskError) {
         let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard descriptor >= 0 else { throw DiskError("open directory", number: errno) }

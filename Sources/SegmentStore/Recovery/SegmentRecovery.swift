@@ -9,7 +9,7 @@ import SegmentFormat
 struct SegmentRecovery {
     let configuration: SegmentStore.Configuration
     let files: SegmentFiles
-    let index: RecordIndex
+    let index: any RecordIndex
     /// Whether every segment whose records were acknowledged is in the manifest.
     let isManifestWhole: Bool
     let logger: Logger
@@ -22,6 +22,8 @@ struct SegmentRecovery {
     private(set) var hasDamage = false
     private(set) var hasRemovedFiles = false
     private(set) var usedBytes: UInt64 = 0
+    /// The highest term that an amendment names.
+    private(set) var highestTerm = Term(rawValue: 0)
 
     /// How many records go into the index at a time.
     private static let insertCount = 4096
@@ -29,7 +31,7 @@ struct SegmentRecovery {
     init(
         configuration: SegmentStore.Configuration,
         files: SegmentFiles,
-        index: RecordIndex,
+        index: any RecordIndex,
         isManifestWhole: Bool,
         logger: Logger
     ) {
@@ -75,9 +77,9 @@ struct SegmentRecovery {
         usedBytes += try file.byteCount()
         if try indexedEnd(of: segment) >= footerOffset { return }
         if let footer = footer(segment, file, at: footerOffset) {
-            var batch: [(id: RecordID, locator: RecordLocator)] = []
+            var batch: [IndexedRecord] = []
             for entry in footer.entries {
-                batch.append((entry.id, RecordLocator(entry, in: segment)))
+                if let record = indexed(entry.id, RecordLocator(entry, in: segment)) { batch.append(record) }
                 if batch.count == Self.insertCount {
                     try insert(batch, segment: segment, indexedUpTo: 0)
                     batch = []
@@ -92,7 +94,7 @@ struct SegmentRecovery {
         if result.end < footerOffset, result.unreadable.isEmpty {
             note(segment, result.end..<footerOffset, .damaged)
         }
-        try index.insert([], segment: segment, indexedUpTo: footerOffset)
+        _ = try index.insert([], segment: segment, indexedUpTo: footerOffset)
     }
 
     /// Scans a segment that was in use, or that the manifest does not know.
@@ -131,7 +133,7 @@ struct SegmentRecovery {
         fileByteCount: UInt64,
         segmentClass: SegmentClass?
     ) throws {
-        var found: [(id: RecordID, locator: RecordLocator)] = []
+        var found: [IndexedRecord] = []
         let start = UInt64(SegmentHeader.byteCount)
         let result = try find(in: segment, file, start: start, fileByteCount: fileByteCount) { found += $0 }
         if let segmentClass, let footer = result.footer, result.unreadable.isEmpty, !found.isEmpty {
@@ -146,26 +148,27 @@ struct SegmentRecovery {
     }
 
     /// Finds every sound record behind what is indexed of a segment, and indexes it.
-    private func scan(
+    private mutating func scan(
         _ segment: SegmentID,
         _ file: any DiskFile,
         fileByteCount: UInt64
     ) throws -> SegmentScanner.Result {
         let start = max(try indexedEnd(of: segment), UInt64(SegmentHeader.byteCount))
+        let recovery = self
         let result = try find(in: segment, file, start: start, fileByteCount: fileByteCount) { batch in
-            try insert(batch, segment: segment, indexedUpTo: start)
+            try recovery.insert(batch, segment: segment, indexedUpTo: start)
         }
         try insert([], segment: segment, indexedUpTo: result.footer?.offset ?? result.end)
         return result
     }
 
     /// Hands every sound record of a segment to `body`, some at a time.
-    private func find(
+    private mutating func find(
         in segment: SegmentID,
         _ file: any DiskFile,
         start: UInt64,
         fileByteCount: UInt64,
-        _ body: ([(id: RecordID, locator: RecordLocator)]) throws -> Void
+        _ body: ([IndexedRecord]) throws -> Void
     ) throws -> SegmentScanner.Result {
         var scanner = SegmentScanner(
             cluster: configuration.clusterID,
@@ -173,14 +176,14 @@ struct SegmentRecovery {
             start: start,
             fileByteCount: fileByteCount
         )
-        var batch: [(id: RecordID, locator: RecordLocator)] = []
+        var batch: [IndexedRecord] = []
         while true {
             switch scanner.next() {
             case .read(let offset, let byteCount):
                 scanner.received(Self.readTolerantly(file, at: offset, byteCount: byteCount))
             case .findData(let offset): scanner.receivedData(at: file.nextData(at: offset))
             case .record(let header):
-                batch.append((header.id, RecordLocator(header)))
+                if let record = indexed(header.id, RecordLocator(header)) { batch.append(record) }
                 if batch.count == Self.insertCount {
                     try body(batch)
                     batch = []
@@ -195,17 +198,43 @@ struct SegmentRecovery {
     /// Indexes records, but keeps a record that is indexed elsewhere and sound: one that was found damaged and was
     /// stored again may be in any segment.
     private func insert(
-        _ batch: [(id: RecordID, locator: RecordLocator)],
+        _ batch: [IndexedRecord],
         segment: SegmentID,
         indexedUpTo end: UInt64
-    ) throws(RecordIndex.Failure) {
-        let existing = try index.locators(of: batch.map(\.id))
-        let wanted = zip(batch, existing).filter { entry, existing in
-            guard let existing, existing != entry.locator else { return true }
-            // Any failure means the same: the record elsewhere is not to be relied on.
-            return (try? reader.verify(entry.id, at: existing, includesDigest: false)) == nil
+    ) throws(IndexFailure) {
+        let lookups = try index.lookUp(batch.map(\.id))
+        var wanted: [IndexedRecord] = []
+        for (record, lookup) in zip(batch, lookups) {
+            var existing = lookup.locator
+            if let amendment = record.amendment {
+                existing = try index.amendments(of: record.id).first { $0.amendment?.order == amendment.order }?.locator
+            }
+            if let existing, existing != record.locator,
+                // Any failure means the same: the record elsewhere is not to be relied on.
+                (try? reader.verify(record.id, at: existing, includesDigest: false)) != nil
+            {
+                continue
+            }
+            wanted.append(record)
         }
-        try index.insert(wanted.map(\.0), segment: segment, indexedUpTo: end)
+        _ = try index.insert(wanted, segment: segment, indexedUpTo: end)
+    }
+
+    /// What the index is to know of a sound record; notes an amendment that says nothing as damage.
+    private mutating func indexed(_ id: RecordID, _ locator: RecordLocator) -> IndexedRecord? {
+        guard locator.type == .tombstone || locator.type == .amendment else {
+            return IndexedRecord(id: id, locator: locator)
+        }
+        do {
+            let info = try reader.head(id, at: locator)
+            let amendment = try Amendment(decoding: info.metadata, subject: id, type: info.type)
+            highestTerm = max(highestTerm, amendment.order.term)
+            return IndexedRecord(id: id, locator: locator, amendment: amendment)
+        } catch {
+            logger.error("amendment can't be read", metadata: ["reason": "\(error)"])
+            note(locator.segment, locator.offset..<(locator.offset + locator.extent.byteCount), .damaged)
+            return nil
+        }
     }
 
     /// Bytes that the disk does not give are replaced by what no check accepts.
@@ -250,7 +279,7 @@ struct SegmentRecovery {
         return nil
     }
 
-    private func indexedEnd(of segment: SegmentID) throws(RecordIndex.Failure) -> UInt64 {
+    private func indexedEnd(of segment: SegmentID) throws(IndexFailure) -> UInt64 {
         try index.indexedEnd(of: segment) ?? 0
     }
 

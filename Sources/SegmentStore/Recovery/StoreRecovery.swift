@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Glibc
 import Logging
 import NIOCore
 import Placement
@@ -9,7 +8,7 @@ import SegmentFormat
 /// What a store is made of once it is open.
 struct RecoveredStore {
     var manifest: ManifestFile
-    var index: RecordIndex
+    var index: any RecordIndex
     var files: SegmentFiles
     var facts: StoreFacts.Values
     var nextSegmentID: UInt64
@@ -22,9 +21,10 @@ struct RecoveredStore {
 /// found. Changes no record.
 struct StoreRecovery {
     let configuration: SegmentStore.Configuration
-    let disk: any Disk
-    let boot: BootID
-    let logger: Logger
+    let environment: StoreEnvironment
+
+    private var disk: any Disk { environment.disk }
+    private var logger: Logger { environment.logger }
 
     func run() throws(SegmentStoreError) -> RecoveredStore {
         let directory = configuration.directory
@@ -41,7 +41,7 @@ struct StoreRecovery {
             try disk.fileNames(in: segmentDirectory)
         }
         let present = names.compactMap { SegmentID(fileName: $0) }
-        let isSameBoot = state.lastBoot == boot
+        let isSameBoot = state.lastBoot == environment.boot
         let isManifestLost = !manifestWasThere && !present.isEmpty
         let index = try openIndex(isTrusted: state.isClosed || isSameBoot)
         var isUsable = false
@@ -78,13 +78,16 @@ struct StoreRecovery {
             (!state.isClosed && !isSameBoot) || state.isDamaged || isManifestLost || segments.hasDamage
         facts.isUncertain = state.isUncertain || becomesUncertain
         facts.usedBytes = segments.usedBytes
-        facts.recordCount = try attemptIndex { () throws(RecordIndex.Failure) in try index.count() }
+        facts.recordCount = try attemptIndex { () throws(IndexFailure) in try index.liveCount() }
+        facts.highestTerm = max(state.highestTerm, segments.highestTerm)
 
         let highest = present.last.map { $0.rawValue + 1 } ?? 1
         let next = max(highest, state.reservedBelow.rawValue, 1)
         var entries: [ManifestEntry] = [
-            .opened(boot), .reserved(below: SegmentID(rawValue: next + SegmentWriter.reservationCount)),
+            .opened(environment.boot), .reserved(below: SegmentID(rawValue: next + StoreEngine.reservationCount)),
         ]
+        // Lost with a manifest, and found again in what was ordered under it.
+        if facts.highestTerm > state.highestTerm { entries.append(.term(facts.highestTerm)) }
         if becomesUncertain, !state.isUncertain { entries.append(.uncertain) }
         let newEntries = entries + segments.entries
         try attempt("the manifest can't be written") { () throws(DiskError) in try manifest.append(newEntries) }
@@ -136,34 +139,20 @@ struct StoreRecovery {
     }
 
     /// Opens the index, or makes an empty one when it is missing, damaged, another store's, or can't be trusted.
-    private func openIndex(isTrusted: Bool) throws(SegmentStoreError) -> RecordIndex {
-        let directory = "\(configuration.directory)/index"
+    private func openIndex(isTrusted: Bool) throws(SegmentStoreError) -> any RecordIndex {
+        let owner = IndexOwner(cluster: configuration.clusterID, node: configuration.nodeID)
+        let indexes = environment.indexes
         if isTrusted {
             do {
-                return try makeIndex(directory)
+                return try indexes.open(for: owner)
             } catch {
-                logger.warning(
-                    "index can't be opened and is rebuilt",
-                    metadata: ["operation": "\(error.operation)", "number": "\(error.number)"]
-                )
+                logger.warning("index can't be opened and is rebuilt", metadata: ["reason": "\(error)"])
             }
         }
-        for name in ["data.mdb", "lock.mdb"] where unlink("\(directory)/\(name)") != 0 && errno != ENOENT {
-            throw SegmentStoreError(.openFailed, "\(directory)/\(name) can't be removed, errno \(errno)")
+        return try attemptIndex { () throws(IndexFailure) in
+            try indexes.remove()
+            return try indexes.open(for: owner)
         }
-        return try attemptIndex { () throws(RecordIndex.Failure) in try makeIndex(directory) }
-    }
-
-    private func makeIndex(_ directory: String) throws(RecordIndex.Failure) -> RecordIndex {
-        // The index is a cache and not part of what a crash may lose: it lives on the machine's own disk.
-        mkdir(directory, 0o750)
-        let cluster = configuration.clusterID
-        let node = configuration.nodeID
-        return try RecordIndex(
-            directory: directory,
-            mapByteCount: configuration.indexMapByteCount,
-            identity: (cluster.high, cluster.low, node.high, node.low)
-        )
     }
 
     private func attempt<Value>(
@@ -178,30 +167,12 @@ struct StoreRecovery {
     }
 
     private func attemptIndex<Value>(
-        _ body: () throws(RecordIndex.Failure) -> Value
+        _ body: () throws(IndexFailure) -> Value
     ) throws(SegmentStoreError) -> Value {
         do {
             return try body()
         } catch {
-            throw SegmentStoreError(
-                .openFailed,
-                "index \(error.operation) failed, number \(error.number); remove \(configuration.directory)/index"
-            )
+            throw SegmentStoreError(.openFailed, "\(error); remove \(configuration.directory)/index")
         }
-    }
-}
-
-extension BootID {
-    /// The run of the operating system that this process is in; a new one each time when it can't be told.
-    static func current() -> BootID {
-        var text = [UInt8](repeating: 0, count: 64)
-        let descriptor = Glibc.open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC)
-        let count = descriptor >= 0 ? read(descriptor, &text, text.count) : -1
-        if descriptor >= 0 { close(descriptor) }
-        if count > 0, let id = NodeID(String(decoding: text.prefix(count).filter { $0 > 32 }, as: UTF8.self)) {
-            return BootID(high: id.high, low: id.low)
-        }
-        var generator = SystemRandomNumberGenerator()
-        return BootID(high: generator.next(), low: generator.next())
     }
 }

@@ -96,17 +96,3 @@ func startDiskThread(name: String, _ body: @escaping @Sendable () -> Void) throw
     varve_thread_name(thread, name)
     pthread_detach(thread)
 }
-
-/// The monotonic clock, in nanoseconds.
-func monotonicNanoseconds() -> Int64 {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
-}
-
-/// Milliseconds since 1970.
-func wallClockMilliseconds() -> Int64 {
-    var time = timespec()
-    clock_gettime(CLOCK_REALTIME, &time)
-    return Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
-}

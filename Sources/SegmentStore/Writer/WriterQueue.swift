@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Checksums
 import NIOCore
 import Placement
 import SegmentFormat
 
+typealias PutContinuation = CheckedContinuation<Result<AppendOutcome, SegmentStoreError>, Never>
+
 /// What waits for the writer thread, and what it has in hand.
 ///
-/// Two puts of one id are one write: the second waits for the first and then learns what became of it.
+/// Two puts of one key are one write: the second waits for the first and then learns what became of it.
 final class WriterQueue: Sendable {
     enum Command: Sendable {
-        case reserveSegmentID(CheckedContinuation<Result<SegmentID, SegmentStoreError>, Never>)
-        case markReconciled(CheckedContinuation<Result<Void, SegmentStoreError>, Never>)
+        /// A step of the engine that is no put.
+        case step(@Sendable (inout StoreEngine) -> Void)
         /// Ends the writer; without `clean` as a crash would, for tests.
         case close(clean: Bool, CheckedContinuation<Void, Never>)
     }
@@ -25,7 +26,8 @@ final class WriterQueue: Sendable {
         var puts = CircularBuffer<Put>()
         var commands = CircularBuffer<Command>()
         var putByteCount: UInt64 = 0
-        var inHand: [RecordID: [(digest: SHA256Digest, continuation: PutContinuation)]] = [:]
+        /// Who waits for each put that is on its way: first the one whose put was taken, then those that joined it.
+        var inHand: [Put.Key: [(put: Put, continuation: PutContinuation)]] = [:]
         var isClosing = false
         /// How many puts the writer waits for before it goes on; it sleeps until then.
         var wakeCount = 1
@@ -45,27 +47,27 @@ final class WriterQueue: Sendable {
     // MARK: For any task
 
     /// Takes a put, or answers it at once when it can't be taken.
-    func submit(_ put: Put) {
+    func submit(_ put: Put, _ continuation: PutContinuation) {
         var refusal: SegmentStoreError?
         monitor.withLockSignalling { state in
             if state.isClosing {
                 refusal = SegmentStoreError(.closed, "store is closed")
                 return false
             }
-            if state.inHand[put.id] != nil {
-                state.inHand[put.id]?.append((put.digest, put.continuation))
+            if state.inHand[put.key] != nil {
+                state.inHand[put.key]?.append((put, continuation))
                 return false
             }
             guard state.inHand.count < recordLimit, state.putByteCount + put.byteCount <= byteLimit else {
                 refusal = SegmentStoreError(.overloaded, "too many records wait for the disk", record: put.id)
                 return false
             }
-            state.inHand[put.id] = []
+            state.inHand[put.key] = [(put, continuation)]
             state.puts.append(put)
             state.putByteCount += put.byteCount
             return state.puts.count >= state.wakeCount
         }
-        if let refusal { put.continuation.resume(returning: .failure(refusal)) }
+        if let refusal { continuation.resume(returning: .failure(refusal)) }
     }
 
     /// Hands a command to the writer; false when the store is closed.
@@ -99,7 +101,7 @@ final class WriterQueue: Sendable {
         if company > 1 {
             let company = min(company, limits.maximumRecordCount)
             let delay = min(limits.maximumDelay.nanoseconds, lastSync / 8)
-            monitor.wait(until: monotonicNanoseconds() + delay) { state in
+            monitor.wait(until: StoreClock.system.monotonicNanoseconds() + delay) { state in
                 let isReady =
                     state.puts.count >= company || state.putByteCount >= UInt64(limits.maximumByteCount)
                     || state.isClosing
@@ -149,33 +151,12 @@ final class WriterQueue: Sendable {
         }
     }
 
-    /// Answers a put and those of the same id that waited for it.
+    /// Answers a put and those of the same key that waited for it.
     func finish(_ put: Put, _ result: PutResult) {
-        let joined = monitor.withLock { $0.inHand.removeValue(forKey: put.id) ?? [] }
-        switch result {
-        case .durable(let wasThere):
-            put.continuation.resume(returning: .success(wasThere ? .alreadyStored : .stored))
-            for other in joined { Self.answer(other.continuation, other.digest, stored: put.digest, put.id) }
-        case .conflict(let stored):
-            Self.answer(put.continuation, put.digest, stored: stored, put.id)
-            for other in joined { Self.answer(other.continuation, other.digest, stored: stored, put.id) }
-        case .failed(let error):
-            put.continuation.resume(returning: .failure(error))
-            for other in joined { other.continuation.resume(returning: .failure(error)) }
-        }
-    }
-
-    private static func answer(
-        _ continuation: PutContinuation,
-        _ digest: SHA256Digest,
-        stored: SHA256Digest,
-        _ id: RecordID
-    ) {
-        if digest == stored {
-            continuation.resume(returning: .success(.alreadyStored))
-        } else {
-            let error = SegmentStoreError(.conflict, "a record with this id and another payload is stored", record: id)
-            continuation.resume(returning: .failure(error))
+        let waiting = monitor.withLock { $0.inHand.removeValue(forKey: put.key) ?? [] }
+        for (place, one) in waiting.enumerated() {
+            let outcome = place == 0 ? result.outcome(for: put) : result.outcome(for: one.put, joining: put)
+            one.continuation.resume(returning: outcome)
         }
     }
 }

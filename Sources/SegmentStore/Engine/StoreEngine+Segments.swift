@@ -4,24 +4,14 @@ import Glibc
 import Logging
 import NIOCore
 import Placement
-import SegmentFormat
+package import SegmentFormat
 
-extension SegmentWriter {
+extension StoreEngine {
     /// How many segment numbers are reserved in the manifest at a time.
     static let reservationCount: UInt64 = 64
 
     static func fullError(_ record: RecordID?) -> SegmentStoreError {
         SegmentStoreError(.full, "too little space is left on the disk; free some or add a node", record: record)
-    }
-
-    /// Whether the disk has more free space than the soft limit.
-    func hasFreeSpace() -> Bool {
-        do {
-            return try disk.freeByteCount(at: configuration.directory) > configuration.softLimitFreeBytes
-        } catch {
-            // The write itself will tell.
-            return true
-        }
     }
 
     /// Marks the store as write-failed, for good, and returns the error for everyone who waits.
@@ -63,18 +53,13 @@ extension SegmentWriter {
     }
 
     /// A number that no segment ever had.
-    mutating func takeSegmentID() throws(SegmentStoreError) -> SegmentID {
+    package mutating func takeSegmentID() throws(SegmentStoreError) -> SegmentID {
         if let failure { throw failure }
         if nextSegmentID >= manifest.state.reservedBelow.rawValue {
             try append([.reserved(below: SegmentID(rawValue: nextSegmentID + Self.reservationCount))])
         }
         defer { nextSegmentID += 1 }
         return SegmentID(rawValue: nextSegmentID)
-    }
-
-    mutating func markReconciled() throws(SegmentStoreError) {
-        try append([.reconciled])
-        facts.update { $0.isUncertain = false }
     }
 
     /// Makes a new segment and makes it durable before the manifest names it.
@@ -85,7 +70,7 @@ extension SegmentWriter {
             segmentClass: .shared,
             cluster: configuration.clusterID,
             node: configuration.nodeID,
-            createdAtMilliseconds: wallClockMilliseconds()
+            createdAtMilliseconds: view.clock.wallMilliseconds()
         )
         do {
             let file = try disk.createFile(files.path(of: id))
@@ -109,7 +94,7 @@ extension SegmentWriter {
     }
 
     /// Ends the active segment, whose records are durable already, with its footer.
-    mutating func seal() throws(SegmentStoreError) {
+    package mutating func seal() throws(SegmentStoreError) {
         guard let segment = active else { return }
         do {
             let footer = try SegmentFooter.encoded(
@@ -137,8 +122,9 @@ extension SegmentWriter {
     /// Reserves space up to `end`, and some more.
     func reserve(upTo end: UInt64, in segment: inout ActiveSegment) throws(SegmentStoreError) {
         guard let allocatedEnd = segment.allocatedEnd, end > allocatedEnd else { return }
-        let ahead = min(allocatedEnd + configuration.allocationByteCount, configuration.segmentByteCount)
-        let newEnd = max(end, ahead)
+        // What is left when space is low is not for one segment to reserve.
+        let ahead = view.space == .ample ? allocatedEnd + configuration.allocationByteCount : end
+        let newEnd = max(end, min(ahead, configuration.segmentByteCount))
         do {
             try segment.file.allocate(allocatedEnd..<newEnd)
             segment.allocatedEnd = newEnd

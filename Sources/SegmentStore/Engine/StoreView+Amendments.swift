@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import NIOCore
+package import Placement
+package import SegmentFormat
+
+extension StoreView {
+    /// What was said about a record, in order, whether it is stored here or not.
+    package func amendments(of id: RecordID) throws(SegmentStoreError) -> [StoredAmendment] {
+        let known: [IndexedRecord]
+        do {
+            known = try index.amendments(of: id)
+        } catch {
+            throw Self.indexError(error)
+        }
+        var stored: [StoredAmendment] = []
+        for record in known {
+            try noting(record.locator) { () throws(SegmentStoreError) in
+                let info = try reader.head(id, at: record.locator)
+                let amendment: Amendment
+                do throws(SegmentFormatError) {
+                    amendment = try Amendment(decoding: info.metadata, subject: id, type: info.type)
+                } catch {
+                    throw SegmentStoreError(.checksumMismatch, "amendment: \(error.message)", record: id)
+                }
+                stored.append(
+                    StoredAmendment(
+                        amendment: amendment,
+                        payload: try reader.read(id, at: record.locator, range: nil),
+                        payloadDigest: info.payloadDigest,
+                        mapEpoch: info.mapEpoch,
+                        writtenAtMilliseconds: info.writtenAtMilliseconds
+                    )
+                )
+            }
+        }
+        return stored
+    }
+
+    /// Whether a record is deleted or held, whether it is stored here or not.
+    package func standing(of id: RecordID) throws(SegmentStoreError) -> RecordStanding { try lookUp(id).standing }
+
+    /// At most `limit` ids of `group` about which something was said, in order, beginning after `previous`.
+    package func listAmended(
+        group: PlacementGroup,
+        after previous: RecordID? = nil,
+        limit: Int
+    ) throws(SegmentStoreError) -> [RecordID] {
+        guard limit > 0 else { return [] }
+        do {
+            return try index.listAmended(group: group, after: previous, limit: limit)
+        } catch {
+            throw Self.indexError(error)
+        }
+    }
+}

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Checksums
+import Logging
+package import NIOCore
+package import Placement
+import SegmentFormat
+
+/// The part of an open store that any thread may use: it reads and checks records and changes none.
+///
+/// Blocks; every call is one step and leaves nothing behind it but notes in `facts`.
+package struct StoreView: Sendable {
+    let configuration: SegmentStore.Configuration
+    let disk: any Disk
+    let clock: StoreClock
+    let files: SegmentFiles
+    let index: any RecordIndex
+    let reader: RecordReader
+    let facts: StoreFacts
+    let logger: Logger
+
+    // MARK: Reading
+
+    /// Metadata, length and digest of a record; `nil` when it is not known, `.deleted` when a tombstone hides it.
+    package func head(_ id: RecordID) throws(SegmentStoreError) -> RecordInfo? {
+        guard let locator = try locator(of: id) else { return nil }
+        return try noting(locator) { () throws(SegmentStoreError) in try reader.head(id, at: locator) }
+    }
+
+    /// The bytes of a record's payload in `range`, or all of them; every block that is touched is checked.
+    package func read(_ id: RecordID, range: Range<Int>? = nil) throws(SegmentStoreError) -> ByteBuffer {
+        let locator = try requiredLocator(of: id)
+        return try noting(locator) { () throws(SegmentStoreError) in try reader.read(id, at: locator, range: range) }
+    }
+
+    /// Checks all of a record: header, metadata, every block, and the SHA-256 of the payload.
+    package func verify(_ id: RecordID) throws(SegmentStoreError) {
+        let locator = try requiredLocator(of: id)
+        try noting(locator) { () throws(SegmentStoreError) in
+            _ = try reader.verify(id, at: locator, includesDigest: true)
+        }
+    }
+
+    /// At most `limit` ids of `group`, in order, beginning after `previous`.
+    package func list(
+        group: PlacementGroup,
+        after previous: RecordID? = nil,
+        limit: Int
+    ) throws(SegmentStoreError) -> [RecordID] {
+        guard limit > 0 else { return [] }
+        do {
+            return try index.list(group: group, after: previous, limit: limit)
+        } catch {
+            throw Self.indexError(error)
+        }
+    }
+
+    /// Where a record is; `nil` when it is not known, and `.deleted` when a tombstone hides it.
+    func locator(of id: RecordID) throws(SegmentStoreError) -> RecordLocator? {
+        let lookup = try lookUp(id)
+        guard !lookup.standing.isDeleted else { throw Self.deletedError(id) }
+        return lookup.locator
+    }
+
+    func lookUp(_ id: RecordID) throws(SegmentStoreError) -> IndexLookup {
+        do {
+            return try index.lookUp(id)
+        } catch {
+            throw Self.indexError(error)
+        }
+    }
+
+    static func deletedError(_ id: RecordID) -> SegmentStoreError {
+        SegmentStoreError(.deleted, "the record is deleted", record: id)
+    }
+
+    private func requiredLocator(of id: RecordID) throws(SegmentStoreError) -> RecordLocator {
+        guard let locator = try locator(of: id) else {
+            throw SegmentStoreError(.notFound, "no record with this id is known", record: id)
+        }
+        return locator
+    }
+
+    /// Runs `body`, and remembers the record as damaged when its bytes are not what they should be.
+    func noting<Value>(
+        _ locator: RecordLocator,
+        _ body: () throws(SegmentStoreError) -> Value
+    ) throws(SegmentStoreError) -> Value {
+        do {
+            return try body()
+        } catch {
+            if error.code == .checksumMismatch || error.code == .readFailed, facts.noteDamage(locator) {
+                logger.error("record is damaged", metadata: ["reason": "\(error)"])
+            }
+            throw error
+        }
+    }
+
+    static func indexError(_ failure: IndexFailure) -> SegmentStoreError {
+        SegmentStoreError(.readFailed, "\(failure); restart the node to have the index rebuilt")
+    }
+
+    // MARK: Comparing
+
+    /// How a record that is to be stored compares with the stored one of its id.
+    enum Comparison: Sendable {
+        /// The same payload, and sound.
+        case same
+        /// Another payload, and sound.
+        case other(SHA256Digest)
+        /// What is stored can't be relied on: the new one takes its place.
+        case damaged
+    }
+
+    /// Checks the record that is stored and compares its digest with `digest`.
+    func compare(_ digest: SHA256Digest, with record: IndexedRecord) -> Comparison {
+        do {
+            let stored = try reader.verify(record.id, at: record.locator, includesDigest: false)
+            return stored == digest ? .same : .other(stored)
+        } catch {
+            facts.noteDamage(record.locator)
+            return .damaged
+        }
+    }
+
+    // MARK: State
+
+    /// Closes files and index; nothing may use them any more.
+    func close() {
+        files.closeAll()
+        index.close()
+    }
+
+    /// How the store is now.
+    package var status: StoreStatus {
+        let facts = facts.current
+        var freeBytes: UInt64 = 0
+        var space = DiskSpace.ample
+        var reason = facts.writeFailure?.description
+        var hasFailed = reason != nil
+        do {
+            freeBytes = try disk.freeByteCount(at: configuration.directory)
+            space = DiskSpace(freeBytes: freeBytes, configuration)
+            reason = reason ?? space.reason(configuration)
+        } catch {
+            hasFailed = true
+            reason = reason ?? "free space is unknown: \(error)"
+        }
+        if facts.isClosed {
+            hasFailed = true
+            reason = "store is closed"
+        }
+        return StoreStatus(
+            recordCount: facts.recordCount,
+            usedBytes: facts.usedBytes,
+            freeBytes: freeBytes,
+            acceptsWrites: reason == nil,
+            acceptsAmendments: !hasFailed && space.accepts(isAmendment: true),
+            reason: reason,
+            quarantinedRanges: facts.quarantined,
+            isUncertain: facts.isUncertain,
+            highestTerm: facts.highestTerm,
+            batchCount: facts.batchCount,
+            writtenRecordCount: facts.writtenRecordCount
+        )
+    }
+
+    /// Marks the store as write-failed after a failure outside the engine's own steps.
+    func failWriting(_ what: String, segment: SegmentID) -> SegmentStoreError {
+        let error = SegmentStoreError(
+            .writeFailed,
+            "\(what); the store takes no more records: check the disk, then restart the node",
+            segment: segment
+        )
+        facts.update { $0.writeFailure = $0.writeFailure ?? error }
+        logger.error("segment store takes no more records", metadata: ["reason": "\(error)"])
+        return error
+    }
+}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import NIOConcurrencyHelpers
+package import Placement
+package import SegmentFormat
+
+/// An index in memory, for simulations: as fast as a dictionary, lost when it is dropped.
+package final class MemoryIndex: RecordIndex {
+    private struct State {
+        var locators: [RecordID: RecordLocator] = [:]
+        var amendments: [RecordID: [Amendment.Order: IndexedRecord]] = [:]
+        var standings: [RecordID: RecordStanding] = [:]
+        var ends: [SegmentID: UInt64] = [:]
+
+        func lookUp(_ id: RecordID) -> IndexLookup {
+            IndexLookup(locator: locators[id], standing: standings[id] ?? RecordStanding())
+        }
+    }
+
+    private let state = NIOLockedValueBox(State())
+
+    init() {}
+
+    package func close() {}
+
+    package func sync() throws(IndexFailure) {}
+
+    package func liveCount() throws(IndexFailure) -> Int {
+        state.withLockedValue { state in state.locators.keys.count { state.lookUp($0).isLive } }
+    }
+
+    package func lookUp(_ ids: [RecordID]) throws(IndexFailure) -> [IndexLookup] {
+        state.withLockedValue { state in ids.map { state.lookUp($0) } }
+    }
+
+    package func amendments(of id: RecordID) throws(IndexFailure) -> [IndexedRecord] {
+        state.withLockedValue { state in
+            (state.amendments[id] ?? [:]).sorted { $0.key < $1.key }.map(\.value)
+        }
+    }
+
+    package func insert(
+        _ records: [IndexedRecord],
+        segment: SegmentID,
+        indexedUpTo end: UInt64
+    ) throws(IndexFailure) -> Int {
+        state.withLockedValue { state in
+            var change = 0
+            for record in records {
+                let wasLive = state.lookUp(record.id).isLive
+                if let amendment = record.amendment {
+                    state.amendments[record.id, default: [:]][amendment.order] = record
+                    let all = state.amendments[record.id]?.values.compactMap(\.amendment) ?? []
+                    state.standings[record.id] = RecordStanding(all)
+                } else {
+                    state.locators[record.id] = record.locator
+                }
+                let isLive = state.lookUp(record.id).isLive
+                change += (isLive ? 1 : 0) - (wasLive ? 1 : 0)
+            }
+            state.ends[segment] = end
+            return change
+        }
+    }
+
+    package func indexedEnd(of segment: SegmentID) throws(IndexFailure) -> UInt64? {
+        state.withLockedValue { $0.ends[segment] }
+    }
+
+    package func list(
+        group: PlacementGroup,
+        after previous: RecordID?,
+        limit: Int
+    ) throws(IndexFailure) -> [RecordID] {
+        state.withLockedValue { state in
+            Self.page(state.locators.keys.filter { state.lookUp($0).isLive }, group, after: previous, limit: limit)
+        }
+    }
+
+    package func listAmended(
+        group: PlacementGroup,
+        after previous: RecordID?,
+        limit: Int
+    ) throws(IndexFailure) -> [RecordID] {
+        state.withLockedValue { Self.page(Array($0.amendments.keys), group, after: previous, limit: limit) }
+    }
+
+    private static func page(
+        _ ids: [RecordID],
+        _ group: PlacementGroup,
+        after previous: RecordID?,
+        limit: Int
+    ) -> [RecordID] {
+        let wanted = ids.filter { id in id.group == group && previous.map { id > $0 } ?? true }
+        return Array(wanted.sorted().prefix(limit))
+    }
+}
+
+/// Keeps a store's index in memory between one engine and the next, as the page cache does between two processes.
+package final class MemoryIndexProvider: RecordIndexProvider {
+    private let current = NIOLockedValueBox<(owner: IndexOwner, index: MemoryIndex)?>(nil)
+
+    package init() {}
+
+    package func open(for store: IndexOwner) throws(IndexFailure) -> any RecordIndex {
+        let (owner, index) = current.withLockedValue { current in
+            let known = current ?? (store, MemoryIndex())
+            current = known
+            return known
+        }
+        guard owner == store else { throw IndexFailure("open another store's index", number: 22) }
+        return index
+    }
+
+    /// Loses the index, as a crash of the machine does.
+    package func drop() { current.withLockedValue { $0 = nil } }
+
+    package func remove() throws(IndexFailure) { drop() }
+}
