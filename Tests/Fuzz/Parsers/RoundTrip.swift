@@ -14,9 +14,20 @@ enum RoundTrip {
         let dataSet = result.dataSet
         let encoding = dataSet.encoding
         let again = self.rewrite(dataSet, encoding, .standard, into: &self.first)
-        FuzzTarget.check(again == dataSet, "what was written reads differently: \(self.first.hexadecimal)")
+        // Implicit VR cannot carry what such an item says.
+        if encoding.isExplicitVR || !self.hasExplicitItem(dataSet) {
+            FuzzTarget.check(again == dataSet, "what was written reads differently: \(self.first.hexadecimal)")
+        }
         _ = self.rewrite(again, encoding, .standard, into: &self.second)
         FuzzTarget.check(self.first == self.second, "what was written is written differently the second time")
+    }
+
+    /// An item in explicit VR: readers take it for what it is, also within implicit VR.
+    private static func hasExplicitItem(_ dataSet: DataSet) -> Bool {
+        dataSet.elements.contains { element in
+            guard case .items(let items) = element.value else { return false }
+            return items.contains { $0.dataSet.encoding.isExplicitVR || self.hasExplicitItem($0.dataSet) }
+        }
     }
 
     /// A sequence that holds no items: bytes whose order nobody knows, which may look like items in the other order.
