@@ -11,5 +11,5 @@ struct Migration: Sendable {
     let sql: String
 
     /// All steps in order.
-    static let all: [Migration] = [.clusterTables, .imageTables, .commitFunctions, .seriesCodecs]
+    static let all: [Migration] = [.clusterTables, .imageTables, .commitFunctions, .seriesCodecs, .nameWords]
 }
