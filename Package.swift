@@ -137,7 +137,7 @@ let engineTargets: [Target] =
         "DICOMNetworking",
         ["DIMSE", "CPlatform", nioCore, nioPosix, nioLocks, logging]
     )
-    + engineTarget("Catalog", ["Checksums", "Placement", "CPostgres", nioCore, nioLocks, logging])
+    + engineTarget("Catalog", ["DICOM", "Checksums", "Placement", "CPostgres", nioCore, nioLocks, logging])
     + engineTarget("Supervisor", ["CSpawn", nioLocks, logging])
     + engineTarget(
         "ClusterClient",

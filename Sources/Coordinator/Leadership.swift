@@ -10,6 +10,9 @@ import ReplicationProtocol
 /// Owned by the coordinator's one task, which calls ``beat()`` each second. Every change it makes carries its term, so
 /// that a leader that was asleep while another took over changes nothing.
 struct Leadership {
+    /// Names of each table that are folded anew at one beat: a small part of the second that it has.
+    private static let refoldedNameCount = 1000
+
     private let configuration: CoordinatorConfiguration
     private let catalog: Catalog
     private let watchers: [NodeWatcher]
@@ -99,6 +102,13 @@ struct Leadership {
             try await record(member, term: term)
         }
         try await publish(members, term: term)
+        try await refoldNames()
+    }
+
+    /// Folds names that an older program entered, some at each beat.
+    private func refoldNames() async throws(CatalogError) {
+        let count = try await catalog.refoldNames(limit: Self.refoldedNameCount)
+        if count > 0 { logger.info("names folded anew for searching", metadata: ["count": "\(count)"]) }
     }
 
     private mutating func record(_ member: StorageMember, term: Term) async throws(CatalogError) {

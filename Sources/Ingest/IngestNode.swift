@@ -170,7 +170,11 @@ public struct IngestNode: Service {
         addAdminRoutes(to: router, service: admin)
         let web = DICOMWebService(
             retrieve: retrieve,
-            receiver: PipelineReceiver(pipeline: pipeline, aeTitle: configuration.aeTitle),
+            receiver: PipelineReceiver(
+                pipeline: pipeline,
+                aeTitle: configuration.aeTitle,
+                maximumInMemoryByteCount: configuration.maximumInMemoryDataSetByteCount
+            ),
             logger: logger
         )
         addDICOMWebRoutes(to: router, service: web)

@@ -57,7 +57,11 @@ import Testing
             ["DIMSE", "DICOM", "CPlatform"],
             nio.union(["Logging", "Glibc", "Synchronization"])
         ),
-        Rule("Catalog", ["Checksums", "Placement", "CPostgres"], nio.union(["Logging", "Glibc", "Synchronization"])),
+        Rule(
+            "Catalog",
+            ["DICOM", "Checksums", "Placement", "CPostgres"],
+            nio.union(["Logging", "Glibc", "Synchronization"])
+        ),
         Rule("Supervisor", ["CSpawn"], ["Logging", "Glibc", "Foundation", "Synchronization", "NIOConcurrencyHelpers"]),
         // Above the engines.
         Rule(

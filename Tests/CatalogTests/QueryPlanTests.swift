@@ -10,13 +10,15 @@ struct QueryPlanTests {
     private static let archive = """
         INSERT INTO terms (text) VALUES ('1.2.840.10008.5.1.4.1.1.2'), ('AE');
         INSERT INTO placements (nodes, node_ids) VALUES ('{1}', '{}');
-        INSERT INTO patients (patient_id, issuer, scope, name, name_key, ideographic_key, phonetic_key, birth_date, sex)
-        SELECT 'P' || n, '', '', 'N' || n || '^X', 'N' || n || '^X', '', '', date '1950-01-01' + n % 20000, 'F'
+        INSERT INTO patients (patient_id, issuer, scope, name, name_key, ideographic_key, phonetic_key, birth_date, sex,
+            name_words)
+        SELECT 'P' || n, '', '', 'N' || n || '^X', 'N' || n || '^X', '', '', date '1950-01-01' + n % 20000, 'F',
+            words_of('N' || n || ' m' || n % 1000)
         FROM generate_series(1, 25000) n;
         INSERT INTO studies (patient, received_at, date, uid, time, accession, study_id, description, referring,
-            referring_key)
+            referring_key, referring_words)
         SELECT 1 + n % 25000, n, date '2015-01-01' + n / 20, '1.2.3.' || n, '10', 'A' || n, 'S' || n, 'CT', 'R' || n % 500,
-            'R' || n % 500
+            'R' || n % 500, words_of('R' || n % 500 || ' r')
         FROM generate_series(1, 50000) n;
         INSERT INTO series (study, number, uid, time, modality, description, body_part, station, laterality, institution)
         SELECT 1 + n % 50000, 1, '1.2.3.' || n % 50000 || '.' || n, '', CASE WHEN n % 1000 = 0 THEN 'RARE' ELSE 'CT' END,
@@ -42,6 +44,7 @@ struct QueryPlanTests {
                 study(.patientID, .wildcard("P777*"), "patients_patient_id_issuer_scope_key"),
                 study(.patientName, .wildcard("N123*"), "patients_by_name"),
                 study(.patientName, .single("N123^X"), "patients_by_name"),
+                study(.patientName, .wildcard("N123^*"), "patients_by_name"),
                 study(.patientBirthDate, .single("19500503"), "patients_by_birth_date"),
                 study(.studyDate, .single("20160101"), "studies_by_date"),
                 study(.studyDate, .range(from: "20160101", to: "20160107"), "studies_by_date"),
@@ -78,6 +81,9 @@ struct QueryPlanTests {
                 let page = plan[(plan.range(of: "Limit")?.lowerBound ?? plan.startIndex)...]
                 #expect(page.contains(index), "\(matches)\n\(plan)")
             }
+            let fuzzy = CatalogQuery(matches: [CatalogMatch(.patientName, .single("N4711"))], isFuzzy: true)
+            let plan = try await fixture.catalog.plan(fuzzy, level: .study)
+            #expect(plan.contains("patients_by_words") && !plan.contains("Seq Scan on patients"), "\(plan)")
         }
     }
 }

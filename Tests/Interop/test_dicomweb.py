@@ -124,10 +124,16 @@ def test_unknown_attribute_is_400(cluster):
     assert cluster.get("/dicom-web/studies?NoSuchAttribute=1")[0] == 400
 
 
-def test_fuzzy_matching_is_warned_about(cluster, people):
-    status, _, headers = cluster.get("/dicom-web/studies?PatientID=QUERY03&fuzzymatching=true", accept=JSON)
-    assert status == 200
-    assert headers["Warning"].startswith("299")
+def test_fuzzy_matching_is_done_without_a_warning(cluster, people):
+    status, body, headers = cluster.get("/dicom-web/studies?PatientName=Bersn03&fuzzymatching=true", accept=JSON)
+    assert status == 204 and "Warning" not in headers
+    status, body, headers = cluster.get("/dicom-web/studies?PatientName=person03^Kwery*&fuzzymatching=true", accept=JSON)
+    assert status == 204 and "Warning" not in headers
+    status, body, headers = cluster.get("/dicom-web/studies?PatientName=person03^Querry&fuzzymatching=true", accept=JSON)
+    assert status == 200 and "Warning" not in headers
+    assert values(json.loads(body), "0020000D") == [people[3].study]
+    assert cluster.get("/dicom-web/studies?PatientName=person03^Querry", accept=JSON)[0] == 204
+    assert cluster.get("/dicom-web/studies?PatientName=person03&fuzzymatching=perhaps", accept=JSON)[0] == 400
 
 
 @pytest.mark.parametrize("path", ["studies/{study}", "studies/{study}/metadata", "studies?PatientID=QUERY03"])

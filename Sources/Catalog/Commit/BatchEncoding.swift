@@ -21,9 +21,9 @@ struct ResolvedEntry {
     let series: Int64
 }
 
-/// A batch as the four parameters of `commit_instances`.
+/// A batch as the six parameters of `commit_instances`.
 ///
-/// The rows' columns are those of migration 3.
+/// The rows' columns are those of migration 3; the words of names are migration 5's.
 struct BatchEncoding {
     let parameters: [PostgresValue]
     /// The series that were given with their attributes, in the order the function answers in.
@@ -35,7 +35,9 @@ struct BatchEncoding {
         self.series = above.series.map(\.key)
         self.parameters = [
             Self.array(types, 0, above.patients) { $0.patient($1) },
+            .texts(above.patients.map { PersonNameKey($0.attributes.name).words }),
             Self.array(types, 1, above.studies) { $0.study($1) },
+            .texts(above.studies.map { PersonNameKey($0.attributes.referringPhysicianName).words }),
             Self.array(types, 2, above.series) { $0.series($1) },
             Self.instances(batch, types: types),
         ]

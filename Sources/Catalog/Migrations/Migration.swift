@@ -11,5 +11,7 @@ struct Migration: Sendable {
     let sql: String
 
     /// All steps in order.
-    static let all: [Migration] = [.clusterTables, .imageTables, .commitFunctions, .seriesCodecs, .recordIndex]
+    static let all: [Migration] = [
+        .clusterTables, .imageTables, .commitFunctions, .seriesCodecs, .nameWords, .recordIndex,
+    ]
 }

@@ -14,7 +14,7 @@ extension QueryBuilder {
                 throw CatalogError(.invalid, "\(match.key) is not an attribute of a \(level)")
             }
             if combined, match.key == .studyDate || match.key == .studyTime { continue }
-            try add(match)
+            try add(match, isFuzzy: query.isFuzzy)
         }
     }
 
@@ -28,12 +28,14 @@ extension QueryBuilder {
         return true
     }
 
-    private mutating func add(_ match: CatalogMatch) throws(CatalogError) {
+    private mutating func add(_ match: CatalogMatch, isFuzzy: Bool) throws(CatalogError) {
         let condition = match.condition
         switch match.key {
         case .patientID: try text("p.patient_id", condition)
         case .issuerOfPatientID: try text("p.issuer", condition)
-        case .patientName: try name(["p.name_key", "p.ideographic_key", "p.phonetic_key"], condition)
+        case .patientName:
+            let groups = ["p.name_key", "p.ideographic_key", "p.phonetic_key"]
+            try name(groups, words: isFuzzy ? "p.name_words" : nil, condition)
         case .patientBirthDate: try date("p.birth_date", condition)
         case .patientSex: try text("p.sex", condition)
         case .studyInstanceUID: try uid("t.uid", condition)
@@ -42,7 +44,8 @@ extension QueryBuilder {
         case .accessionNumber: try text("t.accession", condition)
         case .studyID: try text("t.study_id", condition)
         case .studyDescription: try text("t.description", condition)
-        case .referringPhysicianName: try name(["t.referring_key"], condition)
+        case .referringPhysicianName:
+            try name(["t.referring_key"], words: isFuzzy ? "t.referring_words" : nil, condition)
         case .modalitiesInStudy: try modalitiesInStudy(condition)
         case .seriesInstanceUID: try uid("e.uid", condition)
         case .modality: try text("e.modality", condition)

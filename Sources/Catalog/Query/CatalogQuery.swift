@@ -16,12 +16,23 @@ public struct CatalogQuery: Sendable, Hashable {
     /// When both Study Date and Study Time are ranges: whether they bound one point in time (PS3.4 C.2.2.2.5.4)
     /// instead of each being matched by itself.
     public var combinesDateAndTime: Bool
+    /// Whether names match that sound alike, or of which words begin alike, in any order (PS3.4 C.2.2.2.1).
+    ///
+    /// Values with wildcards elsewhere than at the end of words are matched as without it.
+    public var isFuzzy: Bool
 
-    public init(matches: [CatalogMatch] = [], limit: Int = 100, offset: Int = 0, combinesDateAndTime: Bool = false) {
+    public init(
+        matches: [CatalogMatch] = [],
+        limit: Int = 100,
+        offset: Int = 0,
+        combinesDateAndTime: Bool = false,
+        isFuzzy: Bool = false
+    ) {
         self.matches = matches
         self.limit = limit
         self.offset = offset
         self.combinesDateAndTime = combinesDateAndTime
+        self.isFuzzy = isFuzzy
     }
 }
 
@@ -31,7 +42,7 @@ public struct CatalogMatch: Sendable, Hashable {
     ///
     /// Leading and trailing spaces do not count; an empty value matches everything.
     public enum Condition: Sendable, Hashable {
-        /// Equal; names without regard to case.
+        /// Equal; names without regard to case, diacritics, widths of characters and punctuation (`NameFolding`).
         case single(String)
         /// `*` stands for any characters, `?` for one; on dates, times, UIDs and numbers both are ordinary characters.
         case wildcard(String)

@@ -60,9 +60,19 @@ struct QueryBuilder {
     }
 
     /// A person's name: any of `columns` (the component groups, folded) matches the folded value.
-    mutating func name(_ columns: [String], _ condition: CatalogMatch.Condition) throws(CatalogError) {
+    ///
+    /// With `words`, a column of words and sounds, the value's words are looked for there instead: fuzzy matching.
+    mutating func name(
+        _ columns: [String],
+        words: String?,
+        _ condition: CatalogMatch.Condition
+    ) throws(CatalogError) {
         switch condition {
         case .single(let value), .wildcard(let value):
+            if let words, let search = NamePattern.textSearch(StoredText.clean(value)) {
+                add("\(words) @@ \(bind(.text(search)))::tsquery")
+                return
+            }
             let groups = value.split(separator: "=", maxSplits: 2, omittingEmptySubsequences: false)
                 .map { PersonNameKey.fold($0) }
             if groups.count > 1 {
@@ -91,10 +101,15 @@ struct QueryBuilder {
     ) -> String? {
         if folded.isEmpty || folded.allSatisfy({ $0 == "*" }) { return nil }
         // The first condition lets the partial indexes on the rarer groups be used.
-        if case .wildcard = condition, LikePattern.hasWildcard(folded) {
-            return "(\(column) <> '' AND \(column) LIKE \(bind(.text(LikePattern.like(folded)))))"
+        guard case .wildcard = condition, LikePattern.hasWildcard(folded) else {
+            return "(\(column) <> '' AND \(column) = \(bind(.text(folded))))"
         }
-        return "(\(column) <> '' AND \(column) = \(bind(.text(folded))))"
+        guard let start = NamePattern.withoutOpenEnd(folded) else { return like(column, folded) }
+        return "(\(like(column, start)) OR \(like(column, start + "^*")))"
+    }
+
+    private mutating func like(_ column: String, _ pattern: String) -> String {
+        "(\(column) <> '' AND \(column) LIKE \(bind(.text(LikePattern.like(pattern)))))"
     }
 
     mutating func date(_ column: String, _ condition: CatalogMatch.Condition) throws(CatalogError) {

@@ -35,7 +35,7 @@ enum Statements {
 
     static let commitInstances = PreparedStatement(
         "commit_instances",
-        "SELECT entered, series_ids FROM commit_instances($1, $2, $3, $4)"
+        "SELECT entered, series_ids FROM commit_instances($1, $2, $3, $4, $5, $6)"
     )
 
     /// Apart from the one for many: for a single value Postgres soon keeps its plan, and planning these joins takes ten

@@ -15,8 +15,8 @@ public struct QIDORequest: Sendable, Hashable {
     public let limit: Int?
     /// How many results to skip.
     public let offset: Int
-    /// Texts for `Warning: 299` headers.
-    public let warnings: [String]
+    /// Whether names are to be matched fuzzily (PS3.18 §10.6.1.2, PS3.4 §C.2.2.2.1).
+    public let isFuzzy: Bool
     /// The `accept` query parameter (PS3.18 §8.3.3.1), when there.
     public let acceptParameter: String?
 
@@ -34,7 +34,7 @@ public struct QIDORequest: Sendable, Hashable {
         var values: [QIDOAttribute: [String]] = [:]
         var asked: Set<QIDOAttribute> = []
         var returnsAll = false
-        var warnings: [String] = []
+        var isFuzzy = false
         var limit: Int?
         var offset = 0
         var accept: String?
@@ -42,7 +42,7 @@ public struct QIDORequest: Sendable, Hashable {
             switch parameter.name {
             case "limit": limit = try Self.count(parameter)
             case "offset": offset = try Self.count(parameter)
-            case "fuzzymatching": warnings += try Self.fuzzyMatching(parameter).filter { !warnings.contains($0) }
+            case "fuzzymatching": isFuzzy = try Self.isTrue(parameter)
             case "includefield":
                 let fields = try Self.includedFields(parameter, dictionary)
                 asked.formUnion(fields.attributes)
@@ -67,7 +67,7 @@ public struct QIDORequest: Sendable, Hashable {
         self.returned = Self.returned(level, study, series, asked: asked, all: returnsAll)
         self.limit = limit
         self.offset = offset
-        self.warnings = warnings
+        self.isFuzzy = isFuzzy
         self.acceptParameter = accept
     }
 
@@ -170,13 +170,11 @@ public struct QIDORequest: Sendable, Hashable {
         return Int(count)
     }
 
-    private static func fuzzyMatching(_ parameter: QueryParameters.Parameter) throws(DICOMWebError) -> [String] {
+    private static func isTrue(_ parameter: QueryParameters.Parameter) throws(DICOMWebError) -> Bool {
         switch parameter.value {
-        case "false": return []
-        case "true":
-            // The wording of PS3.18 §10.6.3.1.
-            return ["The fuzzymatching parameter is not supported. Only literal matching has been performed."]
-        default: throw DICOMWebError(.badRequest, "fuzzymatching must be true or false")
+        case "false": return false
+        case "true": return true
+        default: throw DICOMWebError(.badRequest, "\(parameter.name) must be true or false")
         }
     }
 

@@ -9,8 +9,11 @@ public struct StoreInstancesResponse: Sendable, Hashable {
         public let sopClassUID: String
         public let sopInstanceUID: String
         public let retrieveURL: String
+        /// Warning Reason (0008,1196), PS3.18 table I.2-1; nil when there is nothing to warn of.
+        public let warningReason: UInt16?
 
-        public init(sopClassUID: String, sopInstanceUID: String, retrieveURL: String) {
+        public init(sopClassUID: String, sopInstanceUID: String, retrieveURL: String, warningReason: UInt16? = nil) {
+            self.warningReason = warningReason
             self.sopClassUID = sopClassUID
             self.sopInstanceUID = sopInstanceUID
             self.retrieveURL = retrieveURL
@@ -32,6 +35,8 @@ public struct StoreInstancesResponse: Sendable, Hashable {
         }
     }
 
+    /// B007H: stored, though the data set does not keep to its SOP Class.
+    public static let dataSetDoesNotMatchSOPClass: UInt16 = 0xB007
     /// A700H: too little room, or too few nodes; worth trying again.
     public static let outOfResources: UInt16 = 0xA700
     /// A900H: the data set is not of the class, or not of the study, that was named.
@@ -51,10 +56,10 @@ public struct StoreInstancesResponse: Sendable, Hashable {
     public mutating func add(_ instance: Stored) { stored.append(instance) }
     public mutating func add(_ instance: Failed) { failed.append(instance) }
 
-    /// 200 when all are stored, 202 when some are, 409 when none is (PS3.18 table 10.5.3-1), and 503 when none is only
-    /// for want of resources.
+    /// 200 when all are stored, 202 when some are or there are warnings, 409 when none is (PS3.18 table 10.5.3-1), and
+    /// 503 when none is only for want of resources.
     public var status: Int {
-        if failed.isEmpty { return 200 }
+        if failed.isEmpty { return stored.contains { $0.warningReason != nil } ? 202 : 200 }
         if !stored.isEmpty { return 202 }
         return failed.allSatisfy { $0.reason == Self.outOfResources } ? 503 : 409
     }
@@ -81,6 +86,9 @@ public struct StoreInstancesResponse: Sendable, Hashable {
                 Self.write("00081155", "UI", item.sopInstanceUID, into: &buffer)
                 buffer.writeStaticString(",")
                 Self.write("00081190", "UR", item.retrieveURL, into: &buffer)
+                if let reason = item.warningReason {
+                    buffer.writeString(",\"00081196\":{\"vr\":\"US\",\"Value\":[\(reason)]}")
+                }
             }
         }
         buffer.writeStaticString("}")

@@ -16,7 +16,6 @@ extension DICOMWebService {
         // One more than wanted tells whether there are more.
         var results = limit == 0 ? [] : try await retrieve.directory.search(request, limit: limit + 1)
         var headers: HTTPFields = [.contentType: "application/dicom+json"]
-        for warning in request.warnings { headers.addWarning(warning) }
         if results.count > limit {
             results.removeLast(results.count - limit)
             // The wording of PS3.18 §10.6.3.2, without the number, which nobody counts.

@@ -5,8 +5,6 @@ package import Hummingbird
 import Logging
 
 extension DICOMWebService {
-    /// Largest instance that is taken by HTTP: it is held in memory while it is stored.
-    static let maximumStoredByteCount = 64 << 20
     /// Store transactions at once; further ones wait before their body is read.
     static let maximumStoreCount = 8
 
@@ -42,38 +40,9 @@ extension DICOMWebService {
         defer { place.release() }
 
         var response = StoreInstancesResponse()
-        var part: ByteBuffer?
-        var isTooLarge = false
-        var studies: Set<String> = []
-        for try await bytes in request.body {
-            reader.append(bytes)
-            while let event = try reader.next() {
-                switch event {
-                case .partBegins:
-                    part = ByteBuffer()
-                    isTooLarge = false
-                case .bytes(let bytes):
-                    if (part?.readableBytes ?? 0) + bytes.readableBytes > Self.maximumStoredByteCount {
-                        isTooLarge = true
-                        part = ByteBuffer()
-                    }
-                    if !isTooLarge { part?.writeImmutableBuffer(bytes) }
-                case .partEnds:
-                    guard let file = part else { continue }
-                    part = nil
-                    if isTooLarge {
-                        logger.warning("an instance is too large to be stored by HTTP")
-                        response.add(.init(reason: StoreInstancesResponse.outOfResources))
-                    } else {
-                        let outcome = await receiver.receive(file, study: study)
-                        studies.insert(outcome.studyInstanceUID)
-                        add(outcome, exchange.root, to: &response)
-                    }
-                case .end: break
-                }
-            }
+        let studies = try await receiveParts(of: request, &reader, receiver, study: study) { outcome in
+            add(outcome, exchange.root, to: &response)
         }
-        try reader.finish()
         guard !response.stored.isEmpty || !response.failed.isEmpty else {
             throw DICOMWebError(.badRequest, "the body has no parts")
         }
@@ -88,25 +57,66 @@ extension DICOMWebService {
         )
     }
 
+    /// Reads the body and stores part by part; the studies that they are of.
+    private func receiveParts(
+        of request: Request,
+        _ reader: inout MultipartReader,
+        _ receiver: any InstanceReceiver,
+        study: String?,
+        _ answer: (ReceivedOutcome) -> Void
+    ) async throws -> Set<String> {
+        var studies: Set<String> = []
+        var part: PartReception?
+        do {
+            for try await bytes in request.body {
+                reader.append(bytes)
+                while let event = try reader.next() {
+                    switch event {
+                    case .partBegins: part = PartReception(receiver: receiver, study: study)
+                    case .bytes(let bytes): await part?.append(bytes)
+                    case .partEnds:
+                        guard let outcome = await part?.finish() else { continue }
+                        part = nil
+                        studies.insert(outcome.studyInstanceUID)
+                        answer(outcome)
+                    case .end: break
+                    }
+                }
+            }
+            try reader.finish()
+        } catch {
+            await part?.cancel()
+            throw error
+        }
+        return studies
+    }
+
     private func add(_ outcome: ReceivedOutcome, _ root: ServiceRoot, to response: inout StoreInstancesResponse) {
         switch outcome.result {
-        case .stored:
-            response.add(
-                .init(
-                    sopClassUID: outcome.sopClassUID,
-                    sopInstanceUID: outcome.sopInstanceUID,
-                    retrieveURL: root.url(
-                        study: outcome.studyInstanceUID,
-                        series: outcome.seriesInstanceUID,
-                        instance: outcome.sopInstanceUID
-                    )
-                )
-            )
+        case .stored: response.add(stored(outcome, root, warning: nil))
+        case .storedWithWarning(let reason): response.add(stored(outcome, root, warning: reason))
         case .failed(let reason, let text):
             logger.warning("instance not stored", metadata: ["reason": "\(text)", "protocol": "STOW-RS"])
             response.add(
                 .init(sopClassUID: outcome.sopClassUID, sopInstanceUID: outcome.sopInstanceUID, reason: reason)
             )
         }
+    }
+
+    private func stored(
+        _ outcome: ReceivedOutcome,
+        _ root: ServiceRoot,
+        warning: UInt16?
+    ) -> StoreInstancesResponse.Stored {
+        StoreInstancesResponse.Stored(
+            sopClassUID: outcome.sopClassUID,
+            sopInstanceUID: outcome.sopInstanceUID,
+            retrieveURL: root.url(
+                study: outcome.studyInstanceUID,
+                series: outcome.seriesInstanceUID,
+                instance: outcome.sopInstanceUID
+            ),
+            warningReason: warning
+        )
     }
 }

@@ -1,71 +1,82 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import DICOM
+import DICOMNetworking
 import DICOMWeb
 import NIOCore
 
 /// Hands instances that come by HTTP to the store pipeline, the same that serves C-STORE.
 struct PipelineReceiver: InstanceReceiver {
+    /// The longest data set taken, in bytes, as by C-STORE.
+    private static let maximumDataSetByteCount = 1 << 36
+
     let pipeline: StorePipeline
     let aeTitle: String
+    let maximumInMemoryByteCount: Int
+
+    func makeIntake() -> SpoolIntake {
+        SpoolIntake(
+            directory: pipeline.spoolDirectory,
+            maximumByteCount: Self.maximumDataSetByteCount,
+            pool: pipeline.spoolThreads
+        )
+    }
 
     func receive(_ file: ByteBuffer, study: String?) async -> ReceivedOutcome {
+        await receive(study: study) { () throws(StoreFailure) in
+            let (syntax, dataSet) = try PartReception.split(file)
+            return try ReceivedInstance(
+                head: dataSet,
+                transferSyntax: syntax,
+                expectedSOPClass: "",
+                expectedSOPInstance: ""
+            )
+        } store: { instance, sender throws(StoreFailure) in
+            try await pipeline.store(instance, from: sender)
+        }
+    }
+
+    func receive(_ dataSet: SpooledDataSet, transferSyntax: TransferSyntax, study: String?) async -> ReceivedOutcome {
+        let source = SpooledSource(dataSet: dataSet)
+        return await receive(study: study) { () throws(StoreFailure) in
+            try await source.instance(
+                transferSyntax: transferSyntax,
+                expectedSOPClass: "",
+                expectedSOPInstance: "",
+                threads: pipeline.spoolThreads
+            )
+        } store: { instance, sender throws(StoreFailure) in
+            try await pipeline.store(instance, spooled: source, from: sender)
+        }
+    }
+
+    private func receive(
+        study: String?,
+        read: () async throws(StoreFailure) -> ReceivedInstance,
+        store: (ReceivedInstance, StorePipeline.Sender) async throws(StoreFailure) -> StorePipeline.Outcome
+    ) async -> ReceivedOutcome {
         let instance: ReceivedInstance
-        do {
-            instance = try Self.read(file)
+        do throws(StoreFailure) {
+            instance = try await read()
         } catch {
-            return ReceivedOutcome(.failed(error.kind.failureReason, error.reason))
+            return ReceivedOutcome(error)
         }
         var outcome = ReceivedOutcome(.stored)
+        do throws(StoreFailure) {
+            guard study == nil || study == instance.studyInstanceUID else {
+                throw StoreFailure(.mismatch, "the instance is not of the study that the URL names")
+            }
+            let sender = StorePipeline.Sender(callingAETitle: "", calledAETitle: aeTitle)
+            if case .storedWithWarning = try await store(instance, sender) {
+                outcome.result = .storedWithWarning(StoreInstancesResponse.dataSetDoesNotMatchSOPClass)
+            }
+        } catch {
+            outcome = ReceivedOutcome(error)
+        }
         outcome.sopClassUID = instance.sopClassUID
         outcome.sopInstanceUID = instance.sopInstanceUID
         outcome.studyInstanceUID = instance.studyInstanceUID
         outcome.seriesInstanceUID = instance.seriesInstanceUID
-        if let study, study != instance.studyInstanceUID {
-            outcome.result = .failed(
-                StoreInstancesResponse.dataSetMismatch,
-                "the instance is not of the study that the URL names"
-            )
-            return outcome
-        }
-        do {
-            let sender = StorePipeline.Sender(callingAETitle: "", calledAETitle: aeTitle)
-            _ = try await pipeline.store(instance, from: sender)
-        } catch {
-            outcome.result = .failed(error.kind.failureReason, error.reason)
-        }
         return outcome
-    }
-
-    /// The file's own meta information names the syntax; what the part's header declares is not to be trusted.
-    private static func read(_ file: ByteBuffer) throws(StoreFailure) -> ReceivedInstance {
-        let header: Part10.Header
-        do throws(DICOMError) {
-            header = try Part10.readHeader(file)
-        } catch {
-            throw StoreFailure(.malformed, "\(error)")
-        }
-        guard let syntax = header.transferSyntax, let dataSet = file.slice(from: header.dataSetOffset) else {
-            throw StoreFailure(.malformed, "its transfer syntax is not known")
-        }
-        return try ReceivedInstance(
-            head: dataSet,
-            transferSyntax: syntax,
-            expectedSOPClass: "",
-            expectedSOPInstance: ""
-        )
-    }
-}
-
-extension StoreFailure.Kind {
-    /// Failure Reason (0008,1197), PS3.18 table I.2-2.
-    fileprivate var failureReason: UInt16 {
-        switch self {
-        case .malformed: StoreInstancesResponse.cannotUnderstand
-        case .mismatch: StoreInstancesResponse.dataSetMismatch
-        case .conflict: StoreInstancesResponse.duplicateInstance
-        case .unavailable: StoreInstancesResponse.outOfResources
-        case .processing: StoreInstancesResponse.processingFailure
-        }
     }
 }

@@ -71,7 +71,7 @@ extension CatalogQuery {
         }
         if let study = request.study { matches.append(CatalogMatch(.studyInstanceUID, .single(study))) }
         if let series = request.series { matches.append(CatalogMatch(.seriesInstanceUID, .single(series))) }
-        self.init(matches: matches, limit: limit, offset: request.offset)
+        self.init(matches: matches, limit: limit, offset: request.offset, isFuzzy: request.isFuzzy)
     }
 }
 

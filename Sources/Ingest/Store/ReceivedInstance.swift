@@ -23,11 +23,30 @@ package struct ReceivedInstance: Sendable {
 
     /// Reads and checks a data set.
     ///
-    /// `head` is the whole data set, or its first part: then ``arrived(byteCount:)`` follows. `expectedSOPClass` and
-    /// `expectedSOPInstance` are what the request named, or empty.
+    /// `head` is the whole data set, or its first part: then ``arrived(byteCount:)`` follows. Of a deflated data set in
+    /// the spool, `inflated` is given and `head` may be empty. `expectedSOPClass` and `expectedSOPInstance` are what the
+    /// request named, or empty.
     package init(
         head: ByteBuffer,
         isWhole: Bool = true,
+        transferSyntax: TransferSyntax,
+        expectedSOPClass: String,
+        expectedSOPInstance: String
+    ) throws(StoreFailure) {
+        try self.init(
+            head: head,
+            isWhole: isWhole,
+            inflated: transferSyntax.isDeflated ? try InflatedHead(of: head) : nil,
+            transferSyntax: transferSyntax,
+            expectedSOPClass: expectedSOPClass,
+            expectedSOPInstance: expectedSOPInstance
+        )
+    }
+
+    init(
+        head: ByteBuffer,
+        isWhole: Bool,
+        inflated: InflatedHead?,
         transferSyntax: TransferSyntax,
         expectedSOPClass: String,
         expectedSOPInstance: String
@@ -36,7 +55,17 @@ package struct ReceivedInstance: Sendable {
         self.byteCount = head.readableBytes
         self.transferSyntax = transferSyntax
         do throws(DICOMError) {
-            self.reading = try Self.readHeader(head, isWhole: isWhole, transferSyntax: transferSyntax)
+            self.reading =
+                if let inflated {
+                    // PS3.5 §A.5: what is deflated is Explicit VR Little Endian.
+                    try Self.readHeader(
+                        inflated.bytes,
+                        isWhole: inflated.isWhole,
+                        transferSyntax: .explicitVRLittleEndian
+                    )
+                } else {
+                    try Self.readHeader(head, isWhole: isWhole, transferSyntax: transferSyntax)
+                }
         } catch {
             throw StoreFailure(.malformed, "\(error)")
         }

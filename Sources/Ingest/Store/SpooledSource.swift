@@ -37,12 +37,23 @@ struct SpooledSource: Sendable {
     /// Reads as much of the data set as its header needs.
     ///
     /// Of a data set whose value before Pixel Data is larger than what is kept in memory (a document, a mesh), the
-    /// header is what comes before that value.
+    /// header is what comes before that value. A deflated data set is waited for and inflated on one of `threads`.
     func instance(
         transferSyntax: TransferSyntax,
         expectedSOPClass: String,
-        expectedSOPInstance: String
+        expectedSOPInstance: String,
+        threads: NIOThreadPool
     ) async throws(StoreFailure) -> ReceivedInstance {
+        if transferSyntax.isDeflated {
+            return try ReceivedInstance(
+                head: ByteBuffer(),
+                isWhole: false,
+                inflated: try await inflatedHead(threads),
+                transferSyntax: transferSyntax,
+                expectedSOPClass: expectedSOPClass,
+                expectedSOPInstance: expectedSOPInstance
+            )
+        }
         func read(_ head: ByteBuffer, isWhole: Bool) throws(StoreFailure) -> ReceivedInstance {
             try ReceivedInstance(
                 head: head,
@@ -62,6 +73,25 @@ struct SpooledSource: Sendable {
             let attempt = Result { () throws(StoreFailure) in try read(head, isWhole: false) }
             if case .success(let instance) = attempt, instance.pixelData != nil { return instance }
             byteCount *= 8
+        }
+    }
+
+    /// Waits for all of the data set and inflates it, piece by piece.
+    private func inflatedHead(_ threads: NIOThreadPool) async throws(StoreFailure) -> InflatedHead {
+        let byteCount = try await byteCount()
+        let dataSet = dataSet
+        return try await threads.run { () throws(StoreFailure) in
+            var offset = 0
+            return try InflatedHead { () throws(StoreFailure) in
+                guard offset < byteCount else { return nil }
+                let range = offset..<min(offset + PayloadFile.pieceByteCount, byteCount)
+                offset = range.upperBound
+                do throws(DICOMNetworkError) {
+                    return try dataSet.readBlocking(range)
+                } catch {
+                    throw StoreFailure(.unavailable, error.message)
+                }
+            }
         }
     }
 

@@ -92,7 +92,8 @@ final class StoreService: DIMSEService {
             let instance = try await source.instance(
                 transferSyntax: syntax,
                 expectedSOPClass: request.affectedSOPClassUID,
-                expectedSOPInstance: request.affectedSOPInstanceUID
+                expectedSOPInstance: request.affectedSOPInstanceUID,
+                threads: pipeline.spoolThreads
             )
             return try await pipeline.store(instance, spooled: source, from: sender)
         }

@@ -107,12 +107,13 @@ struct QIDORequestTests {
         let parsed = try request("limit=10&offset=20&fuzzymatching=true&accept=application/json&fuzzymatching=true")
         #expect(parsed.limit == 10)
         #expect(parsed.offset == 20)
-        #expect(parsed.warnings.count == 1)
+        #expect(parsed.isFuzzy)
         #expect(parsed.acceptParameter == "application/json")
         let plain = try request("fuzzymatching=false")
         #expect(plain.limit == nil)
         #expect(plain.offset == 0)
-        #expect(plain.warnings.isEmpty)
+        #expect(!plain.isFuzzy)
+        #expect(try !request("limit=1").isFuzzy)
     }
 
     @Test("A response holds the level's attributes, the keys, and what was asked for")

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import DICOM
+import DICOMNetworking
 import DICOMWeb
 import Foundation
 import Hummingbird
@@ -7,15 +9,36 @@ import Ingest
 import Logging
 import NIOConcurrencyHelpers
 import NIOCore
+import NIOPosix
 import PixelCodecs
 import Testing
 
 /// Remembers what it was given and answers as told.
 private final class RecordingReceiver: InstanceReceiver {
     let files = NIOLockedValueBox<[ByteBuffer]>([])
+    /// Data sets that came through the spool, as far as they were whole.
+    let spooled = NIOLockedValueBox<[ByteBuffer]>([])
+    let maximumInMemoryByteCount = 100_000
     let answer: @Sendable (Int) -> ReceivedOutcome
 
     init(_ answer: @escaping @Sendable (Int) -> ReceivedOutcome) { self.answer = answer }
+
+    func makeIntake() -> SpoolIntake {
+        SpoolIntake(directory: "/tmp", maximumByteCount: 5_000_000, pool: .singleton)
+    }
+
+    func receive(_ dataSet: SpooledDataSet, transferSyntax: TransferSyntax, study: String?) async -> ReceivedOutcome {
+        do throws(DICOMNetworkError) {
+            let bytes = try await dataSet.read(0..<(try await dataSet.byteCount()))
+            let count = spooled.withLockedValue { spooled in
+                spooled.append(bytes)
+                return spooled.count
+            }
+            return answer(count)
+        } catch {
+            return failed(0xA700)
+        }
+    }
 
     func receive(_ file: ByteBuffer, study: String?) async -> ReceivedOutcome {
         answer(
@@ -118,6 +141,64 @@ struct StoreInstancesTests {
         #expect(none.status == 409)
         #expect(none.model["00081199"] == nil)
         #expect(try await post(parts, to: RecordingReceiver { _ in failed(0xA700) }).status == 503)
+    }
+
+    @Test("Stored with a warning")
+    func warnings() async throws {
+        let parts = [ByteBuffer(string: "1"), ByteBuffer(string: "2")]
+        let (status, model) = try await post(
+            parts,
+            to: RecordingReceiver { number in
+                var outcome = stored(number)
+                if number == 1 { outcome.result = .storedWithWarning(0xB007) }
+                return outcome
+            }
+        )
+        #expect(status == 202)
+        #expect(model["00081198"] == nil)
+        let found = items(model, "00081199")
+        #expect(found.map { $0["00081196"]?["Value"] as? [Int] } == [[0xB007], nil])
+        #expect(found.first?["00081196"]?["vr"] as? String == "US")
+    }
+
+    /// A Part 10 stream with `byteCount` bytes behind its file meta information.
+    private func file(_ byteCount: Int) throws -> (file: ByteBuffer, dataSet: ByteBuffer) {
+        let dataSet = ByteBuffer(bytes: (0..<byteCount).map { UInt8(truncatingIfNeeded: $0 &* 7 >> 3) })
+        var elements = DataSet(encoding: .explicitLittleEndian)
+        elements.set(.transferSyntaxUID, .ui, TransferSyntax.explicitVRLittleEndian.uid.string)
+        var file = try Part10.write(FileMeta(elements: elements))
+        file.writeImmutableBuffer(dataSet)
+        return (file, dataSet)
+    }
+
+    @Test("A part too large for memory goes through the spool, without its file meta information")
+    func spooling() async throws {
+        let (large, dataSet) = try file(3_000_000)
+        let small = ByteBuffer(repeating: 1, count: 100_000)
+        let receiver = RecordingReceiver(stored)
+        let (status, model) = try await post([small, large, small], to: receiver)
+        #expect(status == 200)
+        #expect(receiver.files.withLockedValue { $0 } == [small, small])
+        #expect(receiver.spooled.withLockedValue { $0 } == [dataSet])
+        #expect(items(model, "00081199").count == 3)
+    }
+
+    @Test("A part that is no DICOM file, or over the limit, is refused; others are not")
+    func refusedParts() async throws {
+        let receiver = RecordingReceiver(stored)
+        let parts = [ByteBuffer(repeating: 0x78, count: 300_000), try file(6_000_000).file, ByteBuffer(string: "1")]
+        let (status, model) = try await post(parts, to: receiver)
+        #expect(status == 202)
+        #expect(items(model, "00081198").map { $0["00081197"]?["Value"] as? [Int] } == [[0xC000], [0xA700]])
+        #expect(receiver.files.withLockedValue { $0 }.count == 1)
+        #expect(receiver.spooled.withLockedValue { $0 }.isEmpty)
+    }
+
+    @Test("A body that is cut in the spool is refused, and what reads the spool is told")
+    func cut() async throws {
+        let receiver = RecordingReceiver(stored)
+        #expect(try await post([try file(3_000_000).file], to: receiver, closes: false).status == 400)
+        #expect(receiver.spooled.withLockedValue { $0 }.isEmpty)
     }
 
     @Test("Requests that are none")
