@@ -70,12 +70,26 @@ enum JPEG2000Codec {
     ) throws(CodecError) {
         let header = try JPEG2000Stream(walking: bytes)
         try header.check(against: format)
-        let codestream = UnsafeRawBufferPointer(rebasing: bytes[header.range])
-        // Decoded twice. Strict refuses a stream that is cut short, which else is an image with a grey rest, or memory of
-        // the size that it claims. But OpenJPEG 2.5.3 silently leaves out data of some sound streams when it is strict, so
-        // the samples are those of a second decoding (docs/decisions/0013).
-        _ = try OpenJPEGImage(decoding: codestream, isStrict: true)
-        let image = try OpenJPEGImage(decoding: codestream, isStrict: false)
+        if let corrected = header.corrected(bytes) {
+            let result = corrected.withUnsafeBytes { corrected in
+                Result { () throws(CodecError) in
+                    try decode(corrected, header: header, format: format, into: destination)
+                }
+            }
+            try result.get()
+        } else {
+            let codestream = UnsafeRawBufferPointer(rebasing: bytes[header.range])
+            try decode(codestream, header: header, format: format, into: destination)
+        }
+    }
+
+    private static func decode(
+        _ codestream: UnsafeRawBufferPointer,
+        header: JPEG2000Stream,
+        format: PixelFormat,
+        into destination: UnsafeMutableRawBufferPointer
+    ) throws(CodecError) {
+        let image = try OpenJPEGImage(decoding: codestream)
         try image.withImage { image throws(CodecError) in
             try copySamples(of: image, header: header, format: format, into: destination)
         }

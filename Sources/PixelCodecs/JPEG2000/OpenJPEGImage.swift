@@ -6,10 +6,11 @@ import COpenJPEG
 final class OpenJPEGImage {
     private let image: UnsafeMutablePointer<opj_image_t>
 
-    /// Decodes all of `bytes`, a bare codestream.
+    /// Decodes all of `bytes`, a bare codestream whose numbers of tile-parts are right.
     ///
-    /// With `isStrict` whatever is missing in the stream is an error.
-    init(decoding bytes: UnsafeRawBufferPointer, isStrict: Bool) throws(CodecError) {
+    /// Strictly: what is cut short is an error, which else is an image with a grey rest, and OpenJPEG makes no room for
+    /// more than is there. It then believes the numbers of tile-parts (docs/decisions/0013).
+    init(decoding bytes: UnsafeRawBufferPointer) throws(CodecError) {
         guard let codec = opj_create_decompress(OPJ_CODEC_J2K) else {
             throw CodecError(.outOfMemory, "OpenJPEG could not make a decoder")
         }
@@ -26,7 +27,7 @@ final class OpenJPEGImage {
         opj_set_default_decoder_parameters(&parameters)
         var decoded: UnsafeMutablePointer<opj_image_t>?
         let succeeded = withExtendedLifetime((messages, source)) {
-            opj_setup_decoder(codec, &parameters) != 0 && opj_decoder_set_strict_mode(codec, isStrict ? 1 : 0) != 0
+            opj_setup_decoder(codec, &parameters) != 0 && opj_decoder_set_strict_mode(codec, 1) != 0
                 && opj_read_header(stream, codec, &decoded) != 0 && decoded != nil
                 && opj_decode(codec, stream, decoded) != 0 && opj_end_decompress(codec, stream) != 0
         }
