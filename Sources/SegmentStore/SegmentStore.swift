@@ -63,6 +63,11 @@ public final class SegmentStore: Sendable {
             threadCount: configuration.largeWriteThreads,
             queueLimit: configuration.maximumQueuedRecordCount
         )
+        view.facts.setOnDamage { [queue] in
+            // A step that fails has marked the store as failed; one that is not taken, because the store closes, is
+            // made up for by closing.
+            _ = queue.submit(.step { engine in try? engine.recordDamage() })
+        }
         // The writer's copy of the engine is the one that is used; it must not hold the lock beyond `close`.
         let writer = SegmentWriter(engine: engine.unlocked(), queue: queue, readers: readers)
         try startDiskThread(name: "varve-write") {

@@ -13,6 +13,8 @@ final class StoreFacts: Sendable {
         var writtenRecordCount: UInt64 = 0
         var writeFailure: SegmentStoreError?
         var quarantined: [QuarantinedRange] = []
+        /// Damage that was found since the manifest was last told.
+        var unrecorded: [QuarantinedRange] = []
         var isUncertain = false
         var highestTerm = Term(rawValue: 0)
         var isClosed = false
@@ -22,6 +24,7 @@ final class StoreFacts: Sendable {
     private static let maximumQuarantinedCount = 10_000
 
     private let values: NIOLockedValueBox<Values>
+    private let onDamage = NIOLockedValueBox<(@Sendable () -> Void)?>(nil)
 
     init(_ values: Values) {
         self.values = NIOLockedValueBox(values)
@@ -33,17 +36,42 @@ final class StoreFacts: Sendable {
         values.withLockedValue { body(&$0) }
     }
 
-    /// Notes that a read found a record damaged; returns whether that is news.
+    /// Notes that a record was found damaged; returns whether that is news.
     @discardableResult
-    func noteDamage(_ locator: RecordLocator) -> Bool {
+    func noteDamage(_ id: RecordID, at locator: RecordLocator) -> Bool {
         let range = locator.offset..<(locator.offset + locator.extent.byteCount)
-        let damage = QuarantinedRange(segment: locator.segment, range: range, kind: .damaged)
-        return values.withLockedValue { values in
-            guard values.quarantined.count < Self.maximumQuarantinedCount, !values.quarantined.contains(damage) else {
-                return false
-            }
+        let damage = QuarantinedRange(segment: locator.segment, range: range, kind: .damaged, record: id)
+        let isNews = values.withLockedValue { values in
+            guard values.quarantined.count < Self.maximumQuarantinedCount else { return false }
+            guard !values.quarantined.contains(where: { $0.covers(locator) }) else { return false }
             values.quarantined.append(damage)
+            values.unrecorded.append(damage)
             return true
         }
+        if isNews { onDamage.withLockedValue { $0 }?() }
+        return isNews
+    }
+
+    /// The damage that the manifest is to be told of.
+    func takeUnrecorded() -> [QuarantinedRange] {
+        values.withLockedValue { values in
+            defer { values.unrecorded = [] }
+            return values.unrecorded
+        }
+    }
+
+    /// Whether damage is known where a record is.
+    func isQuarantined(_ locator: RecordLocator) -> Bool {
+        values.withLockedValue { $0.quarantined.contains { $0.covers(locator) } }
+    }
+
+    /// Has `body` called, on whatever thread found it, when new damage is to be recorded.
+    func setOnDamage(_ body: (@Sendable () -> Void)?) { onDamage.withLockedValue { $0 = body } }
+}
+
+extension QuarantinedRange {
+    /// Whether the record at `locator` is in it.
+    func covers(_ locator: RecordLocator) -> Bool {
+        kind == .damaged && segment == locator.segment && range.contains(locator.offset)
     }
 }

@@ -79,7 +79,13 @@ import Testing
             sequence: 4,
             cluster: Fixture.cluster,
             node: Fixture.node,
-            entries: [.term(Term(rawValue: 0x0807_0605_0403_0201))]
+            entries: [
+                .term(Term(rawValue: 0x0807_0605_0403_0201)),
+                .healed(
+                    Fixture.segment,
+                    UnreadableRange(range: 0x1000..<0x2000, kind: .damaged, record: try Fixture.id(0x2122))
+                ),
+            ]
         )
         let buffer = block.encoded()
         #expect(Self.front(buffer) == Golden.laterManifestBlock)
@@ -215,6 +221,15 @@ import Testing
         let uncertain = Self.history + [[.opened(Self.boot), .uncertain], [.closed], [.opened(Self.boot)]]
         #expect(try Self.replay(Self.log(uncertain)).isUncertain)
         #expect(try !Self.replay(Self.log(uncertain + [[.reconciled]])).isUncertain)
+    }
+
+    @Test func aHealedRangeIsForgotten() throws {
+        let range = UnreadableRange(range: 512..<1024, kind: .damaged, record: try Fixture.id(4))
+        let other = UnreadableRange(range: 512..<1024, kind: .damaged)
+        let found = [[ManifestEntry.unreadable(Self.first, range), .unreadable(Self.first, other)]]
+        #expect(try Self.replay(Self.log(found)).unreadable.map(\.range) == [range, other])
+        let healed = found + [[.healed(Self.first, range)]]
+        #expect(try Self.replay(Self.log(healed)).unreadable.map(\.range) == [other])
     }
 
     @Test func theHighestTermIsKept() throws {

@@ -29,6 +29,7 @@ struct Machine {
     func killed(crashAt effect: Int? = nil) -> Machine {
         var next = self
         next.disk = disk.afterProcessKill(crashAt: effect)
+        next.indexes = indexes.copy()
         return next
     }
 

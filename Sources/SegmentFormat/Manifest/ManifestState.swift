@@ -18,6 +18,8 @@ public struct ManifestState: Sendable {
     public private(set) var segments: [SegmentID: Extent] = [:]
     /// Unreadable ranges by segment, in the order in which they were found.
     public private(set) var unreadable: [(segment: SegmentID, range: UnreadableRange)] = []
+    /// Ranges that were unreadable and whose records are stored elsewhere now.
+    public private(set) var healed: [(segment: SegmentID, range: UnreadableRange)] = []
     public private(set) var reservedBelow = SegmentID(rawValue: 1)
     /// The run of the operating system in which the store was last in use.
     public private(set) var lastBoot: BootID?
@@ -82,9 +84,13 @@ public struct ManifestState: Sendable {
             segments[segment] = .sealed(segmentClass, footerOffset: footerOffset)
         case .recovered(let segment, let end): segments[segment] = .recovered(end: end)
         case .unreadable(let segment, let range):
+            healed.removeAll { $0.segment == segment && $0.range == range }
             if !unreadable.contains(where: { $0.segment == segment && $0.range == range }) {
                 unreadable.append((segment, range))
             }
+        case .healed(let segment, let range):
+            unreadable.removeAll { $0.segment == segment && $0.range == range }
+            healed.append((segment, range))
         case .writeFailed: break
         case .closed: isClosed = true
         case .uncertain: isUncertain = true

@@ -8,12 +8,21 @@ public struct QuarantinedRange: Hashable, Sendable {
     public var segment: SegmentID
     public var range: Range<UInt64>
     public var kind: UnreadableRange.Kind
+    /// The record that is there, when it is one and its id is known.
+    public var record: RecordID?
 
-    public init(segment: SegmentID, range: Range<UInt64>, kind: UnreadableRange.Kind) {
+    public init(segment: SegmentID, range: Range<UInt64>, kind: UnreadableRange.Kind, record: RecordID? = nil) {
         self.segment = segment
         self.range = range
         self.kind = kind
+        self.record = record
     }
+
+    init(_ segment: SegmentID, _ unreadable: UnreadableRange) {
+        self.init(segment: segment, range: unreadable.range, kind: unreadable.kind, record: unreadable.record)
+    }
+
+    var unreadable: UnreadableRange { UnreadableRange(range: range, kind: kind, record: record) }
 }
 
 /// How a store is.

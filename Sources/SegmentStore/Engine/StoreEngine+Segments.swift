@@ -81,6 +81,7 @@ extension StoreEngine {
             try disk.syncDirectory(files.directory)
             try append([.created(id)])
             files.add(file, for: id)
+            segments.set(id, .active, end: segment.position)
             facts.update { $0.usedBytes += UInt64(SegmentHeader.byteCount) }
             active = segment
         } catch let error as DiskError {
@@ -108,15 +109,22 @@ extension StoreEngine {
             try segment.file.sync()
             facts.update { $0.usedBytes += UInt64(footer.readableBytes) }
             pendingEntries.append(.sealed(segment.id, .shared, footerOffset: segment.position))
+            segments.set(segment.id, .sealed, end: segment.position)
             active = nil
         } catch {
             if let error = error as? DiskError, error.isFull {
-                pendingEntries.append(.recovered(segment.id, end: segment.position))
-                active = nil
+                retire(segment)
                 throw Self.fullError(nil)
             }
             throw fail("a segment could not be sealed: \(error)", segment: segment)
         }
+    }
+
+    /// Ends the active segment without a footer, for which there is no space.
+    mutating func retire(_ segment: ActiveSegment) {
+        pendingEntries.append(.recovered(segment.id, end: segment.position))
+        segments.set(segment.id, .recovered, end: segment.position)
+        active = nil
     }
 
     /// Reserves space up to `end`, and some more.
@@ -140,6 +148,7 @@ extension StoreEngine {
         guard failure == nil else { return }
         do {
             if active != nil { try seal() }
+            try recordDamage()
             try index.sync()
             try append([.closed])
         } catch {

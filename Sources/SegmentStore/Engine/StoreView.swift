@@ -17,6 +17,7 @@ package struct StoreView: Sendable {
     let index: any RecordIndex
     let reader: RecordReader
     let facts: StoreFacts
+    let segments: SegmentTable
     let logger: Logger
 
     // MARK: Reading
@@ -24,19 +25,21 @@ package struct StoreView: Sendable {
     /// Metadata, length and digest of a record; `nil` when it is not known, `.deleted` when a tombstone hides it.
     package func head(_ id: RecordID) throws(SegmentStoreError) -> RecordInfo? {
         guard let locator = try locator(of: id) else { return nil }
-        return try noting(locator) { () throws(SegmentStoreError) in try reader.head(id, at: locator) }
+        return try noting(id, at: locator) { () throws(SegmentStoreError) in try reader.head(id, at: locator) }
     }
 
     /// The bytes of a record's payload in `range`, or all of them; every block that is touched is checked.
     package func read(_ id: RecordID, range: Range<Int>? = nil) throws(SegmentStoreError) -> ByteBuffer {
         let locator = try requiredLocator(of: id)
-        return try noting(locator) { () throws(SegmentStoreError) in try reader.read(id, at: locator, range: range) }
+        return try noting(id, at: locator) { () throws(SegmentStoreError) in
+            try reader.read(id, at: locator, range: range)
+        }
     }
 
     /// Checks all of a record: header, metadata, every block, and the SHA-256 of the payload.
     package func verify(_ id: RecordID) throws(SegmentStoreError) {
         let locator = try requiredLocator(of: id)
-        try noting(locator) { () throws(SegmentStoreError) in
+        try noting(id, at: locator) { () throws(SegmentStoreError) in
             _ = try reader.verify(id, at: locator, includesDigest: true)
         }
     }
@@ -83,13 +86,14 @@ package struct StoreView: Sendable {
 
     /// Runs `body`, and remembers the record as damaged when its bytes are not what they should be.
     func noting<Value>(
-        _ locator: RecordLocator,
+        _ id: RecordID,
+        at locator: RecordLocator,
         _ body: () throws(SegmentStoreError) -> Value
     ) throws(SegmentStoreError) -> Value {
         do {
             return try body()
         } catch {
-            if error.code == .checksumMismatch || error.code == .readFailed, facts.noteDamage(locator) {
+            if error.code == .checksumMismatch || error.code == .readFailed, facts.noteDamage(id, at: locator) {
                 logger.error("record is damaged", metadata: ["reason": "\(error)"])
             }
             throw error
@@ -115,10 +119,12 @@ package struct StoreView: Sendable {
     /// Checks the record that is stored and compares its digest with `digest`.
     func compare(_ digest: SHA256Digest, with record: IndexedRecord) -> Comparison {
         do {
-            let stored = try reader.verify(record.id, at: record.locator, includesDigest: false)
+            // Where damage was found, the checksums alone are not to be believed.
+            let isSuspect = facts.isQuarantined(record.locator)
+            let stored = try reader.verify(record.id, at: record.locator, includesDigest: isSuspect)
             return stored == digest ? .same : .other(stored)
         } catch {
-            facts.noteDamage(record.locator)
+            facts.noteDamage(record.id, at: record.locator)
             return .damaged
         }
     }

@@ -21,6 +21,11 @@ package final class MemoryIndex: RecordIndex {
 
     init() {}
 
+    fileprivate init(copying other: MemoryIndex) {
+        let copy = other.state.withLockedValue { $0 }
+        state.withLockedValue { $0 = copy }
+    }
+
     package func close() {}
 
     package func sync() throws(IndexFailure) {}
@@ -110,6 +115,15 @@ package final class MemoryIndexProvider: RecordIndexProvider {
         }
         guard owner == store else { throw IndexFailure("open another store's index", number: 22) }
         return index
+    }
+
+    /// The index as it is now, for another run that begins here.
+    package func copy() -> MemoryIndexProvider {
+        let copy = MemoryIndexProvider()
+        if let (owner, index) = current.withLockedValue({ $0 }) {
+            copy.current.withLockedValue { $0 = (owner, MemoryIndex(copying: index)) }
+        }
+        return copy
     }
 
     /// Loses the index, as a crash of the machine does.

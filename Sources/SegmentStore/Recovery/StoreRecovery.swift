@@ -57,6 +57,7 @@ struct StoreRecovery {
             files: files,
             index: index,
             isManifestWhole: !state.isDamaged && !isManifestLost,
+            known: state.unreadable + state.healed,
             logger: logger
         )
         for segment in Set(present).union(state.segments.keys).sorted() {
@@ -71,7 +72,7 @@ struct StoreRecovery {
         var facts = StoreFacts.Values()
         let known = state.unreadable.map { ($0.segment, $0.range) }
         for (segment, found) in known + segments.unreadable {
-            let range = QuarantinedRange(segment: segment, range: found.range, kind: found.kind)
+            let range = QuarantinedRange(segment, found)
             if !facts.quarantined.contains(range) { facts.quarantined.append(range) }
         }
         let becomesUncertain =
