@@ -14,6 +14,7 @@ public final class SegmentStore: Sendable {
     let bulk: DiskThreadPool
     let readers: DiskThreadPool
     let queue: WriterQueue
+    private let scrubber: Scrubber?
     /// What keeps the directory locked, until the store is closed.
     private let lock: NIOLockedValueBox<(any AnyObject & Sendable)?>
 
@@ -68,11 +69,17 @@ public final class SegmentStore: Sendable {
             // made up for by closing.
             _ = queue.submit(.step { engine in try? engine.recordDamage() })
         }
+        self.scrubber = configuration.scrubDeadline == nil ? nil : Scrubber()
         // The writer's copy of the engine is the one that is used; it must not hold the lock beyond `close`.
         let writer = SegmentWriter(engine: engine.unlocked(), queue: queue, readers: readers)
         try startDiskThread(name: "varve-write") {
             var writer = writer
             writer.run()
+        }
+        guard let scrubber, let deadline = configuration.scrubDeadline else { return }
+        try scrubber.start(view, deadlineSeconds: deadline / .seconds(1)) { [queue] segment in
+            // Not taken when the store closes; then the segment is checked once more.
+            _ = queue.submit(.step { engine in try? engine.noteScrubbed(segment) })
         }
     }
 
@@ -134,6 +141,7 @@ public final class SegmentStore: Sendable {
         let isFirst = view.facts.current.isClosed == false
         view.facts.update { $0.isClosed = true }
         guard isFirst else { return }
+        await scrubber?.close()
         // Large records in progress fail now; they were not acknowledged.
         await bulk.close()
         await withCheckedContinuation { continuation in

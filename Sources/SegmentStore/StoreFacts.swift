@@ -13,6 +13,8 @@ final class StoreFacts: Sendable {
         var writtenRecordCount: UInt64 = 0
         var writeFailure: SegmentStoreError?
         var quarantined: [QuarantinedRange] = []
+        /// What was damaged and is stored elsewhere now.
+        var healed: [QuarantinedRange] = []
         /// Damage that was found since the manifest was last told.
         var unrecorded: [QuarantinedRange] = []
         var isUncertain = false
@@ -40,10 +42,23 @@ final class StoreFacts: Sendable {
     @discardableResult
     func noteDamage(_ id: RecordID, at locator: RecordLocator) -> Bool {
         let range = locator.offset..<(locator.offset + locator.extent.byteCount)
-        let damage = QuarantinedRange(segment: locator.segment, range: range, kind: .damaged, record: id)
+        return note(QuarantinedRange(segment: locator.segment, range: range, kind: .damaged, record: id))
+    }
+
+    /// Notes that a range was found damaged in which nobody knows what there was; returns whether that is news.
+    @discardableResult
+    func noteDamage(_ segment: SegmentID, _ range: Range<UInt64>) -> Bool {
+        note(QuarantinedRange(segment: segment, range: range, kind: .damaged))
+    }
+
+    private func note(_ damage: QuarantinedRange) -> Bool {
         let isNews = values.withLockedValue { values in
             guard values.quarantined.count < Self.maximumQuarantinedCount else { return false }
-            guard !values.quarantined.contains(where: { $0.covers(locator) }) else { return false }
+            let isKnown = values.quarantined.contains { known in
+                known.kind == .damaged && known.segment == damage.segment
+                    && known.range.contains(damage.range.lowerBound)
+            }
+            if isKnown { return false }
             values.quarantined.append(damage)
             values.unrecorded.append(damage)
             return true
@@ -63,6 +78,16 @@ final class StoreFacts: Sendable {
     /// Whether damage is known where a record is.
     func isQuarantined(_ locator: RecordLocator) -> Bool {
         values.withLockedValue { $0.quarantined.contains { $0.covers(locator) } }
+    }
+
+    /// Whether a range is known to be unreadable, or to have been before its records were stored again.
+    func isQuarantined(_ segment: SegmentID, _ range: Range<UInt64>) -> Bool {
+        values.withLockedValue { values in
+            (values.quarantined + values.healed).contains { known in
+                let end = SegmentLayout.aligned(known.range.upperBound, to: SegmentLayout.blockByteCount) ?? .max
+                return known.segment == segment && known.range.lowerBound <= range.lowerBound && end >= range.upperBound
+            }
+        }
     }
 
     /// Has `body` called, on whatever thread found it, when new damage is to be recorded.

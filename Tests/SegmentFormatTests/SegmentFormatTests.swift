@@ -85,6 +85,7 @@ import Testing
                     Fixture.segment,
                     UnreadableRange(range: 0x1000..<0x2000, kind: .damaged, record: try Fixture.id(0x2122))
                 ),
+                .scrubbed(Fixture.segment, atMilliseconds: 0x0000_018B_CFE5_6800),
             ]
         )
         let buffer = block.encoded()

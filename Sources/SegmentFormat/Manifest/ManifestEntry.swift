@@ -41,6 +41,8 @@ public enum ManifestEntry: Hashable, Sendable {
     case term(Term)
     /// All that an unreadable range held is stored elsewhere, or was found to be sound after all.
     case healed(SegmentID, UnreadableRange)
+    /// All that was then in a segment was read and checked, at this time in milliseconds since 1970.
+    case scrubbed(SegmentID, atMilliseconds: Int64)
 
     /// The number of bytes of an entry.
     static let byteCount = 48
@@ -88,6 +90,8 @@ public enum ManifestEntry: Hashable, Sendable {
         case .reconciled: Fields(kind: 10)
         case .term(let term): Fields(kind: 11, first: term.rawValue)
         case .healed(let segment, let unreadable): Fields(kind: 12, segment, unreadable)
+        case .scrubbed(let segment, let time):
+            Fields(kind: 13, segment: segment.rawValue, first: UInt64(bitPattern: time))
         }
     }
 
@@ -132,6 +136,7 @@ public enum ManifestEntry: Hashable, Sendable {
         case 9: self = .uncertain
         case 10: self = .reconciled
         case 11: self = .term(Term(rawValue: first))
+        case 13: self = .scrubbed(segment, atMilliseconds: Int64(bitPattern: first))
         default:
             throw SegmentFormatError(.unsupportedVersion, "manifest has an entry of unknown kind \(kind)")
         }

@@ -18,6 +18,8 @@ public struct ManifestState: Sendable {
     public private(set) var segments: [SegmentID: Extent] = [:]
     /// Unreadable ranges by segment, in the order in which they were found.
     public private(set) var unreadable: [(segment: SegmentID, range: UnreadableRange)] = []
+    /// When segments were last read and checked, in milliseconds since 1970.
+    public private(set) var scrubbed: [SegmentID: Int64] = [:]
     /// Ranges that were unreadable and whose records are stored elsewhere now.
     public private(set) var healed: [(segment: SegmentID, range: UnreadableRange)] = []
     public private(set) var reservedBelow = SegmentID(rawValue: 1)
@@ -91,6 +93,7 @@ public struct ManifestState: Sendable {
         case .healed(let segment, let range):
             unreadable.removeAll { $0.segment == segment && $0.range == range }
             healed.append((segment, range))
+        case .scrubbed(let segment, let time): scrubbed[segment] = time
         case .writeFailed: break
         case .closed: isClosed = true
         case .uncertain: isUncertain = true

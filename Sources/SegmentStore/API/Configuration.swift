@@ -30,6 +30,8 @@ extension SegmentStore {
         /// Below this much free space nothing is taken; at most half of the soft limit counts.
         public var hardLimitFreeBytes: UInt64 = 64 << 20
         public var groupCommit = GroupCommit()
+        /// Within this time every byte is read from the disk and checked again; `nil` for never.
+        public var scrubDeadline: Duration? = .seconds(14 * 86_400)
         /// Payloads over this go through `beginLarge`.
         public var largeRecordByteCount = 16 << 20
         /// The most amendments of a record; of those that rule over its life twice as many.

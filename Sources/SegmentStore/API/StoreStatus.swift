@@ -44,6 +44,9 @@ public struct StoreStatus: Sendable {
     public var isUncertain: Bool
     /// The highest term of a coordinator that was heard of.
     public var highestTerm: Term
+    /// The age of the byte that was read and checked (or written) the longest time ago; more than the scrub deadline
+    /// means that checking does not keep up.
+    public var oldestUnchecked: Duration
     /// The number of syncs of segments since the store was opened.
     public var batchCount: UInt64
     /// The number of records written since the store was opened.

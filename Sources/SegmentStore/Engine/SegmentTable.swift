@@ -18,6 +18,8 @@ final class SegmentTable: Sendable {
 
         var state: State
         var end: UInt64
+        /// When all of it was last read and checked, or else made, in milliseconds since 1970; `nil`: not known yet.
+        var checkedAtMilliseconds: Int64?
     }
 
     private let entries: NIOLockedValueBox<[SegmentID: Entry]>
@@ -31,6 +33,7 @@ final class SegmentTable: Sendable {
             case .recovered(let end): entries[segment] = Entry(state: .recovered, end: end)
             }
         }
+        for segment in entries.keys { entries[segment]?.checkedAtMilliseconds = state.scrubbed[segment] }
         self.entries = NIOLockedValueBox(entries)
     }
 
@@ -39,17 +42,36 @@ final class SegmentTable: Sendable {
         entries.withLockedValue { $0.map { (segment: $0.key, entry: $0.value) } }.sorted { $0.segment < $1.segment }
     }
 
-    /// The first segment at or after `segment`.
-    func first(from segment: SegmentID) -> (segment: SegmentID, entry: Entry)? {
+    func entry(of segment: SegmentID) -> Entry? { entries.withLockedValue { $0[segment] } }
+
+    /// Notes what a segment is now; a new one counts as checked at `createdAtMilliseconds`.
+    func set(_ segment: SegmentID, _ state: Entry.State, end: UInt64, createdAtMilliseconds: Int64? = nil) {
         entries.withLockedValue { entries in
-            entries.keys.filter { $0 >= segment }.min().flatMap { found in entries[found].map { (found, $0) } }
+            let checkedAt = entries[segment]?.checkedAtMilliseconds ?? createdAtMilliseconds
+            entries[segment] = Entry(state: state, end: end, checkedAtMilliseconds: checkedAt)
         }
     }
 
-    func entry(of segment: SegmentID) -> Entry? { entries.withLockedValue { $0[segment] } }
+    func setChecked(_ segment: SegmentID, atMilliseconds time: Int64) {
+        entries.withLockedValue { $0[segment]?.checkedAtMilliseconds = time }
+    }
 
-    func set(_ segment: SegmentID, _ state: Entry.State, end: UInt64) {
-        entries.withLockedValue { $0[segment] = Entry(state: state, end: end) }
+    /// The bytes of all segments, and the segment that was checked the longest time ago.
+    var scrubState: (byteCount: UInt64, oldest: (segment: SegmentID, entry: Entry)?) {
+        entries.withLockedValue { entries in
+            var byteCount: UInt64 = 0
+            var oldest: (segment: SegmentID, entry: Entry)?
+            for (segment, entry) in entries where entry.end > UInt64(SegmentHeader.byteCount) {
+                byteCount += entry.end
+                guard let known = oldest else {
+                    oldest = (segment, entry)
+                    continue
+                }
+                let (age, knownAge) = (entry.checkedAtMilliseconds ?? .min, known.entry.checkedAtMilliseconds ?? .min)
+                if age < knownAge || (age == knownAge && segment < known.segment) { oldest = (segment, entry) }
+            }
+            return (byteCount, oldest)
+        }
     }
 
     func remove(_ segment: SegmentID) { _ = entries.withLockedValue { $0.removeValue(forKey: segment) } }

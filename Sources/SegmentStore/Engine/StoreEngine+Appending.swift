@@ -229,7 +229,8 @@ extension StoreEngine {
         } catch {
             return .failed(error)
         }
-        segments.set(large.segment, .sealed, end: large.footerOffset)
+        let now = view.clock.wallMilliseconds()
+        segments.set(large.segment, .sealed, end: large.footerOffset, createdAtMilliseconds: now)
         let change: Int
         do {
             change = try index.insert(

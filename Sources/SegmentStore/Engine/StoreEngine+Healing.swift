@@ -24,7 +24,10 @@ extension StoreEngine {
         let healed = ranges.filter { $0.missing.isEmpty && ($0.isComplete || isReconciled) }.map(\.quarantined)
         if !healed.isEmpty {
             try append(healed.map { .healed($0.segment, $0.unreadable) })
-            facts.update { facts in facts.quarantined.removeAll { healed.contains($0) } }
+            facts.update { facts in
+                facts.quarantined.removeAll { healed.contains($0) }
+                facts.healed += healed
+            }
             logger.info("damage is healed", metadata: ["ranges": "\(healed.count)"])
         }
         return facts.current.quarantined.count { $0.kind == .damaged }

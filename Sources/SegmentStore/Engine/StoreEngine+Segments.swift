@@ -52,6 +52,11 @@ extension StoreEngine {
         }
     }
 
+    /// Writes the entries that wait for another block of the manifest.
+    mutating func flushEntries() throws(SegmentStoreError) {
+        if !pendingEntries.isEmpty { try append([ManifestEntry]()) }
+    }
+
     /// A number that no segment ever had.
     package mutating func takeSegmentID() throws(SegmentStoreError) -> SegmentID {
         if let failure { throw failure }
@@ -81,7 +86,7 @@ extension StoreEngine {
             try disk.syncDirectory(files.directory)
             try append([.created(id)])
             files.add(file, for: id)
-            segments.set(id, .active, end: segment.position)
+            segments.set(id, .active, end: segment.position, createdAtMilliseconds: header.createdAtMilliseconds)
             facts.update { $0.usedBytes += UInt64(SegmentHeader.byteCount) }
             active = segment
         } catch let error as DiskError {

@@ -166,6 +166,7 @@ package struct StoreView: Sendable {
             quarantinedRanges: facts.quarantined,
             isUncertain: facts.isUncertain,
             highestTerm: facts.highestTerm,
+            oldestUnchecked: .seconds(oldestUncheckedSeconds),
             batchCount: facts.batchCount,
             writtenRecordCount: facts.writtenRecordCount
         )

@@ -25,4 +25,17 @@ struct FooterReader: Sendable {
         }
         return nil
     }
+
+    /// Whether both blocks of a footer and its table are sound on the disk.
+    func isWhole(_ segment: SegmentID, at offset: UInt64) -> Bool {
+        guard let file = try? files.file(of: segment), let end = try? file.byteCount(),
+            let byteCount = Int(exactly: end - min(end, offset)), byteCount >= 2 * SegmentFooter.blockByteCount,
+            let bytes = try? file.readPastCache(at: offset, byteCount: byteCount),
+            let block = try? SegmentFooter(decodingBlock: bytes), block.byteCount == byteCount,
+            let table = bytes.getSlice(at: SegmentFooter.blockByteCount, length: block.tableByteCount),
+            (try? block.entries(decoding: table)) != nil
+        else { return false }
+        let size = SegmentFooter.blockByteCount
+        return bytes.getSlice(at: 0, length: size) == bytes.getSlice(at: byteCount - size, length: size)
+    }
 }

@@ -75,6 +75,7 @@ struct StoreRecovery {
             let range = QuarantinedRange(segment, found)
             if !facts.quarantined.contains(range) { facts.quarantined.append(range) }
         }
+        facts.healed = state.healed.map { QuarantinedRange($0.segment, $0.range) }
         let becomesUncertain =
             (!state.isClosed && !isSameBoot) || state.isDamaged || isManifestLost || segments.hasDamage
         facts.isUncertain = state.isUncertain || becomesUncertain
