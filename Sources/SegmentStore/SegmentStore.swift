@@ -13,7 +13,10 @@ public final class SegmentStore: Sendable {
     let view: StoreView
     let bulk: DiskThreadPool
     let readers: DiskThreadPool
+    /// For what can wait.
+    let background: DiskThreadPool
     let queue: WriterQueue
+    let compaction = NIOLockedValueBox(CompactionState())
     private let scrubber: Scrubber?
     /// What keeps the directory locked, until the store is closed.
     private let lock: NIOLockedValueBox<(any AnyObject & Sendable)?>
@@ -69,6 +72,12 @@ public final class SegmentStore: Sendable {
             // made up for by closing.
             _ = queue.submit(.step { engine in try? engine.recordDamage() })
         }
+        self.background = try DiskThreadPool(
+            name: "varve-compact",
+            threadCount: 1,
+            queueLimit: 16,
+            isBackground: true
+        )
         self.scrubber = configuration.scrubDeadline == nil ? nil : Scrubber()
         // The writer's copy of the engine is the one that is used; it must not hold the lock beyond `close`.
         let writer = SegmentWriter(engine: engine.unlocked(), queue: queue, readers: readers)
@@ -142,6 +151,7 @@ public final class SegmentStore: Sendable {
         view.facts.update { $0.isClosed = true }
         guard isFirst else { return }
         await scrubber?.close()
+        await background.close()
         // Large records in progress fail now; they were not acknowledged.
         await bulk.close()
         await withCheckedContinuation { continuation in

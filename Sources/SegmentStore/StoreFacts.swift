@@ -19,6 +19,8 @@ final class StoreFacts: Sendable {
         var unrecorded: [QuarantinedRange] = []
         var isUncertain = false
         var highestTerm = Term(rawValue: 0)
+        /// Segments in the trash, with the time when they went there in milliseconds since 1970.
+        var trash: [SegmentID: Int64] = [:]
         var isClosed = false
     }
 

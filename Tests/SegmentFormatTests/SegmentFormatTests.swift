@@ -86,6 +86,9 @@ import Testing
                     UnreadableRange(range: 0x1000..<0x2000, kind: .damaged, record: try Fixture.id(0x2122))
                 ),
                 .scrubbed(Fixture.segment, atMilliseconds: 0x0000_018B_CFE5_6800),
+                .retired(Fixture.segment, atMilliseconds: 0x0000_018B_CFE5_6801),
+                .purged(Fixture.segment, permit: Amendment.Reference(high: 0x4142, low: 0x5152)),
+                .sealed(Fixture.segment, .compacted, footerOffset: 0x7000),
             ]
         )
         let buffer = block.encoded()
@@ -231,6 +234,17 @@ import Testing
         #expect(try Self.replay(Self.log(found)).unreadable.map(\.range) == [range, other])
         let healed = found + [[.healed(Self.first, range)]]
         #expect(try Self.replay(Self.log(healed)).unreadable.map(\.range) == [other])
+    }
+
+    @Test func whatIsRetiredIsInTheTrashUntilItIsPurged() throws {
+        let range = UnreadableRange(range: 512..<1024, kind: .torn)
+        let permit = Amendment.Reference(high: 1, low: 2)
+        let retired =
+            Self.history + [[.unreadable(Self.first, range)], [.retired(Self.first, atMilliseconds: 99)]]
+        let state = try Self.replay(Self.log(retired))
+        #expect(state.segments.keys.sorted() == [Self.second])
+        #expect(state.retired == [Self.first: 99] && state.unreadable.isEmpty)
+        #expect(try Self.replay(Self.log(retired + [[.purged(Self.first, permit: permit)]])).retired.isEmpty)
     }
 
     @Test func theHighestTermIsKept() throws {

@@ -43,6 +43,10 @@ public enum ManifestEntry: Hashable, Sendable {
     case healed(SegmentID, UnreadableRange)
     /// All that was then in a segment was read and checked, at this time in milliseconds since 1970.
     case scrubbed(SegmentID, atMilliseconds: Int64)
+    /// Nothing in a segment counts any more: its file goes to the trash. The time is in milliseconds since 1970.
+    case retired(SegmentID, atMilliseconds: Int64)
+    /// The file of a retired segment is removed for good, with this permit.
+    case purged(SegmentID, permit: Amendment.Reference)
 
     /// The number of bytes of an entry.
     static let byteCount = 48
@@ -53,7 +57,8 @@ public enum ManifestEntry: Hashable, Sendable {
         var segment: UInt64 = 0
         var first: UInt64 = 0
         var second: UInt64 = 0
-        var record: RecordID?
+        /// 16 bytes: a record id or a permit.
+        var name: (high: UInt64, low: UInt64) = (0, 0)
 
         init(kind: UInt8, detail: UInt8 = 0, segment: UInt64 = 0, first: UInt64 = 0, second: UInt64 = 0) {
             self.kind = kind
@@ -61,6 +66,11 @@ public enum ManifestEntry: Hashable, Sendable {
             self.segment = segment
             self.first = first
             self.second = second
+        }
+
+        init(kind: UInt8, _ segment: SegmentID, _ permit: Amendment.Reference) {
+            self.init(kind: kind, segment: segment.rawValue)
+            self.name = (permit.high, permit.low)
         }
 
         init(kind: UInt8, _ segment: SegmentID, _ unreadable: UnreadableRange) {
@@ -71,7 +81,7 @@ public enum ManifestEntry: Hashable, Sendable {
                 first: unreadable.range.lowerBound,
                 second: unreadable.range.upperBound
             )
-            self.record = unreadable.record
+            if let record = unreadable.record { self.name = (record.high, record.low) }
         }
     }
 
@@ -92,6 +102,9 @@ public enum ManifestEntry: Hashable, Sendable {
         case .healed(let segment, let unreadable): Fields(kind: 12, segment, unreadable)
         case .scrubbed(let segment, let time):
             Fields(kind: 13, segment: segment.rawValue, first: UInt64(bitPattern: time))
+        case .retired(let segment, let time):
+            Fields(kind: 14, segment: segment.rawValue, first: UInt64(bitPattern: time))
+        case .purged(let segment, let permit): Fields(kind: 15, segment, permit)
         }
     }
 
@@ -103,7 +116,7 @@ public enum ManifestEntry: Hashable, Sendable {
         buffer.writeLittle(fields.segment)
         buffer.writeLittle(fields.first)
         buffer.writeLittle(fields.second)
-        buffer.writeHalves(high: fields.record?.high ?? 0, low: fields.record?.low ?? 0)
+        buffer.writeHalves(high: fields.name.high, low: fields.name.low)
     }
 
     init(decoding reader: inout FieldReader) throws(SegmentFormatError) {
@@ -113,7 +126,7 @@ public enum ManifestEntry: Hashable, Sendable {
         let segment = SegmentID(rawValue: try reader.next())
         let first: UInt64 = try reader.next()
         let second: UInt64 = try reader.next()
-        let record = try reader.nextHalves()
+        let name = try reader.nextHalves()
         switch kind {
         case 1: self = .opened(BootID(high: first, low: second))
         case 2: self = .reserved(below: segment)
@@ -128,7 +141,7 @@ public enum ManifestEntry: Hashable, Sendable {
             guard let cause = UnreadableRange.Kind(rawValue: detail), first <= second else {
                 throw SegmentFormatError(.malformed, "manifest gives an unreadable range that is none")
             }
-            let id = record == (0, 0) ? nil : RecordID(high: record.high, low: record.low)
+            let id = name == (0, 0) ? nil : RecordID(high: name.high, low: name.low)
             let unreadable = UnreadableRange(range: first..<second, kind: cause, record: id)
             self = kind == 6 ? .unreadable(segment, unreadable) : .healed(segment, unreadable)
         case 7: self = .writeFailed(segment)
@@ -137,6 +150,8 @@ public enum ManifestEntry: Hashable, Sendable {
         case 10: self = .reconciled
         case 11: self = .term(Term(rawValue: first))
         case 13: self = .scrubbed(segment, atMilliseconds: Int64(bitPattern: first))
+        case 14: self = .retired(segment, atMilliseconds: Int64(bitPattern: first))
+        case 15: self = .purged(segment, permit: Amendment.Reference(high: name.high, low: name.low))
         default:
             throw SegmentFormatError(.unsupportedVersion, "manifest has an entry of unknown kind \(kind)")
         }

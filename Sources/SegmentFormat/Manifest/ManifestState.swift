@@ -20,6 +20,8 @@ public struct ManifestState: Sendable {
     public private(set) var unreadable: [(segment: SegmentID, range: UnreadableRange)] = []
     /// When segments were last read and checked, in milliseconds since 1970.
     public private(set) var scrubbed: [SegmentID: Int64] = [:]
+    /// Segments in the trash, with the time when they went there in milliseconds since 1970.
+    public private(set) var retired: [SegmentID: Int64] = [:]
     /// Ranges that were unreadable and whose records are stored elsewhere now.
     public private(set) var healed: [(segment: SegmentID, range: UnreadableRange)] = []
     public private(set) var reservedBelow = SegmentID(rawValue: 1)
@@ -94,6 +96,13 @@ public struct ManifestState: Sendable {
             unreadable.removeAll { $0.segment == segment && $0.range == range }
             healed.append((segment, range))
         case .scrubbed(let segment, let time): scrubbed[segment] = time
+        case .retired(let segment, let time):
+            segments[segment] = nil
+            scrubbed[segment] = nil
+            unreadable.removeAll { $0.segment == segment }
+            healed.removeAll { $0.segment == segment }
+            retired[segment] = time
+        case .purged(let segment, _): retired[segment] = nil
         case .writeFailed: break
         case .closed: isClosed = true
         case .uncertain: isUncertain = true

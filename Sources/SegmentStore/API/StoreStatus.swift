@@ -25,6 +25,15 @@ public struct QuarantinedRange: Hashable, Sendable {
     var unreadable: UnreadableRange { UnreadableRange(range: range, kind: kind, record: record) }
 }
 
+/// A segment that nothing needs any more and that waits for a permit to be removed.
+public struct TrashedSegment: Hashable, Sendable {
+    public var segment: SegmentID
+    /// Milliseconds since 1970.
+    public var retiredAtMilliseconds: Int64
+    /// When it may be purged at the earliest, in milliseconds since 1970.
+    public var purgeableAtMilliseconds: Int64
+}
+
 /// How a store is.
 public struct StoreStatus: Sendable {
     /// The records that are stored and not deleted.
@@ -47,6 +56,8 @@ public struct StoreStatus: Sendable {
     /// The age of the byte that was read and checked (or written) the longest time ago; more than the scrub deadline
     /// means that checking does not keep up.
     public var oldestUnchecked: Duration
+    /// Segments in the trash, in order.
+    public var trash: [TrashedSegment]
     /// The number of syncs of segments since the store was opened.
     public var batchCount: UInt64
     /// The number of records written since the store was opened.

@@ -6,7 +6,8 @@ import SegmentFormat
 extension StoreEngine {
     /// Writes damage that was found since the last time into the manifest, so that the next start knows it.
     package mutating func recordDamage() throws(SegmentStoreError) {
-        let news = facts.takeUnrecorded()
+        // A segment that went to the trash meanwhile needs nothing any more.
+        let news = facts.takeUnrecorded().filter { segments.entry(of: $0.segment) != nil }
         guard !news.isEmpty else { return }
         try append(news.map { .unreadable($0.segment, $0.unreadable) })
     }

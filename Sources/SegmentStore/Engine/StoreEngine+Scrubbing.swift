@@ -11,6 +11,7 @@ extension StoreEngine {
     ///
     /// Durable with the next block of the manifest; a crash before that costs a second check.
     package mutating func noteScrubbed(_ segment: SegmentID) throws(SegmentStoreError) {
+        guard segments.entry(of: segment) != nil else { return }
         let now = view.clock.wallMilliseconds()
         segments.setChecked(segment, atMilliseconds: now)
         pendingEntries.append(.scrubbed(segment, atMilliseconds: now))

@@ -25,13 +25,13 @@ package struct StoreView: Sendable {
     /// Metadata, length and digest of a record; `nil` when it is not known, `.deleted` when a tombstone hides it.
     package func head(_ id: RecordID) throws(SegmentStoreError) -> RecordInfo? {
         guard let locator = try locator(of: id) else { return nil }
-        return try noting(id, at: locator) { () throws(SegmentStoreError) in try reader.head(id, at: locator) }
+        return try reading(id, at: locator) { (locator) throws(SegmentStoreError) in try reader.head(id, at: locator) }
     }
 
     /// The bytes of a record's payload in `range`, or all of them; every block that is touched is checked.
     package func read(_ id: RecordID, range: Range<Int>? = nil) throws(SegmentStoreError) -> ByteBuffer {
         let locator = try requiredLocator(of: id)
-        return try noting(id, at: locator) { () throws(SegmentStoreError) in
+        return try reading(id, at: locator) { (locator) throws(SegmentStoreError) in
             try reader.read(id, at: locator, range: range)
         }
     }
@@ -39,7 +39,7 @@ package struct StoreView: Sendable {
     /// Checks all of a record: header, metadata, every block, and the SHA-256 of the payload.
     package func verify(_ id: RecordID) throws(SegmentStoreError) {
         let locator = try requiredLocator(of: id)
-        try noting(id, at: locator) { () throws(SegmentStoreError) in
+        try reading(id, at: locator) { (locator) throws(SegmentStoreError) in
             _ = try reader.verify(id, at: locator, includesDigest: true)
         }
     }
@@ -82,6 +82,22 @@ package struct StoreView: Sendable {
             throw SegmentStoreError(.notFound, "no record with this id is known", record: id)
         }
         return locator
+    }
+
+    /// Runs `body` with the place of a record, once more when the record was moved meanwhile.
+    private func reading<Value>(
+        _ id: RecordID,
+        at first: RecordLocator,
+        _ body: (RecordLocator) throws(SegmentStoreError) -> Value
+    ) throws(SegmentStoreError) -> Value {
+        let result = Result { () throws(SegmentStoreError) in try body(first) }
+        if case .success(let value) = result { return value }
+        // A segment that was compacted may be gone between looking up and reading.
+        let now = try requiredLocator(of: id)
+        if now != first {
+            return try noting(id, at: now) { () throws(SegmentStoreError) in try body(now) }
+        }
+        return try noting(id, at: first) { () throws(SegmentStoreError) in try result.get() }
     }
 
     /// Runs `body`, and remembers the record as damaged when its bytes are not what they should be.
@@ -167,6 +183,13 @@ package struct StoreView: Sendable {
             isUncertain: facts.isUncertain,
             highestTerm: facts.highestTerm,
             oldestUnchecked: .seconds(oldestUncheckedSeconds),
+            trash: facts.trash.sorted { $0.key < $1.key }.map { segment, time in
+                TrashedSegment(
+                    segment: segment,
+                    retiredAtMilliseconds: time,
+                    purgeableAtMilliseconds: time + configuration.trashGrace.milliseconds
+                )
+            },
             batchCount: facts.batchCount,
             writtenRecordCount: facts.writtenRecordCount
         )

@@ -68,6 +68,34 @@ package final class MemoryIndex: RecordIndex {
         }
     }
 
+    package func move(_ moves: [IndexMove]) throws(IndexFailure) {
+        state.withLockedValue { state in
+            for move in moves {
+                let id = move.record.id
+                if let order = move.record.amendment?.order {
+                    guard var stored = state.amendments[id]?[order], stored.locator == move.record.locator else {
+                        continue
+                    }
+                    if let target = move.target {
+                        stored.locator = target
+                        state.amendments[id]?[order] = stored
+                    } else {
+                        state.amendments[id]?[order] = nil
+                        let rest = state.amendments[id]?.values.compactMap(\.amendment) ?? []
+                        if rest.isEmpty { state.amendments[id] = nil }
+                        state.standings[id] = rest.isEmpty ? nil : RecordStanding(rest)
+                    }
+                } else if state.locators[id] == move.record.locator {
+                    state.locators[id] = move.target
+                }
+            }
+        }
+    }
+
+    package func forget(_ segment: SegmentID) throws(IndexFailure) {
+        state.withLockedValue { $0.ends[segment] = nil }
+    }
+
     package func indexedEnd(of segment: SegmentID) throws(IndexFailure) -> UInt64? {
         state.withLockedValue { $0.ends[segment] }
     }

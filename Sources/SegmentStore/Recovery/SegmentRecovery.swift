@@ -147,7 +147,10 @@ struct SegmentRecovery {
         var found: [IndexedRecord] = []
         let start = UInt64(SegmentHeader.byteCount)
         let result = try find(in: segment, file, start: start, fileByteCount: fileByteCount) { found += $0 }
-        if let segmentClass, let footer = result.footer, result.unreadable.isEmpty, !found.isEmpty {
+        // Of a copy that was not made known, all is where it came from.
+        if let segmentClass, segmentClass != .compacted, let footer = result.footer, result.unreadable.isEmpty,
+            !found.isEmpty
+        {
             try insert(found, segment: segment, indexedUpTo: footer.offset)
             usedBytes += fileByteCount
             entries.append(.sealed(segment, segmentClass, footerOffset: footer.offset))

@@ -69,6 +69,8 @@ package struct SegmentScrub {
     }
 
     private mutating func finish(_ result: SegmentScanner.Result) {
+        // It may have gone to the trash meanwhile.
+        guard view.segments.entry(of: segment) != nil else { return }
         var ranges = result.unreadable.map(\.range)
         if result.end < entry.end, ranges.last.map({ $0.upperBound < entry.end }) ?? true {
             ranges.append(result.end..<entry.end)
