@@ -7,7 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 int varve_file_allocate(int descriptor, int64_t offset, int64_t byteCount) {
@@ -58,5 +60,16 @@ void varve_thread_name(pthread_t thread, const char *name) {
 int varve_file_open_direct(int descriptor) {
     char path[32];
     snprintf(path, sizeof path, "/proc/self/fd/%d", descriptor);
-    return open(path, O_WRONLY | O_DIRECT | O_CLOEXEC);
+    return open(path, O_RDWR | O_DIRECT | O_CLOEXEC);
+}
+
+int varve_file_drop_cached_range(int descriptor, int64_t offset, int64_t byteCount) {
+    return posix_fadvise(descriptor, offset, byteCount, POSIX_FADV_DONTNEED);
+}
+
+void varve_thread_make_background(void) {
+    long thread = syscall(SYS_gettid);
+    setpriority(PRIO_PROCESS, (id_t)thread, 15);
+    // IOPRIO_WHO_PROCESS; class best effort (2), the lowest of its levels (7).
+    syscall(SYS_ioprio_set, 1, thread, (2 << 13) | 7);
 }

@@ -12,6 +12,8 @@ struct RecordReader: Sendable {
     let files: SegmentFiles
     let cluster: ClusterID
     let maximumByteCount: Int
+    /// Whether bytes come from the disk whatever is in memory, and stay out of it.
+    var isPastCache = false
 
     /// Whole records up to this size are read by one system call.
     private static let singleReadByteCount: UInt64 = 16 << 20
@@ -150,7 +152,11 @@ struct RecordReader: Sendable {
             guard let file = try files.file(of: place.locator.segment) else {
                 throw DiskError("open: no such segment file", number: 2)
             }
-            buffer = try file.read(at: place.locator.offset + offset, byteCount: Int(byteCount))
+            let start = place.locator.offset + offset
+            buffer =
+                isPastCache
+                ? try file.readPastCache(at: start, byteCount: Int(byteCount))
+                : try file.read(at: start, byteCount: Int(byteCount))
         } catch {
             throw place.unreadable(error.description)
         }

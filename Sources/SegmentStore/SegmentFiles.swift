@@ -57,6 +57,12 @@ final class SegmentFiles: Sendable {
         try disk.removeFile(path(of: segment))
     }
 
+    /// Takes the file of a segment out of use and puts it into `trash`; whoever reads it goes on reading.
+    func trash(_ segment: SegmentID, to trash: String) throws(DiskError) {
+        _ = state.withLockedValue { $0.open.removeValue(forKey: segment) }
+        try disk.moveFile(path(of: segment), to: "\(trash)/\(segment.fileName)")
+    }
+
     func closeAll() {
         state.withLockedValue { $0.open.removeAll() }
     }

@@ -13,7 +13,11 @@ public final class SegmentStore: Sendable {
     let view: StoreView
     let bulk: DiskThreadPool
     let readers: DiskThreadPool
+    /// For what can wait.
+    let background: DiskThreadPool
     let queue: WriterQueue
+    let compaction = NIOLockedValueBox(CompactionState())
+    private let scrubber: Scrubber?
     /// What keeps the directory locked, until the store is closed.
     private let lock: NIOLockedValueBox<(any AnyObject & Sendable)?>
 
@@ -63,11 +67,28 @@ public final class SegmentStore: Sendable {
             threadCount: configuration.largeWriteThreads,
             queueLimit: configuration.maximumQueuedRecordCount
         )
+        view.facts.setOnDamage { [queue] in
+            // A step that fails has marked the store as failed; one that is not taken, because the store closes, is
+            // made up for by closing.
+            _ = queue.submit(.step { engine in try? engine.recordDamage() })
+        }
+        self.background = try DiskThreadPool(
+            name: "varve-compact",
+            threadCount: 1,
+            queueLimit: 16,
+            isBackground: true
+        )
+        self.scrubber = configuration.scrubDeadline == nil ? nil : Scrubber()
         // The writer's copy of the engine is the one that is used; it must not hold the lock beyond `close`.
         let writer = SegmentWriter(engine: engine.unlocked(), queue: queue, readers: readers)
         try startDiskThread(name: "varve-write") {
             var writer = writer
             writer.run()
+        }
+        guard let scrubber, let deadline = configuration.scrubDeadline else { return }
+        try scrubber.start(view, deadlineSeconds: deadline / .seconds(1)) { [queue] segment in
+            // Not taken when the store closes; then the segment is checked once more.
+            _ = queue.submit(.step { engine in try? engine.noteScrubbed(segment) })
         }
     }
 
@@ -129,6 +150,8 @@ public final class SegmentStore: Sendable {
         let isFirst = view.facts.current.isClosed == false
         view.facts.update { $0.isClosed = true }
         guard isFirst else { return }
+        await scrubber?.close()
+        await background.close()
         // Large records in progress fail now; they were not acknowledged.
         await bulk.close()
         await withCheckedContinuation { continuation in

@@ -13,8 +13,14 @@ final class StoreFacts: Sendable {
         var writtenRecordCount: UInt64 = 0
         var writeFailure: SegmentStoreError?
         var quarantined: [QuarantinedRange] = []
+        /// What was damaged and is stored elsewhere now.
+        var healed: [QuarantinedRange] = []
+        /// Damage that was found since the manifest was last told.
+        var unrecorded: [QuarantinedRange] = []
         var isUncertain = false
         var highestTerm = Term(rawValue: 0)
+        /// Segments in the trash, with the time when they went there in milliseconds since 1970.
+        var trash: [SegmentID: Int64] = [:]
         var isClosed = false
     }
 
@@ -22,6 +28,7 @@ final class StoreFacts: Sendable {
     private static let maximumQuarantinedCount = 10_000
 
     private let values: NIOLockedValueBox<Values>
+    private let onDamage = NIOLockedValueBox<(@Sendable () -> Void)?>(nil)
 
     init(_ values: Values) {
         self.values = NIOLockedValueBox(values)
@@ -33,17 +40,65 @@ final class StoreFacts: Sendable {
         values.withLockedValue { body(&$0) }
     }
 
-    /// Notes that a read found a record damaged; returns whether that is news.
+    /// Notes that a record was found damaged; returns whether that is news.
     @discardableResult
-    func noteDamage(_ locator: RecordLocator) -> Bool {
+    func noteDamage(_ id: RecordID, at locator: RecordLocator) -> Bool {
         let range = locator.offset..<(locator.offset + locator.extent.byteCount)
-        let damage = QuarantinedRange(segment: locator.segment, range: range, kind: .damaged)
-        return values.withLockedValue { values in
-            guard values.quarantined.count < Self.maximumQuarantinedCount, !values.quarantined.contains(damage) else {
-                return false
+        return note(QuarantinedRange(segment: locator.segment, range: range, kind: .damaged, record: id))
+    }
+
+    /// Notes that a range was found damaged in which nobody knows what there was; returns whether that is news.
+    @discardableResult
+    func noteDamage(_ segment: SegmentID, _ range: Range<UInt64>) -> Bool {
+        note(QuarantinedRange(segment: segment, range: range, kind: .damaged))
+    }
+
+    private func note(_ damage: QuarantinedRange) -> Bool {
+        let isNews = values.withLockedValue { values in
+            guard values.quarantined.count < Self.maximumQuarantinedCount else { return false }
+            let isKnown = values.quarantined.contains { known in
+                known.kind == .damaged && known.segment == damage.segment
+                    && known.range.contains(damage.range.lowerBound)
             }
+            if isKnown { return false }
             values.quarantined.append(damage)
+            values.unrecorded.append(damage)
             return true
         }
+        if isNews { onDamage.withLockedValue { $0 }?() }
+        return isNews
+    }
+
+    /// The damage that the manifest is to be told of.
+    func takeUnrecorded() -> [QuarantinedRange] {
+        values.withLockedValue { values in
+            defer { values.unrecorded = [] }
+            return values.unrecorded
+        }
+    }
+
+    /// Whether damage is known where a record is.
+    func isQuarantined(_ locator: RecordLocator) -> Bool {
+        values.withLockedValue { $0.quarantined.contains { $0.covers(locator) } }
+    }
+
+    /// Whether a range is known to be unreadable, or to have been before its records were stored again.
+    func isQuarantined(_ segment: SegmentID, _ range: Range<UInt64>) -> Bool {
+        values.withLockedValue { values in
+            (values.quarantined + values.healed).contains { known in
+                let end = SegmentLayout.aligned(known.range.upperBound, to: SegmentLayout.blockByteCount) ?? .max
+                return known.segment == segment && known.range.lowerBound <= range.lowerBound && end >= range.upperBound
+            }
+        }
+    }
+
+    /// Has `body` called, on whatever thread found it, when new damage is to be recorded.
+    func setOnDamage(_ body: (@Sendable () -> Void)?) { onDamage.withLockedValue { $0 = body } }
+}
+
+extension QuarantinedRange {
+    /// Whether the record at `locator` is in it.
+    func covers(_ locator: RecordLocator) -> Bool {
+        kind == .damaged && segment == locator.segment && range.contains(locator.offset)
     }
 }

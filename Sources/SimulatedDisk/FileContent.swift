@@ -85,13 +85,16 @@ final class FileContent: @unchecked Sendable {
         return bytes
     }
 
-    /// Makes reads see the disk again, and writes that are still on their way to it.
-    func dropCache() {
+    /// What the disk has, and writes that are still on their way to it.
+    var uncached: [UInt8] {
         var bytes = durable
         if bytes.count < visible.count { bytes += [UInt8](repeating: 0, count: visible.count - bytes.count) }
         for write in pending { Self.store(write.bytes[...], at: write.offset, in: &bytes) }
-        visible = bytes
+        return bytes
     }
+
+    /// Makes reads see the disk again.
+    func dropCache() { visible = uncached }
 
     private static func store(_ bytes: ArraySlice<UInt8>, at offset: Int, in target: inout [UInt8]) {
         let end = offset + bytes.count

@@ -24,12 +24,25 @@ final class SimulatedFile: DiskFile {
     func byteCount() throws(DiskError) -> UInt64 { locked { UInt64($1.visible.count) } }
 
     func read(at offset: UInt64, byteCount: Int) throws(DiskError) -> ByteBuffer {
+        try read(at: offset, byteCount: byteCount) { $0.visible }
+    }
+
+    func readPastCache(at offset: UInt64, byteCount: Int) throws(DiskError) -> ByteBuffer {
+        try read(at: offset, byteCount: byteCount) { $0.uncached }
+    }
+
+    private func read(
+        at offset: UInt64,
+        byteCount: Int,
+        _ source: (FileContent) -> [UInt8]
+    ) throws(DiskError) -> ByteBuffer {
         _ = try disk.begin(.read, path, offset..<(offset + UInt64(byteCount)))
         let bytes: ByteBuffer? = locked { _, content in
-            let start = min(Int(offset), content.visible.count)
-            let range = start..<min(start + byteCount, content.visible.count)
+            let all = source(content)
+            let start = min(Int(offset), all.count)
+            let range = start..<min(start + byteCount, all.count)
             if content.badRanges.contains(where: { $0.overlaps(range) }) { return nil }
-            return ByteBuffer(bytes: content.visible[range])
+            return ByteBuffer(bytes: all[range])
         }
         guard let bytes else { throw DiskError("pread", number: EIO) }
         return bytes

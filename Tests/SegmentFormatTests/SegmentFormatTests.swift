@@ -79,7 +79,17 @@ import Testing
             sequence: 4,
             cluster: Fixture.cluster,
             node: Fixture.node,
-            entries: [.term(Term(rawValue: 0x0807_0605_0403_0201))]
+            entries: [
+                .term(Term(rawValue: 0x0807_0605_0403_0201)),
+                .healed(
+                    Fixture.segment,
+                    UnreadableRange(range: 0x1000..<0x2000, kind: .damaged, record: try Fixture.id(0x2122))
+                ),
+                .scrubbed(Fixture.segment, atMilliseconds: 0x0000_018B_CFE5_6800),
+                .retired(Fixture.segment, atMilliseconds: 0x0000_018B_CFE5_6801),
+                .purged(Fixture.segment, permit: Amendment.Reference(high: 0x4142, low: 0x5152)),
+                .sealed(Fixture.segment, .compacted, footerOffset: 0x7000),
+            ]
         )
         let buffer = block.encoded()
         #expect(Self.front(buffer) == Golden.laterManifestBlock)
@@ -215,6 +225,26 @@ import Testing
         let uncertain = Self.history + [[.opened(Self.boot), .uncertain], [.closed], [.opened(Self.boot)]]
         #expect(try Self.replay(Self.log(uncertain)).isUncertain)
         #expect(try !Self.replay(Self.log(uncertain + [[.reconciled]])).isUncertain)
+    }
+
+    @Test func aHealedRangeIsForgotten() throws {
+        let range = UnreadableRange(range: 512..<1024, kind: .damaged, record: try Fixture.id(4))
+        let other = UnreadableRange(range: 512..<1024, kind: .damaged)
+        let found = [[ManifestEntry.unreadable(Self.first, range), .unreadable(Self.first, other)]]
+        #expect(try Self.replay(Self.log(found)).unreadable.map(\.range) == [range, other])
+        let healed = found + [[.healed(Self.first, range)]]
+        #expect(try Self.replay(Self.log(healed)).unreadable.map(\.range) == [other])
+    }
+
+    @Test func whatIsRetiredIsInTheTrashUntilItIsPurged() throws {
+        let range = UnreadableRange(range: 512..<1024, kind: .torn)
+        let permit = Amendment.Reference(high: 1, low: 2)
+        let retired =
+            Self.history + [[.unreadable(Self.first, range)], [.retired(Self.first, atMilliseconds: 99)]]
+        let state = try Self.replay(Self.log(retired))
+        #expect(state.segments.keys.sorted() == [Self.second])
+        #expect(state.retired == [Self.first: 99] && state.unreadable.isEmpty)
+        #expect(try Self.replay(Self.log(retired + [[.purged(Self.first, permit: permit)]])).retired.isEmpty)
     }
 
     @Test func theHighestTermIsKept() throws {

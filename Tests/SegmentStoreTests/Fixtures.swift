@@ -50,6 +50,7 @@ enum Fixture {
         configuration.allocationByteCount = 64 << 10
         configuration.softLimitFreeBytes = 1 << 20
         configuration.largeRecordByteCount = 1 << 20
+        configuration.scrubDeadline = nil
         configuration.readThreads = 2
         configuration.largeWriteThreads = 1
         configuration.indexMapByteCount = 64 << 20

@@ -14,10 +14,12 @@ struct Machine {
     var boot = Fixture.boot
     var configuration = Fixture.configuration(directory: "/store")
 
+    var wallMilliseconds: @Sendable () -> Int64 = { 1_700_000_000_000 }
+
     func open() throws -> StoreEngine {
         let environment = StoreEnvironment(
             disk: disk,
-            clock: StoreClock(wallMilliseconds: { 1_700_000_000_000 }, monotonicNanoseconds: { 0 }),
+            clock: StoreClock(wallMilliseconds: wallMilliseconds, monotonicNanoseconds: { 0 }),
             indexes: indexes,
             boot: boot,
             logger: Fixture.logger
@@ -29,6 +31,7 @@ struct Machine {
     func killed(crashAt effect: Int? = nil) -> Machine {
         var next = self
         next.disk = disk.afterProcessKill(crashAt: effect)
+        next.indexes = indexes.copy()
         return next
     }
 

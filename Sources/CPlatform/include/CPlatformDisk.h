@@ -18,11 +18,17 @@ int varve_file_release_unwritten(int descriptor, int64_t offset);
 // Drops the file's clean pages from the page cache.
 int varve_file_drop_cache(int descriptor);
 
-// The open file once more, for writing past the page cache (O_DIRECT); -1 with errno where that can't be had.
+// Drops the clean pages of a part of the file from the page cache.
+int varve_file_drop_cached_range(int descriptor, int64_t offset, int64_t byteCount);
+
+// The open file once more, for reading and writing past the page cache (O_DIRECT); -1 with errno where that can't be had.
 int varve_file_open_direct(int descriptor);
 
 // Takes the exclusive advisory lock of an open file without waiting.
 int varve_file_lock(int descriptor);
+
+// Lets the calling thread give way to others in CPU and disk time, as far as the system allows.
+void varve_thread_make_background(void);
 
 // Names a thread for tools like top; of a long name the first 15 bytes.
 void varve_thread_name(pthread_t thread, const char *name);

@@ -39,6 +39,14 @@ public enum ManifestEntry: Hashable, Sendable {
     case reconciled
     /// A coordinator of this term has been heard of: lower ones are refused.
     case term(Term)
+    /// All that an unreadable range held is stored elsewhere, or was found to be sound after all.
+    case healed(SegmentID, UnreadableRange)
+    /// All that was then in a segment was read and checked, at this time in milliseconds since 1970.
+    case scrubbed(SegmentID, atMilliseconds: Int64)
+    /// Nothing in a segment counts any more: its file goes to the trash. The time is in milliseconds since 1970.
+    case retired(SegmentID, atMilliseconds: Int64)
+    /// The file of a retired segment is removed for good, with this permit.
+    case purged(SegmentID, permit: Amendment.Reference)
 
     /// The number of bytes of an entry.
     static let byteCount = 48
@@ -49,6 +57,32 @@ public enum ManifestEntry: Hashable, Sendable {
         var segment: UInt64 = 0
         var first: UInt64 = 0
         var second: UInt64 = 0
+        /// 16 bytes: a record id or a permit.
+        var name: (high: UInt64, low: UInt64) = (0, 0)
+
+        init(kind: UInt8, detail: UInt8 = 0, segment: UInt64 = 0, first: UInt64 = 0, second: UInt64 = 0) {
+            self.kind = kind
+            self.detail = detail
+            self.segment = segment
+            self.first = first
+            self.second = second
+        }
+
+        init(kind: UInt8, _ segment: SegmentID, _ permit: Amendment.Reference) {
+            self.init(kind: kind, segment: segment.rawValue)
+            self.name = (permit.high, permit.low)
+        }
+
+        init(kind: UInt8, _ segment: SegmentID, _ unreadable: UnreadableRange) {
+            self.init(
+                kind: kind,
+                detail: unreadable.kind.rawValue,
+                segment: segment.rawValue,
+                first: unreadable.range.lowerBound,
+                second: unreadable.range.upperBound
+            )
+            if let record = unreadable.record { self.name = (record.high, record.low) }
+        }
     }
 
     private var fields: Fields {
@@ -59,19 +93,18 @@ public enum ManifestEntry: Hashable, Sendable {
         case .sealed(let segment, let segmentClass, let footerOffset):
             Fields(kind: 4, detail: segmentClass.rawValue, segment: segment.rawValue, first: footerOffset)
         case .recovered(let segment, let end): Fields(kind: 5, segment: segment.rawValue, first: end)
-        case .unreadable(let segment, let unreadable):
-            Fields(
-                kind: 6,
-                detail: unreadable.kind.rawValue,
-                segment: segment.rawValue,
-                first: unreadable.range.lowerBound,
-                second: unreadable.range.upperBound
-            )
+        case .unreadable(let segment, let unreadable): Fields(kind: 6, segment, unreadable)
         case .writeFailed(let segment): Fields(kind: 7, segment: segment.rawValue)
         case .closed: Fields(kind: 8)
         case .uncertain: Fields(kind: 9)
         case .reconciled: Fields(kind: 10)
         case .term(let term): Fields(kind: 11, first: term.rawValue)
+        case .healed(let segment, let unreadable): Fields(kind: 12, segment, unreadable)
+        case .scrubbed(let segment, let time):
+            Fields(kind: 13, segment: segment.rawValue, first: UInt64(bitPattern: time))
+        case .retired(let segment, let time):
+            Fields(kind: 14, segment: segment.rawValue, first: UInt64(bitPattern: time))
+        case .purged(let segment, let permit): Fields(kind: 15, segment, permit)
         }
     }
 
@@ -83,7 +116,7 @@ public enum ManifestEntry: Hashable, Sendable {
         buffer.writeLittle(fields.segment)
         buffer.writeLittle(fields.first)
         buffer.writeLittle(fields.second)
-        buffer.writeZeros(16)
+        buffer.writeHalves(high: fields.name.high, low: fields.name.low)
     }
 
     init(decoding reader: inout FieldReader) throws(SegmentFormatError) {
@@ -93,7 +126,7 @@ public enum ManifestEntry: Hashable, Sendable {
         let segment = SegmentID(rawValue: try reader.next())
         let first: UInt64 = try reader.next()
         let second: UInt64 = try reader.next()
-        try reader.skip(16)
+        let name = try reader.nextHalves()
         switch kind {
         case 1: self = .opened(BootID(high: first, low: second))
         case 2: self = .reserved(below: segment)
@@ -104,16 +137,21 @@ public enum ManifestEntry: Hashable, Sendable {
             }
             self = .sealed(segment, segmentClass, footerOffset: first)
         case 5: self = .recovered(segment, end: first)
-        case 6:
-            guard let kind = UnreadableRange.Kind(rawValue: detail), first <= second else {
+        case 6, 12:
+            guard let cause = UnreadableRange.Kind(rawValue: detail), first <= second else {
                 throw SegmentFormatError(.malformed, "manifest gives an unreadable range that is none")
             }
-            self = .unreadable(segment, UnreadableRange(range: first..<second, kind: kind))
+            let id = name == (0, 0) ? nil : RecordID(high: name.high, low: name.low)
+            let unreadable = UnreadableRange(range: first..<second, kind: cause, record: id)
+            self = kind == 6 ? .unreadable(segment, unreadable) : .healed(segment, unreadable)
         case 7: self = .writeFailed(segment)
         case 8: self = .closed
         case 9: self = .uncertain
         case 10: self = .reconciled
         case 11: self = .term(Term(rawValue: first))
+        case 13: self = .scrubbed(segment, atMilliseconds: Int64(bitPattern: first))
+        case 14: self = .retired(segment, atMilliseconds: Int64(bitPattern: first))
+        case 15: self = .purged(segment, permit: Amendment.Reference(high: name.high, low: name.low))
         default:
             throw SegmentFormatError(.unsupportedVersion, "manifest has an entry of unknown kind \(kind)")
         }

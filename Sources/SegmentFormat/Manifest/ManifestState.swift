@@ -18,6 +18,12 @@ public struct ManifestState: Sendable {
     public private(set) var segments: [SegmentID: Extent] = [:]
     /// Unreadable ranges by segment, in the order in which they were found.
     public private(set) var unreadable: [(segment: SegmentID, range: UnreadableRange)] = []
+    /// When segments were last read and checked, in milliseconds since 1970.
+    public private(set) var scrubbed: [SegmentID: Int64] = [:]
+    /// Segments in the trash, with the time when they went there in milliseconds since 1970.
+    public private(set) var retired: [SegmentID: Int64] = [:]
+    /// Ranges that were unreadable and whose records are stored elsewhere now.
+    public private(set) var healed: [(segment: SegmentID, range: UnreadableRange)] = []
     public private(set) var reservedBelow = SegmentID(rawValue: 1)
     /// The run of the operating system in which the store was last in use.
     public private(set) var lastBoot: BootID?
@@ -82,9 +88,21 @@ public struct ManifestState: Sendable {
             segments[segment] = .sealed(segmentClass, footerOffset: footerOffset)
         case .recovered(let segment, let end): segments[segment] = .recovered(end: end)
         case .unreadable(let segment, let range):
+            healed.removeAll { $0.segment == segment && $0.range == range }
             if !unreadable.contains(where: { $0.segment == segment && $0.range == range }) {
                 unreadable.append((segment, range))
             }
+        case .healed(let segment, let range):
+            unreadable.removeAll { $0.segment == segment && $0.range == range }
+            healed.append((segment, range))
+        case .scrubbed(let segment, let time): scrubbed[segment] = time
+        case .retired(let segment, let time):
+            segments[segment] = nil
+            scrubbed[segment] = nil
+            unreadable.removeAll { $0.segment == segment }
+            healed.removeAll { $0.segment == segment }
+            retired[segment] = time
+        case .purged(let segment, _): retired[segment] = nil
         case .writeFailed: break
         case .closed: isClosed = true
         case .uncertain: isUncertain = true

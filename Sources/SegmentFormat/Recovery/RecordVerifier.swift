@@ -3,7 +3,8 @@
 import Checksums
 public import NIOCore
 
-/// Checks a record's metadata, payload and trailer against their checksums, from its bytes in order.
+/// Checks a record's metadata, payload and trailer against their checksums, and on demand the payload against its
+/// SHA-256, from its bytes in order.
 public struct RecordVerifier: Sendable {
     /// The bytes wanted next.
     public struct Need: Hashable, Sendable {
@@ -19,11 +20,14 @@ public struct RecordVerifier: Sendable {
     private var position: UInt64
     private var metadataChecksum: UInt32 = 0
     private var blocks = BlockChecksums()
+    private var hasher: SHA256Hasher?
     private var hasSoundTrailer: Bool?
 
     /// A check of the record that `header`, itself already checked, belongs to.
-    public init(_ header: RecordHeader) {
+    public init(_ header: RecordHeader, includesDigest: Bool = false) {
         self.header = header
+        // Padding has no digest.
+        self.hasher = includesDigest && header.type != .padding ? SHA256Hasher() : nil
         self.extent = header.extent
         self.position = UInt64(RecordHeader.byteCount)
     }
@@ -49,9 +53,11 @@ public struct RecordVerifier: Sendable {
             }
         } else if position < extent.tableOffset {
             blocks.update(bytes)
+            hasher?.update(bytes)
         } else {
             do {
-                hasSoundTrailer = try RecordTrailer.decode(bytes, extent: extent) == blocks.table
+                let isWhole = try RecordTrailer.decode(bytes, extent: extent) == blocks.table
+                hasSoundTrailer = isWhole && hasher.map { $0.digest() == header.payloadDigest } ?? true
             } catch {
                 hasSoundTrailer = false
             }

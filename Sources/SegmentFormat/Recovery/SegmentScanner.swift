@@ -6,7 +6,7 @@ public import Placement
 /// Walks a segment that was not sealed (or whose footer is lost) and finds every sound record in it.
 ///
 /// A pure state machine: `next` says what it needs or has found, and what it needs is handed in. Every byte of every
-/// record is checked against its CRC32C; the SHA-256 is not computed. Where a record is unsound the scan goes on in
+/// record is checked against its CRC32C; the SHA-256 only on demand. Where a record is unsound the scan goes on in
 /// steps of the record alignment until it meets a record that names this segment and this offset.
 ///
 /// A batch is written only after the batch before it was synced. So an unsound range is *damage* when a record of a
@@ -48,6 +48,7 @@ public struct SegmentScanner: Sendable {
     private let segment: SegmentID
     private let fileByteCount: UInt64
     private let windowByteCount: Int
+    private let includesDigests: Bool
     private var state: State
     private var window = ScanWindow()
     private var pendingRead: (offset: UInt64, byteCount: Int) = (0, 0)
@@ -62,12 +63,14 @@ public struct SegmentScanner: Sendable {
         segment: SegmentID,
         start: UInt64 = UInt64(SegmentHeader.byteCount),
         fileByteCount: UInt64,
-        windowByteCount: Int = 1 << 20
+        windowByteCount: Int = 1 << 20,
+        includesDigests: Bool = false
     ) {
         self.cluster = cluster
         self.segment = segment
         self.fileByteCount = fileByteCount
         self.windowByteCount = max(windowByteCount, 2 * SegmentLayout.blockByteCount)
+        self.includesDigests = includesDigests
         self.state = .atRecord(start)
         self.result = Result(end: start, unreadable: [], footer: nil)
     }
@@ -132,7 +135,7 @@ public struct SegmentScanner: Sendable {
             finish()
             return nil
         }
-        state = .verifying(RecordVerifier(header))
+        state = .verifying(RecordVerifier(header, includesDigest: includesDigests))
         return nil
     }
 

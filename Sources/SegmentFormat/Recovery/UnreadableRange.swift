@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+public import Placement
+
 /// A range of a segment that holds no readable record though something was written there.
 public struct UnreadableRange: Hashable, Sendable {
     /// How it came about, as far as the bytes tell.
@@ -12,9 +14,12 @@ public struct UnreadableRange: Hashable, Sendable {
 
     public let range: Range<UInt64>
     public let kind: Kind
+    /// The record that is there, when it is one and its id is known.
+    public let record: RecordID?
 
-    public init(range: Range<UInt64>, kind: Kind) {
+    public init(range: Range<UInt64>, kind: Kind, record: RecordID? = nil) {
         self.range = range
         self.kind = kind
+        self.record = record
     }
 }

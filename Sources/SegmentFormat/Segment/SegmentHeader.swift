@@ -9,6 +9,8 @@ public enum SegmentClass: UInt8, Sendable {
     case shared = 1
     /// One large record, written while its bytes arrive.
     case large = 2
+    /// Records that were copied from another segment, written as a whole and sealed at once.
+    case compacted = 3
 }
 
 /// The first 4 KiB of a segment file.

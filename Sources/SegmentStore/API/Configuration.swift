@@ -30,6 +30,14 @@ extension SegmentStore {
         /// Below this much free space nothing is taken; at most half of the soft limit counts.
         public var hardLimitFreeBytes: UInt64 = 64 << 20
         public var groupCommit = GroupCommit()
+        /// Within this time every byte is read from the disk and checked again; `nil` for never.
+        public var scrubDeadline: Duration? = .seconds(14 * 86_400)
+        /// How long the bytes of a deleted record stay where they are, so that the deletion can be taken back, and how
+        /// long a segment stays in the trash.
+        public var deletionGrace: Duration = .seconds(30 * 86_400)
+        public var trashGrace: Duration = .seconds(7 * 86_400)
+        /// The part of a segment that has to be dead for the rest to be copied elsewhere.
+        public var compactionThreshold = 0.4
         /// Payloads over this go through `beginLarge`.
         public var largeRecordByteCount = 16 << 20
         /// The most amendments of a record; of those that rule over its life twice as many.

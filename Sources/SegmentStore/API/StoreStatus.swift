@@ -8,12 +8,30 @@ public struct QuarantinedRange: Hashable, Sendable {
     public var segment: SegmentID
     public var range: Range<UInt64>
     public var kind: UnreadableRange.Kind
+    /// The record that is there, when it is one and its id is known.
+    public var record: RecordID?
 
-    public init(segment: SegmentID, range: Range<UInt64>, kind: UnreadableRange.Kind) {
+    public init(segment: SegmentID, range: Range<UInt64>, kind: UnreadableRange.Kind, record: RecordID? = nil) {
         self.segment = segment
         self.range = range
         self.kind = kind
+        self.record = record
     }
+
+    init(_ segment: SegmentID, _ unreadable: UnreadableRange) {
+        self.init(segment: segment, range: unreadable.range, kind: unreadable.kind, record: unreadable.record)
+    }
+
+    var unreadable: UnreadableRange { UnreadableRange(range: range, kind: kind, record: record) }
+}
+
+/// A segment that nothing needs any more and that waits for a permit to be removed.
+public struct TrashedSegment: Hashable, Sendable {
+    public var segment: SegmentID
+    /// Milliseconds since 1970.
+    public var retiredAtMilliseconds: Int64
+    /// When it may be purged at the earliest, in milliseconds since 1970.
+    public var purgeableAtMilliseconds: Int64
 }
 
 /// How a store is.
@@ -35,6 +53,11 @@ public struct StoreStatus: Sendable {
     public var isUncertain: Bool
     /// The highest term of a coordinator that was heard of.
     public var highestTerm: Term
+    /// The age of the byte that was read and checked (or written) the longest time ago; more than the scrub deadline
+    /// means that checking does not keep up.
+    public var oldestUnchecked: Duration
+    /// Segments in the trash, in order.
+    public var trash: [TrashedSegment]
     /// The number of syncs of segments since the store was opened.
     public var batchCount: UInt64
     /// The number of records written since the store was opened.

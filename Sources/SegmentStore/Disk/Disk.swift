@@ -29,6 +29,8 @@ package protocol DiskFile: AnyObject, Sendable {
     func byteCount() throws(DiskError) -> UInt64
     /// The bytes at `offset`: fewer than `byteCount` only at the file's end.
     func read(at offset: UInt64, byteCount: Int) throws(DiskError) -> ByteBuffer
+    /// The bytes at `offset` as the disk has them, whatever is in memory, and without leaving them there.
+    func readPastCache(at offset: UInt64, byteCount: Int) throws(DiskError) -> ByteBuffer
     /// Writes all of `buffers`, one after another, at `offset`.
     func write(_ buffers: [ByteBuffer], at offset: UInt64) throws(DiskError)
     /// Makes everything written so far durable (`fdatasync`).

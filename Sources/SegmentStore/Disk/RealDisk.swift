@@ -116,6 +116,14 @@ package final class RealFile: DiskFile {
         return buffer
     }
 
+    package func readPastCache(at offset: UInt64, byteCount: Int) throws(DiskError) -> ByteBuffer {
+        if let bytes = try DirectReading.read(descriptor, at: offset, byteCount: byteCount) { return bytes }
+        // This file system can't: dropped before, it comes from the disk, and dropped after, it stays out of memory.
+        _ = varve_file_drop_cached_range(descriptor, Int64(offset), Int64(byteCount))
+        defer { _ = varve_file_drop_cached_range(descriptor, Int64(offset), Int64(byteCount)) }
+        return try read(at: offset, byteCount: byteCount)
+    }
+
     package func write(_ buffers: [ByteBuffer], at offset: UInt64) throws(DiskError) {
         var vectors: [iovec] = []
         vectors.reserveCapacity(buffers.count)

@@ -50,7 +50,7 @@ struct BatchImage {
     private(set) var entries: [FooterEntry] = []
     private(set) var end: UInt64
 
-    /// Lays out `puts` from `offset`, a multiple of 4 KiB, and fills the rest up to the next one.
+    /// Lays out the records of `puts` from `offset`, a multiple of 4 KiB, and fills the rest up to the next one.
     init(
         _ puts: ArraySlice<Put>,
         cluster: ClusterID,
@@ -58,10 +58,30 @@ struct BatchImage {
         offset: UInt64,
         writtenAtMilliseconds: Int64
     ) throws(SegmentFormatError) {
+        let images = puts.compactMap { put -> RecordImage? in
+            guard case .image(let image) = put.content else { return nil }
+            return image
+        }
+        try self.init(
+            images,
+            cluster: cluster,
+            segment: segment,
+            offset: offset,
+            writtenAtMilliseconds: writtenAtMilliseconds
+        )
+    }
+
+    /// Lays out `images` from `offset`, a multiple of 4 KiB, and fills the rest up to the next one.
+    init(
+        _ images: [RecordImage],
+        cluster: ClusterID,
+        segment: SegmentID,
+        offset: UInt64,
+        writtenAtMilliseconds: Int64
+    ) throws(SegmentFormatError) {
         self.end = offset
-        buffers.reserveCapacity(3 * puts.count + 3)
-        for put in puts {
-            guard case .image(let image) = put.content else { continue }
+        buffers.reserveCapacity(3 * images.count + 3)
+        for image in images {
             entries.append(FooterEntry(id: image.id, type: image.type, offset: end, extent: image.extent))
             add(image, cluster: cluster, segment: segment, batchOffset: offset)
         }

@@ -189,8 +189,7 @@ extension StoreEngine {
         } catch {
             if error.isFull {
                 // What was written of the batch stays where it is, behind the end of the segment.
-                pendingEntries.append(.recovered(segment.id, end: segment.position))
-                active = nil
+                retire(segment)
                 throw Self.fullError(nil)
             }
             throw fail("a batch could not be written: \(error)", segment: segment)
@@ -214,6 +213,7 @@ extension StoreEngine {
         let writtenByteCount = image.end - segment.position
         segment.appended(image.entries, end: image.end)
         active = segment
+        segments.set(segment.id, .active, end: segment.position)
         facts.update { facts in
             facts.recordCount += change
             facts.writtenRecordCount += UInt64(entries.count)
@@ -229,6 +229,8 @@ extension StoreEngine {
         } catch {
             return .failed(error)
         }
+        let now = view.clock.wallMilliseconds()
+        segments.set(large.segment, .sealed, end: large.footerOffset, createdAtMilliseconds: now)
         let change: Int
         do {
             change = try index.insert(

@@ -52,6 +52,11 @@ extension StoreEngine {
         }
     }
 
+    /// Writes the entries that wait for another block of the manifest.
+    mutating func flushEntries() throws(SegmentStoreError) {
+        if !pendingEntries.isEmpty { try append([ManifestEntry]()) }
+    }
+
     /// A number that no segment ever had.
     package mutating func takeSegmentID() throws(SegmentStoreError) -> SegmentID {
         if let failure { throw failure }
@@ -81,6 +86,7 @@ extension StoreEngine {
             try disk.syncDirectory(files.directory)
             try append([.created(id)])
             files.add(file, for: id)
+            segments.set(id, .active, end: segment.position, createdAtMilliseconds: header.createdAtMilliseconds)
             facts.update { $0.usedBytes += UInt64(SegmentHeader.byteCount) }
             active = segment
         } catch let error as DiskError {
@@ -108,15 +114,22 @@ extension StoreEngine {
             try segment.file.sync()
             facts.update { $0.usedBytes += UInt64(footer.readableBytes) }
             pendingEntries.append(.sealed(segment.id, .shared, footerOffset: segment.position))
+            segments.set(segment.id, .sealed, end: segment.position)
             active = nil
         } catch {
             if let error = error as? DiskError, error.isFull {
-                pendingEntries.append(.recovered(segment.id, end: segment.position))
-                active = nil
+                retire(segment)
                 throw Self.fullError(nil)
             }
             throw fail("a segment could not be sealed: \(error)", segment: segment)
         }
+    }
+
+    /// Ends the active segment without a footer, for which there is no space.
+    mutating func retire(_ segment: ActiveSegment) {
+        pendingEntries.append(.recovered(segment.id, end: segment.position))
+        segments.set(segment.id, .recovered, end: segment.position)
+        active = nil
     }
 
     /// Reserves space up to `end`, and some more.
@@ -140,6 +153,7 @@ extension StoreEngine {
         guard failure == nil else { return }
         do {
             if active != nil { try seal() }
+            try recordDamage()
             try index.sync()
             try append([.closed])
         } catch {

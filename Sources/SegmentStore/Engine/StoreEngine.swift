@@ -30,6 +30,7 @@ package struct StoreEngine {
     var files: SegmentFiles { view.files }
     var index: any RecordIndex { view.index }
     var facts: StoreFacts { view.facts }
+    var segments: SegmentTable { view.segments }
     var logger: Logger { view.logger }
 
     /// Opens the store in a directory, or makes an empty one there; after an unclean stop it scans what was in use.
@@ -50,6 +51,7 @@ package struct StoreEngine {
                 maximumByteCount: configuration.maximumReadByteCount
             ),
             facts: StoreFacts(recovered.facts),
+            segments: SegmentTable(recovered.manifest.state),
             logger: environment.logger
         )
         self.manifest = recovered.manifest

@@ -15,7 +15,7 @@ extension StoreView {
         }
         var stored: [StoredAmendment] = []
         for record in known {
-            try noting(record.locator) { () throws(SegmentStoreError) in
+            try noting(id, at: record.locator) { () throws(SegmentStoreError) in
                 let info = try reader.head(id, at: record.locator)
                 let amendment: Amendment
                 do throws(SegmentFormatError) {

@@ -17,6 +17,7 @@ package struct StoreView: Sendable {
     let index: any RecordIndex
     let reader: RecordReader
     let facts: StoreFacts
+    let segments: SegmentTable
     let logger: Logger
 
     // MARK: Reading
@@ -24,19 +25,21 @@ package struct StoreView: Sendable {
     /// Metadata, length and digest of a record; `nil` when it is not known, `.deleted` when a tombstone hides it.
     package func head(_ id: RecordID) throws(SegmentStoreError) -> RecordInfo? {
         guard let locator = try locator(of: id) else { return nil }
-        return try noting(locator) { () throws(SegmentStoreError) in try reader.head(id, at: locator) }
+        return try reading(id, at: locator) { (locator) throws(SegmentStoreError) in try reader.head(id, at: locator) }
     }
 
     /// The bytes of a record's payload in `range`, or all of them; every block that is touched is checked.
     package func read(_ id: RecordID, range: Range<Int>? = nil) throws(SegmentStoreError) -> ByteBuffer {
         let locator = try requiredLocator(of: id)
-        return try noting(locator) { () throws(SegmentStoreError) in try reader.read(id, at: locator, range: range) }
+        return try reading(id, at: locator) { (locator) throws(SegmentStoreError) in
+            try reader.read(id, at: locator, range: range)
+        }
     }
 
     /// Checks all of a record: header, metadata, every block, and the SHA-256 of the payload.
     package func verify(_ id: RecordID) throws(SegmentStoreError) {
         let locator = try requiredLocator(of: id)
-        try noting(locator) { () throws(SegmentStoreError) in
+        try reading(id, at: locator) { (locator) throws(SegmentStoreError) in
             _ = try reader.verify(id, at: locator, includesDigest: true)
         }
     }
@@ -81,15 +84,32 @@ package struct StoreView: Sendable {
         return locator
     }
 
+    /// Runs `body` with the place of a record, once more when the record was moved meanwhile.
+    private func reading<Value>(
+        _ id: RecordID,
+        at first: RecordLocator,
+        _ body: (RecordLocator) throws(SegmentStoreError) -> Value
+    ) throws(SegmentStoreError) -> Value {
+        let result = Result { () throws(SegmentStoreError) in try body(first) }
+        if case .success(let value) = result { return value }
+        // A segment that was compacted may be gone between looking up and reading.
+        let now = try requiredLocator(of: id)
+        if now != first {
+            return try noting(id, at: now) { () throws(SegmentStoreError) in try body(now) }
+        }
+        return try noting(id, at: first) { () throws(SegmentStoreError) in try result.get() }
+    }
+
     /// Runs `body`, and remembers the record as damaged when its bytes are not what they should be.
     func noting<Value>(
-        _ locator: RecordLocator,
+        _ id: RecordID,
+        at locator: RecordLocator,
         _ body: () throws(SegmentStoreError) -> Value
     ) throws(SegmentStoreError) -> Value {
         do {
             return try body()
         } catch {
-            if error.code == .checksumMismatch || error.code == .readFailed, facts.noteDamage(locator) {
+            if error.code == .checksumMismatch || error.code == .readFailed, facts.noteDamage(id, at: locator) {
                 logger.error("record is damaged", metadata: ["reason": "\(error)"])
             }
             throw error
@@ -115,10 +135,12 @@ package struct StoreView: Sendable {
     /// Checks the record that is stored and compares its digest with `digest`.
     func compare(_ digest: SHA256Digest, with record: IndexedRecord) -> Comparison {
         do {
-            let stored = try reader.verify(record.id, at: record.locator, includesDigest: false)
+            // Where damage was found, the checksums alone are not to be believed.
+            let isSuspect = facts.isQuarantined(record.locator)
+            let stored = try reader.verify(record.id, at: record.locator, includesDigest: isSuspect)
             return stored == digest ? .same : .other(stored)
         } catch {
-            facts.noteDamage(record.locator)
+            facts.noteDamage(record.id, at: record.locator)
             return .damaged
         }
     }
@@ -160,6 +182,14 @@ package struct StoreView: Sendable {
             quarantinedRanges: facts.quarantined,
             isUncertain: facts.isUncertain,
             highestTerm: facts.highestTerm,
+            oldestUnchecked: .seconds(oldestUncheckedSeconds),
+            trash: facts.trash.sorted { $0.key < $1.key }.map { segment, time in
+                TrashedSegment(
+                    segment: segment,
+                    retiredAtMilliseconds: time,
+                    purgeableAtMilliseconds: time + configuration.trashGrace.milliseconds
+                )
+            },
             batchCount: facts.batchCount,
             writtenRecordCount: facts.writtenRecordCount
         )

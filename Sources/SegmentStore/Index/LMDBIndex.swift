@@ -130,6 +130,39 @@ final class LMDBIndex: RecordIndex, @unchecked Sendable {
         }
     }
 
+    func move(_ moves: [IndexMove]) throws(IndexFailure) {
+        try writing { (transaction) throws(IndexFailure) in
+            for move in moves {
+                let key = Self.key(move.record.id)
+                if let amendment = move.record.amendment {
+                    let stored = try amendments(transaction, of: move.record.id)
+                    guard stored.contains(where: { $0.locator == move.record.locator }) else { continue }
+                    if let target = move.target {
+                        try amendments.put(transaction, Self.key(amendment), Self.value(amendment, target))
+                        continue
+                    }
+                    try amendments.remove(transaction, Self.key(amendment))
+                    let rest = stored.filter { $0.locator != move.record.locator }.compactMap(\.amendment)
+                    if rest.isEmpty {
+                        try standings.remove(transaction, key)
+                    } else {
+                        try standings.put(transaction, key, Self.value(RecordStanding(rest)))
+                    }
+                } else if try lookUp(transaction, move.record.id).locator == move.record.locator {
+                    if let target = move.target {
+                        try records.put(transaction, key, target.words)
+                    } else {
+                        try records.remove(transaction, key)
+                    }
+                }
+            }
+        }
+    }
+
+    func forget(_ segment: SegmentID) throws(IndexFailure) {
+        try writing { (transaction) throws(IndexFailure) in try states.remove(transaction, Self.key(of: segment)) }
+    }
+
     func indexedEnd(of segment: SegmentID) throws(IndexFailure) -> UInt64? {
         try reading { (transaction) throws(IndexFailure) in
             try states.get(transaction, Self.key(of: segment), as: StateValue.self)?.0

@@ -68,6 +68,16 @@ struct LMDBTable: Sendable {
         }
     }
 
+    /// Removes an entry, if it is there.
+    func remove(_ transaction: OpaquePointer?, _ key: some BitwiseCopyable) throws(IndexFailure) {
+        var key = key
+        try withUnsafeMutableBytes(of: &key) { (bytes) throws(IndexFailure) in
+            var key = MDB_val(mv_size: bytes.count, mv_data: bytes.baseAddress)
+            let number = mdb_del(transaction, database, &key, nil)
+            if number != MDB_NOTFOUND { try Self.check(number, "delete") }
+        }
+    }
+
     /// Hands every entry from `start` on to `body`, in order, until it returns false.
     func scan<Key: BitwiseCopyable, Value: BitwiseCopyable>(
         _ transaction: OpaquePointer?,

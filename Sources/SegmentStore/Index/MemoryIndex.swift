@@ -21,6 +21,11 @@ package final class MemoryIndex: RecordIndex {
 
     init() {}
 
+    fileprivate init(copying other: MemoryIndex) {
+        let copy = other.state.withLockedValue { $0 }
+        state.withLockedValue { $0 = copy }
+    }
+
     package func close() {}
 
     package func sync() throws(IndexFailure) {}
@@ -61,6 +66,34 @@ package final class MemoryIndex: RecordIndex {
             state.ends[segment] = end
             return change
         }
+    }
+
+    package func move(_ moves: [IndexMove]) throws(IndexFailure) {
+        state.withLockedValue { state in
+            for move in moves {
+                let id = move.record.id
+                if let order = move.record.amendment?.order {
+                    guard var stored = state.amendments[id]?[order], stored.locator == move.record.locator else {
+                        continue
+                    }
+                    if let target = move.target {
+                        stored.locator = target
+                        state.amendments[id]?[order] = stored
+                    } else {
+                        state.amendments[id]?[order] = nil
+                        let rest = state.amendments[id]?.values.compactMap(\.amendment) ?? []
+                        if rest.isEmpty { state.amendments[id] = nil }
+                        state.standings[id] = rest.isEmpty ? nil : RecordStanding(rest)
+                    }
+                } else if state.locators[id] == move.record.locator {
+                    state.locators[id] = move.target
+                }
+            }
+        }
+    }
+
+    package func forget(_ segment: SegmentID) throws(IndexFailure) {
+        state.withLockedValue { $0.ends[segment] = nil }
     }
 
     package func indexedEnd(of segment: SegmentID) throws(IndexFailure) -> UInt64? {
@@ -110,6 +143,15 @@ package final class MemoryIndexProvider: RecordIndexProvider {
         }
         guard owner == store else { throw IndexFailure("open another store's index", number: 22) }
         return index
+    }
+
+    /// The index as it is now, for another run that begins here.
+    package func copy() -> MemoryIndexProvider {
+        let copy = MemoryIndexProvider()
+        if let (owner, index) = current.withLockedValue({ $0 }) {
+            copy.current.withLockedValue { $0 = (owner, MemoryIndex(copying: index)) }
+        }
+        return copy
     }
 
     /// Loses the index, as a crash of the machine does.

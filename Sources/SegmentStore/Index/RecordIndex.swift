@@ -21,6 +21,10 @@ package protocol RecordIndex: AnyObject, Sendable {
     ///
     /// Returns by how much the number of live records changed.
     func insert(_ records: [IndexedRecord], segment: SegmentID, indexedUpTo end: UInt64) throws(IndexFailure) -> Int
+    /// Points to other places, or to none, where the index points to the old ones still.
+    func move(_ moves: [IndexMove]) throws(IndexFailure)
+    /// Forgets up to where a segment was indexed that nothing points to any more.
+    func forget(_ segment: SegmentID) throws(IndexFailure)
     /// Up to where the records of `segment` are known.
     func indexedEnd(of segment: SegmentID) throws(IndexFailure) -> UInt64?
     /// At most `limit` ids of live records of `group` in order, after `previous`.
@@ -47,6 +51,14 @@ package struct IndexedRecord: Hashable, Sendable {
         self.locator = locator
         self.amendment = amendment
     }
+}
+
+/// A record whose place changes.
+package struct IndexMove: Hashable, Sendable {
+    /// The record at its old place.
+    package var record: IndexedRecord
+    /// The new place; `nil` when it has none.
+    package var target: RecordLocator?
 }
 
 /// What an index knows of an id.

@@ -12,6 +12,8 @@ struct SegmentRecovery {
     let index: any RecordIndex
     /// Whether every segment whose records were acknowledged is in the manifest.
     let isManifestWhole: Bool
+    /// Ranges that the manifest knows to be unreadable, healed ones included.
+    let known: [(segment: SegmentID, range: UnreadableRange)]
     let logger: Logger
     private let reader: RecordReader
 
@@ -33,12 +35,14 @@ struct SegmentRecovery {
         files: SegmentFiles,
         index: any RecordIndex,
         isManifestWhole: Bool,
+        known: [(segment: SegmentID, range: UnreadableRange)],
         logger: Logger
     ) {
         self.configuration = configuration
         self.files = files
         self.index = index
         self.isManifestWhole = isManifestWhole
+        self.known = known
         self.logger = logger
         self.reader = RecordReader(
             files: files,
@@ -55,7 +59,11 @@ struct SegmentRecovery {
             case .sealed(_, let footerOffset): try recoverSealed(segment, file, footerOffset: footerOffset)
             case .recovered(let end):
                 usedBytes += end
-                if try indexedEnd(of: segment) < end { _ = try scan(segment, file, fileByteCount: end) }
+                guard try indexedEnd(of: segment) < end else { break }
+                // All of it had been acknowledged, but for what the first scan has noted.
+                let result = try scan(segment, file, fileByteCount: end)
+                for range in result.unreadable { noteUnlessKnown(segment, range.range) }
+                if result.end < end, result.unreadable.isEmpty { noteUnlessKnown(segment, result.end..<end) }
             case .open, nil: try recoverOpen(segment, file, isKnown: known != nil)
             }
         } catch let error as SegmentStoreError {
@@ -76,7 +84,10 @@ struct SegmentRecovery {
     ) throws {
         usedBytes += try file.byteCount()
         if try indexedEnd(of: segment) >= footerOffset { return }
-        if let footer = footer(segment, file, at: footerOffset) {
+        if let footer = FooterReader(files: files, cluster: configuration.clusterID).footer(
+            of: segment,
+            at: footerOffset
+        ) {
             var batch: [IndexedRecord] = []
             for entry in footer.entries {
                 if let record = indexed(entry.id, RecordLocator(entry, in: segment)) { batch.append(record) }
@@ -90,9 +101,9 @@ struct SegmentRecovery {
         }
         logger.warning("segment's footer is unreadable, scanning", metadata: ["segment": "\(segment)"])
         let result = try scan(segment, file, fileByteCount: footerOffset)
-        for range in result.unreadable { note(segment, range.range, .damaged) }
+        for range in result.unreadable { noteUnlessKnown(segment, range.range) }
         if result.end < footerOffset, result.unreadable.isEmpty {
-            note(segment, result.end..<footerOffset, .damaged)
+            noteUnlessKnown(segment, result.end..<footerOffset)
         }
         _ = try index.insert([], segment: segment, indexedUpTo: footerOffset)
     }
@@ -136,7 +147,10 @@ struct SegmentRecovery {
         var found: [IndexedRecord] = []
         let start = UInt64(SegmentHeader.byteCount)
         let result = try find(in: segment, file, start: start, fileByteCount: fileByteCount) { found += $0 }
-        if let segmentClass, let footer = result.footer, result.unreadable.isEmpty, !found.isEmpty {
+        // Of a copy that was not made known, all is where it came from.
+        if let segmentClass, segmentClass != .compacted, let footer = result.footer, result.unreadable.isEmpty,
+            !found.isEmpty
+        {
             try insert(found, segment: segment, indexedUpTo: footer.offset)
             usedBytes += fileByteCount
             entries.append(.sealed(segment, segmentClass, footerOffset: footer.offset))
@@ -256,29 +270,6 @@ struct SegmentRecovery {
         return result
     }
 
-    private func footer(
-        _ segment: SegmentID,
-        _ file: any DiskFile,
-        at offset: UInt64
-    ) -> (block: SegmentFooter, entries: [FooterEntry])? {
-        do {
-            let size = SegmentFooter.blockByteCount
-            let end = try file.byteCount()
-            // Either block will do.
-            for place in [offset, end - min(end, UInt64(size))] {
-                // An unsound block is the reason to look at the other one.
-                guard let block = try? SegmentFooter(decodingBlock: file.read(at: place, byteCount: size)),
-                    block.segment == segment, block.cluster == configuration.clusterID, block.offset == offset
-                else { continue }
-                let table = try file.read(at: block.tableOffset, byteCount: block.tableByteCount)
-                return (block, try block.entries(decoding: table))
-            }
-        } catch {
-            logger.warning("segment's footer is damaged", metadata: ["segment": "\(segment)", "reason": "\(error)"])
-        }
-        return nil
-    }
-
     private func indexedEnd(of segment: SegmentID) throws(IndexFailure) -> UInt64 {
         try index.indexedEnd(of: segment) ?? 0
     }
@@ -294,6 +285,17 @@ struct SegmentRecovery {
         }
         note(segment, 0..<end, .damaged)
         logger.error("segment file is missing", metadata: ["segment": "\(segment)"])
+    }
+
+    /// Notes damage in a segment that was scanned before, unless the manifest knows of it already.
+    private mutating func noteUnlessKnown(_ segment: SegmentID, _ range: Range<UInt64>) {
+        let isKnown = known.contains { known in
+            // What a read has noted ends with the record, what a scan finds with the gap behind it.
+            let end = SegmentLayout.aligned(known.range.range.upperBound, to: SegmentLayout.blockByteCount)
+            return known.segment == segment && known.range.range.lowerBound <= range.lowerBound
+                && end ?? .max >= range.upperBound
+        }
+        if !isKnown { note(segment, range, .damaged) }
     }
 
     private mutating func note(_ segment: SegmentID, _ range: Range<UInt64>, _ kind: UnreadableRange.Kind) {

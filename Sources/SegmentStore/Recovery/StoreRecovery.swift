@@ -57,9 +57,11 @@ struct StoreRecovery {
             files: files,
             index: index,
             isManifestWhole: !state.isDamaged && !isManifestLost,
+            known: state.unreadable + state.healed,
             logger: logger
         )
-        for segment in Set(present).union(state.segments.keys).sorted() {
+        try tidyTrash(state, present, files)
+        for segment in Set(present).subtracting(state.retired.keys).union(state.segments.keys).sorted() {
             try segments.recover(segment, known: state.segments[segment])
         }
         if segments.hasRemovedFiles {
@@ -71,9 +73,11 @@ struct StoreRecovery {
         var facts = StoreFacts.Values()
         let known = state.unreadable.map { ($0.segment, $0.range) }
         for (segment, found) in known + segments.unreadable {
-            let range = QuarantinedRange(segment: segment, range: found.range, kind: found.kind)
+            let range = QuarantinedRange(segment, found)
             if !facts.quarantined.contains(range) { facts.quarantined.append(range) }
         }
+        facts.trash = state.retired
+        facts.healed = state.healed.map { QuarantinedRange($0.segment, $0.range) }
         let becomesUncertain =
             (!state.isClosed && !isSameBoot) || state.isDamaged || isManifestLost || segments.hasDamage
         facts.isUncertain = state.isUncertain || becomesUncertain
@@ -121,6 +125,7 @@ struct StoreRecovery {
         let lock = try attempt("\(directory) can't be prepared") { () throws(DiskError) in
             try disk.createDirectory(directory)
             try disk.createDirectory(segmentDirectory)
+            try disk.createDirectory("\(directory)/trash")
             try disk.syncDirectory(directory)
             try disk.syncDirectory(Self.parent(of: directory))
             return try disk.lock("\(directory)/LOCK")
@@ -129,6 +134,34 @@ struct StoreRecovery {
             throw SegmentStoreError(.locked, "\(directory) is used by another process; stop that one first")
         }
         return lock
+    }
+
+    /// Finishes what a crash interrupted: moves of retired segments to the trash, and removals of purged ones.
+    private func tidyTrash(
+        _ state: ManifestState,
+        _ present: [SegmentID],
+        _ files: SegmentFiles
+    ) throws(SegmentStoreError) {
+        let trash = "\(configuration.directory)/trash"
+        try attempt("the trash can't be put in order") { () throws(DiskError) in
+            var hasChanged = false
+            for segment in present where state.retired[segment] != nil {
+                try files.trash(segment, to: trash)
+                hasChanged = true
+            }
+            // A damaged manifest does not know what it has forgotten.
+            if !state.isDamaged, state.nextSequence > 0 {
+                for name in try disk.fileNames(in: trash) {
+                    guard let segment = SegmentID(fileName: name), state.retired[segment] == nil else { continue }
+                    try disk.removeFile("\(trash)/\(name)")
+                    hasChanged = true
+                }
+            }
+            if hasChanged {
+                try disk.syncDirectory(trash)
+                try disk.syncDirectory(files.directory)
+            }
+        }
     }
 
     /// The directory that `path` is an entry of.

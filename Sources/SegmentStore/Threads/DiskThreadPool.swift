@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import CPlatform
 import NIOCore
 
 /// A few threads for blocking work: one hop an operation, however many system calls it makes.
@@ -14,12 +15,21 @@ final class DiskThreadPool: Sendable {
     private let monitor: Monitor<State>
     private let queueLimit: Int
 
-    init(name: String, threadCount: Int, queueLimit: Int) throws(SegmentStoreError) {
+    /// `isBackground`: the threads give way to all others.
+    init(
+        name: String,
+        threadCount: Int,
+        queueLimit: Int,
+        isBackground: Bool = false
+    ) throws(SegmentStoreError) {
         self.queueLimit = queueLimit
         self.monitor = Monitor(State(threadCount: 0))
         for index in 0..<max(1, threadCount) {
             let monitor = monitor
-            try startDiskThread(name: "\(name)-\(index)") { Self.work(monitor) }
+            try startDiskThread(name: "\(name)-\(index)") {
+                if isBackground { varve_thread_make_background() }
+                Self.work(monitor)
+            }
             monitor.withLock { $0.threadCount += 1 }
         }
     }

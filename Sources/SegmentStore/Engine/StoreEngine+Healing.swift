@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Logging
+import SegmentFormat
+
+extension StoreEngine {
+    /// Writes damage that was found since the last time into the manifest, so that the next start knows it.
+    package mutating func recordDamage() throws(SegmentStoreError) {
+        // A segment that went to the trash meanwhile needs nothing any more.
+        let news = facts.takeUnrecorded().filter { segments.entry(of: $0.segment) != nil }
+        guard !news.isEmpty else { return }
+        try append(news.map { .unreadable($0.segment, $0.unreadable) })
+    }
+
+    /// Clears, durably, the mark of each of `ranges` that misses nothing any more; returns how many are left.
+    ///
+    /// `ranges` are the answer of `StoreView.damage`. `isReconciled`: the caller has compared this store with its peers
+    /// and fetched what it lacked, so what nobody can name is not missing either.
+    @discardableResult
+    package mutating func clearDamage(
+        _ ranges: [DamagedRange],
+        isReconciled: Bool = false
+    ) throws(SegmentStoreError) -> Int {
+        try recordDamage()
+        let healed = ranges.filter { $0.missing.isEmpty && ($0.isComplete || isReconciled) }.map(\.quarantined)
+        if !healed.isEmpty {
+            try append(healed.map { .healed($0.segment, $0.unreadable) })
+            facts.update { facts in
+                facts.quarantined.removeAll { healed.contains($0) }
+                facts.healed += healed
+            }
+            logger.info("damage is healed", metadata: ["ranges": "\(healed.count)"])
+        }
+        return facts.current.quarantined.count { $0.kind == .damaged }
+    }
+}

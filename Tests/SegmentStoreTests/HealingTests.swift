@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import NIOCore
+import Placement
+import SegmentFormat
+import SegmentStore
+import SimulatedDisk
+import Testing
+
+@Suite struct HealingTests {
+    private static let first = "/store/segments/0000000000000001.seg"
+
+    /// Four records in four batches of 8 KiB; the byte is in the payload of the second.
+    private static func stored(_ machine: Machine) throws -> (StoreEngine, [NewRecord]) {
+        var engine = try machine.open()
+        let records = try (UInt64(0)..<4).map { try Fixture.record($0, byteCount: 7000) }
+        for record in records { #expect(try engine.append(record) == .stored) }
+        return (engine, records)
+    }
+
+    private static let secondPayload = 4096 + 8192 + 1000
+
+    @Test(arguments: [true, false])
+    func whatAReadFindsDamagedIsRememberedAndHealed(isSealed: Bool) throws {
+        var machine = Machine()
+        var (engine, records) = try Self.stored(machine)
+        if isSealed { try engine.seal() }
+        machine.disk.tamper(Self.first) { $0[Self.secondPayload] ^= 1 }
+        #expect(refusal { _ = try engine.read(records[1].id) } == .checksumMismatch)
+        try engine.recordDamage()
+        // The next start knows it without having read it.
+        machine = machine.killed()
+        engine = try machine.open()
+        // (A scan of the segment that was in use finds it once more.)
+        #expect(engine.status.quarantinedRanges.contains { $0.record == records[1].id })
+        let damage = try engine.view.damage()
+        #expect(damage.contains { $0.missing == [records[1].id] && $0.isComplete })
+        #expect(try engine.clearDamage(damage) == damage.count)
+        #expect(try engine.append(records[1]) == .stored)
+        try engine.expectStored(records[1])
+        #expect(try engine.clearDamage(engine.view.damage()) == 0)
+        #expect(engine.status.quarantinedRanges.isEmpty)
+        machine = machine.killed().withoutIndex()
+        engine = try machine.open()
+        for record in records { try engine.expectStored(record) }
+        if isSealed { #expect(engine.status.quarantinedRanges.isEmpty) }
+    }
+
+    @Test func aSealedSegmentsRangeNamesItsRecords() throws {
+        let machine = Machine()
+        var (engine, records) = try Self.stored(machine)
+        engine.close()
+        // The footer is read when the index is lost; then the segment's file loses the middle.
+        machine.disk.tamper(Self.first) { bytes in
+            for place in 12_288..<28_672 { bytes[place] = 0x55 }
+        }
+        engine = try machine.open()
+        #expect(refusal { _ = try engine.read(records[1].id) } == .checksumMismatch)
+        #expect(try engine.view.damage().map(\.missing) == [[records[1].id]])
+        #expect(refusal { _ = try engine.read(records[2].id) } == .checksumMismatch)
+        for record in records[1...2] { #expect(try engine.append(record) == .stored) }
+        #expect(try engine.clearDamage(engine.view.damage()) == 0)
+    }
+
+    @Test func whatNobodyCanNameIsClearedOnlyByAComparison() throws {
+        var machine = Machine()
+        var (engine, records) = try Self.stored(machine)
+        machine.disk.tamper(Self.first) { $0[4096 + 8192 + 20] ^= 1 }
+        machine = machine.killed().withoutIndex()
+        engine = try machine.open()
+        let damage = try engine.view.damage()
+        #expect(damage.map(\.isComplete) == [false] && damage.map(\.missing) == [[]])
+        #expect(try engine.clearDamage(damage) == 1)
+        #expect(try engine.append(records[1]) == .stored)
+        #expect(try engine.clearDamage(engine.view.damage()) == 1)
+        #expect(try engine.clearDamage(engine.view.damage(), isReconciled: true) == 0)
+        machine = machine.killed()
+        engine = try machine.open()
+        #expect(engine.status.quarantinedRanges.isEmpty)
+        for record in records { try engine.expectStored(record) }
+    }
+
+    @Test func aFalseAlarmIsTakenBack() throws {
+        let machine = Machine()
+        var (engine, records) = try Self.stored(machine)
+        machine.disk.failNext(.read, number: 5)
+        #expect(refusal { _ = try engine.read(records[1].id) } == .readFailed)
+        #expect(engine.status.quarantinedRanges.count == 1)
+        #expect(try engine.clearDamage(engine.view.damage()) == 0)
+    }
+
+    @Test func deletedRecordsNeedNoHealingAndHeldOnesDo() throws {
+        let machine = Machine()
+        var (engine, records) = try Self.stored(machine)
+        machine.disk.tamper(Self.first) { $0[Self.secondPayload] ^= 1 }
+        #expect(refusal { _ = try engine.read(records[1].id) } == .checksumMismatch)
+        #expect(try engine.amend(records[1].amendment(.tombstone, 1)) == .stored)
+        #expect(try engine.amend(records[1].amendment(.hold, 2)) == .stored)
+        #expect(try engine.clearDamage(engine.view.damage()) == 1)
+        #expect(try engine.amend(records[1].amendment(.release, 3)) == .stored)
+        #expect(try engine.clearDamage(engine.view.damage()) == 0)
+    }
+
+    /// A record whose checksums are right and whose payload is not: damaged before it was ever written.
+    @Test func aWrongDigestUnderRightChecksumsIsReplacedToo() throws {
+        let machine = Machine()
+        var engine = try machine.open()
+        let record = try Fixture.record(1)
+        var wrong = record
+        wrong.payload.setInteger(UInt8(1), at: 17)
+        wrong.payload.setInteger(UInt8(2), at: 18)
+        wrong.digestIsVerified = true
+        #expect(try engine.append(wrong) == .stored)
+        #expect(refusal { try engine.verify(record.id) } == .checksumMismatch)
+        #expect(try engine.append(record) == .stored)
+        try engine.expectStored(record)
+    }
+
+    /// A segment that was scanned once is scanned again when the index is lost; what it then lacks must not count as
+    /// never stored.
+    @Test(arguments: [true, false])
+    func damageThatCameAfterTheFirstScanIsNoted(isSecondBatch: Bool) throws {
+        var machine = Machine()
+        var (engine, records) = try Self.stored(machine)
+        machine = machine.killed()
+        engine = try machine.open()
+        engine.close()
+        machine.disk.tamper(Self.first) { $0[isSecondBatch ? Self.secondPayload : 4096 + 3 * 8192 + 1000] ^= 1 }
+        machine = machine.withoutIndex()
+        for _ in 0..<2 {
+            engine = try machine.open()
+            #expect(engine.status.isUncertain && engine.status.quarantinedRanges.map(\.kind) == [.damaged])
+            #expect(try engine.head(records[isSecondBatch ? 1 : 3].id) == nil)
+            engine.close()
+            machine = machine.withoutIndex()
+        }
+    }
+
+    @Test func aCrashAtAnyEffectForgetsNoDamage() throws {
+        var generator = SeededGenerator.announced("aCrashAtAnyEffectForgetsNoDamage")
+        let before = Machine()
+        let (_, records) = try Self.stored(before)
+        before.disk.tamper(Self.first) { $0[Self.secondPayload] ^= 1 }
+        var effect = 0
+        var isOver = false
+        while !isOver {
+            let machine = before.killed(crashAt: effect)
+            var isHealed = false
+            if var engine = try? machine.open() {
+                _ = refusal { _ = try engine.read(records[1].id) }
+                _ = refusal { try engine.recordDamage() }
+                isHealed = (try? engine.append(records[1])) != nil
+                _ = refusal { try engine.clearDamage(engine.view.damage()) }
+                if !machine.disk.isCrashed { engine.close() }
+            }
+            isOver = !machine.disk.isCrashed
+            for next in [machine.killed(), machine.powered(using: &generator)] {
+                let engine = try next.open()
+                for record in records where isHealed || record.id != records[1].id { try engine.expectStored(record) }
+                let isSound = refusal { try engine.verify(records[1].id) } == nil
+                #expect(isSound || !engine.status.quarantinedRanges.isEmpty, "stopped at effect \(effect)")
+            }
+            effect += 1
+        }
+        #expect(effect > 8)
+    }
+
+    @Test func throughTheThreads() async throws {
+        let directory = try TemporaryDirectory()
+        let disk = SimulatedDisk()
+        let store = try Fixture.open(directory, disk: disk)
+        let record = try Fixture.record(1, byteCount: 7000)
+        #expect(try await store.append(record) == .stored)
+        disk.tamper("\(directory.path)/segments/0000000000000001.seg") { $0[4096 + 1000] ^= 1 }
+        #expect(await code { _ = try await store.read(record.id) } == .checksumMismatch)
+        #expect(try await store.damage().map(\.missing) == [[record.id]])
+        #expect(try await store.clearHealedDamage() == 1)
+        await store.close()
+        let again = try Fixture.open(directory, disk: disk)
+        #expect(again.status.quarantinedRanges.map(\.record) == [record.id])
+        #expect(try await again.append(record) == .stored)
+        #expect(try await again.clearHealedDamage() == 0)
+        #expect(again.status.quarantinedRanges.isEmpty)
+        await again.close()
+    }
+}
