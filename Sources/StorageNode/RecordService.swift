@@ -13,10 +13,15 @@ import SegmentStore
 ///
 /// Serves all connections at once and keeps no state of its own. Takes nothing away: it has no operation that does.
 struct RecordService: ReplicationService {
-    private let store: SegmentStore
+    let store: SegmentStore
+    let fence: FenceFile
+    let fetcher: RecordFetcher
 
-    init(store: SegmentStore) {
+    /// A service whose fence is in a file of its own, and which pulls with `fetcher`.
+    init(store: SegmentStore, fence: FenceFile, fetcher: RecordFetcher) {
         self.store = store
+        self.fence = fence
+        self.fetcher = fetcher
     }
 
     /// Durable when it returns: the store has synced the record.
@@ -146,7 +151,9 @@ struct RecordService: ReplicationService {
             freeBytes: status.freeBytes,
             acceptsWrites: status.acceptsWrites,
             isUncertain: status.isUncertain,
-            reason: status.reason ?? ""
+            reason: status.reason ?? "",
+            // When each record was checked last is not known yet.
+            scrub: ScrubStatus(quarantinedCount: UInt64(status.quarantinedRanges.count))
         )
     }
 

@@ -13,7 +13,7 @@ ROLES = {1: "ingest", 2: "storage", 3: "coordinator", 4: "tool"}
 CODES = (
     "INTERNAL PROTOCOL VERSION WRONG_CLUSTER WRONG_NODE NOT_FOUND UNKNOWN CONFLICT CHECKSUM CORRUPT RANGE STALE_EPOCH"
     " STALE_TERM READ_ONLY DISK_FULL DISK_FAILED OVERLOADED DEADLINE TOO_LARGE CANCELLED INVALID_REQUEST UNSUPPORTED"
-    " SHUTTING_DOWN OUTCOME_UNKNOWN CONNECTION_LOST NOT_CONNECTED"
+    " SHUTTING_DOWN OUTCOME_UNKNOWN CONNECTION_LOST NOT_CONNECTED HELD"
 ).split()
 RETRIES = {1: "same node", 2: "other node", 3: "later", 4: "never"}
 
@@ -244,6 +244,145 @@ def status_result(p):
     p.text("reason", 2)
 
 
+    if p.data:
+        p.integer("quarantined", 8)
+        age = p.number(8)
+        p.fields["oldest unverified"] = "none" if age == 2**64 - 1 else str(age)
+    p.take(len(p.data))
+
+
+def stamp(p):
+    p.integer("map epoch", 8)
+    p.integer("term", 8)
+
+
+def tombstone(p):
+    p.record_id("record")
+    p.integer("timeout", 4)
+    p.choice("reason", 1, {1: "deleted", 2: "expired", 3: "superseded", 4: "not wanted here"})
+    p.take(3)
+    stamp(p)
+    p.octets("permit", 16)
+
+
+def amendment_kind(p):
+    kind = p.integer("kind", 1)
+    has_term = p.claim("has term")
+    del p.fields["has term"]
+    if kind >= 128 and not has_term:
+        wrong("protection is taken away without a term")
+    p.take(2)
+    return has_term
+
+
+def amendment_payload(p, length):
+    if length > 64 * 1024:
+        wrong("an amendment of %d bytes" % length)
+    p.fields["payload"] = hexadecimal(p.take(length))
+
+
+def amend(p):
+    p.record_id("record")
+    p.integer("timeout", 4)
+    has_term = amendment_kind(p)
+    p.integer("map epoch", 8)
+    p.optional("term", has_term, lambda name: p.integer(name, 8))
+    p.integer("sequence", 8)
+    amendment_payload(p, len(p.data))
+
+
+def amendments(p):
+    p.record_id("first")
+    p.integer("first sequence", 8)
+    p.record_id("last")
+    first, last = p.fields["first"], p.fields["last"]
+    if first > last or first[:4] != last[:4]:
+        wrong("a range of ids that is none")
+    if not 1 <= p.integer("limit", 4) <= 1024:
+        wrong("a limit out of range")
+    p.integer("timeout", 4)
+
+
+def amendments_result(p):
+    p.claim("has more")
+    texts = []
+    while p.data:
+        entry = Payload(p.data)
+        entry.record_id("record")
+        entry.integer("sequence", 8)
+        has_term = amendment_kind(entry)
+        entry.optional("term", has_term, lambda name: entry.integer(name, 8))
+        amendment_payload(entry, entry.number(4))
+        p.data = entry.data
+        texts.append("/".join(entry.fields[name] for name in ("record", "sequence", "kind", "term", "payload")))
+    if len(texts) > 1024:
+        wrong("%d amendments" % len(texts))
+    p.fields["amendments"] = " ".join(texts) or "none"
+
+
+def digest(p):
+    p.record_id("prefix")
+    p.integer("timeout", 4)
+    if p.number(1) != 1:
+        wrong("a digest of something unknown")
+    bits, split = p.integer("prefix bits", 1), p.integer("split bits", 1)
+    if not (16 <= bits <= 128 and split <= 8 and bits + split <= 128):
+        wrong("%d bits split by %d" % (bits, split))
+    if int(p.fields["prefix"], 16) & ((1 << (128 - bits)) - 1):
+        wrong("bits beyond the prefix")
+    p.take(1)
+
+
+def digest_result(p):
+    parts = []
+    while p.data:
+        count = p.number(8)
+        parts.append("%d/%s" % (count, p.take(32).hex()))
+    if not parts or len(parts) & (len(parts) - 1):
+        wrong("%d parts" % len(parts))
+    p.fields["parts"] = " ".join(parts)
+
+
+def pull(p):
+    p.record_id("record")
+    p.integer("timeout", 4)
+    p.integer("record type", 1)
+    p.take(3)
+    stamp(p)
+    p.octets("source", 16)
+    p.integer("port", 2)
+    p.text("host", 1)
+
+
+def pull_progress(p):
+    if p.integer("received", 8) > p.integer("payload length", 8):
+        wrong("more bytes than there are")
+
+
+def purge_permit(p):
+    p.octets("permit", 16)
+    p.integer("timeout", 4)
+    p.take(4)
+    stamp(p)
+    p.integer("retired before", 8)
+    p.integer("at most", 8)
+
+
+def purge_result(p):
+    p.integer("purged", 8)
+    p.integer("remaining", 8)
+
+
+def placement_map(p):
+    p.integer("timeout", 4)
+    stamp(p)
+    p.claim("is member")
+
+
+def stored(p):
+    p.choice("outcome", 1, {1: "stored", 2: "already stored"})
+
+
 # number: name, least and most payload bytes, reader of the payload
 TYPES = {
     0x01: ("HELLO", 0, 4096, hello),
@@ -258,7 +397,7 @@ TYPES = {
     0x11: ("METADATA", 0, MAXIMUM_PAYLOAD, lambda p: p.rest("bytes")),
     0x12: ("DATA", 1, MAXIMUM_PAYLOAD, lambda p: p.rest("bytes")),
     0x13: ("PUT-COMMIT", 8, 8, lambda p: p.integer("payload length", 8)),
-    0x14: ("PUT-ACK", 1, 1, lambda p: p.choice("outcome", 1, {1: "stored", 2: "already stored"})),
+    0x14: ("PUT-ACK", 1, 1, stored),
     0x20: ("GET", 44, 44, get),
     0x21: ("GET-BEGIN", 56, 56, get_begin),
     0x30: ("HEAD", 20, 20, record_query),
@@ -269,6 +408,26 @@ TYPES = {
     0x35: ("LIST-RESULT", 0, 8192 * 16, list_result),
     0x36: ("STATUS", 4, 4, lambda p: p.integer("timeout", 4)),
     0x37: ("STATUS-RESULT", 0, 4096, status_result),
+    0x40: ("TOMBSTONE", 56, 56, tombstone),
+    0x41: (
+        "TOMBSTONE-RESULT",
+        1,
+        1,
+        lambda p: p.choice("outcome", 1, {1: "written", 2: "already written", 3: "no such record"}),
+    ),
+    0x42: ("AMEND", 48, 48 + 64 * 1024, amend),
+    0x43: ("AMEND-RESULT", 1, 1, stored),
+    0x44: ("AMENDMENTS", 48, 48, amendments),
+    0x45: ("AMENDMENTS-RESULT", 1, MAXIMUM_PAYLOAD, amendments_result),
+    0x46: ("DIGEST", 24, 24, digest),
+    0x47: ("DIGEST-RESULT", 0, 256 * 40, digest_result),
+    0x48: ("PULL", 0, 512, pull),
+    0x49: ("PULL-PROGRESS", 16, 16, pull_progress),
+    0x4A: ("PULL-RESULT", 1, 1, stored),
+    0x4B: ("PURGE-PERMIT", 56, 56, purge_permit),
+    0x4C: ("PURGE-RESULT", 16, 16, purge_result),
+    0x4D: ("MAP", 21, 21, placement_map),
+    0x4E: ("MAP-RESULT", 16, 16, stamp),
 }
 HANDSHAKE = ("HELLO", "HELLO-ACK", "ERROR")
 

@@ -29,6 +29,70 @@ public protocol ReplicationService: Sendable {
 
     /// How the node is doing.
     func nodeStatus() async -> NodeStatusReport
+
+    /// Takes a record away; returns when the tombstone is durable. `.held` when a hold forbids it.
+    func tombstone(_ request: TombstoneRequest) async throws(ReplicationError) -> TombstoneOutcome
+
+    /// Stores an amendment; returns when it is durable.
+    func amend(_ amendment: Amendment) async throws(ReplicationError) -> PutOutcome
+
+    /// The amendments of a range of records, in order; see ``AmendmentPage/init(fitting:hasMore:)``.
+    func amendments(_ request: AmendmentsRequest) async throws(ReplicationError) -> AmendmentPage
+
+    /// What there is of records whose ids begin with a prefix: as many parts as the request has.
+    func digest(_ request: DigestRequest) async throws(ReplicationError) -> [DigestPart]
+
+    /// Fetches a record from another node and stores it; returns when it is durable. Says now and then how far it is.
+    func pull(
+        _ request: PullRequest,
+        progress: @escaping @Sendable (PullProgress) -> Void
+    ) async throws(ReplicationError) -> PutOutcome
+
+    /// Destroys bytes that were retired before.
+    func purge(_ request: PurgeRequest) async throws(ReplicationError) -> PurgeResult
+
+    /// What ``persist(_:)`` was last told; the server asks once, before it listens.
+    func fencePosition() async throws(ReplicationError) -> FencePosition
+
+    /// Makes the position durable. The server calls it for one position after another, never for two at once, and checks
+    /// terms and epochs itself: requests that reach the service have passed the fence.
+    func persist(_ position: FencePosition) async throws(ReplicationError)
+}
+
+/// A service that does not offer an operation says so; the fence is no option.
+extension ReplicationService {
+    public func tombstone(_ request: TombstoneRequest) async throws(ReplicationError) -> TombstoneOutcome {
+        throw .notOffered("tombstones")
+    }
+
+    public func amend(_ amendment: Amendment) async throws(ReplicationError) -> PutOutcome {
+        throw .notOffered("amendments")
+    }
+
+    public func amendments(_ request: AmendmentsRequest) async throws(ReplicationError) -> AmendmentPage {
+        throw .notOffered("amendments")
+    }
+
+    public func digest(_ request: DigestRequest) async throws(ReplicationError) -> [DigestPart] {
+        throw .notOffered("digests")
+    }
+
+    public func pull(
+        _ request: PullRequest,
+        progress: @escaping @Sendable (PullProgress) -> Void
+    ) async throws(ReplicationError) -> PutOutcome {
+        throw .notOffered("pulls")
+    }
+
+    public func purge(_ request: PurgeRequest) async throws(ReplicationError) -> PurgeResult {
+        throw .notOffered("purges")
+    }
+}
+
+extension ReplicationError {
+    fileprivate static func notOffered(_ what: String) -> ReplicationError {
+        ReplicationError(.unsupported, "this node does not offer \(what)")
+    }
 }
 
 /// The payload of a put, as the service receives it.

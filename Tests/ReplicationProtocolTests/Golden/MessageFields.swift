@@ -54,6 +54,56 @@ struct MessageFields {
             add("ids", text: ids.map { Self.hex($0.bytes) }.joined(separator: " "))
         case .status(let timeoutMilliseconds): add("timeout", timeoutMilliseconds)
         case .statusResult(let report): add(report)
+        case .tombstone(let request):
+            add("record", record: request.recordID)
+            add("timeout", request.timeoutMilliseconds)
+            add("reason", request.reason.goldenName)
+            add(request.stamp)
+            add("permit", Self.hex(high: request.permit.high, low: request.permit.low))
+        case .tombstoneResult(let outcome): add("outcome", outcome.goldenName)
+        case .amend(let request):
+            add("record", record: request.amendment.recordID)
+            add("timeout", request.timeoutMilliseconds)
+            add("kind", request.amendment.kind.rawValue)
+            add("map epoch", request.mapEpoch.rawValue)
+            add("term", text: request.amendment.term.map { "\($0.rawValue)" } ?? "")
+            add("sequence", request.amendment.sequence)
+            add("payload", bytes: request.amendment.payload)
+        case .amendResult(let outcome), .pullResult(let outcome): add("outcome", outcome.goldenName)
+        case .amendments(let request):
+            add("first", record: request.first)
+            add("first sequence", request.firstSequence)
+            add("last", record: request.last)
+            add("limit", request.limit)
+            add("timeout", request.timeoutMilliseconds)
+        case .amendmentsResult(let page):
+            add("has more", claim: page.hasMore)
+            add("amendments", text: page.amendments.map(Self.text).joined(separator: " "))
+        case .digest(let request):
+            add("prefix", record: request.prefix)
+            add("timeout", request.timeoutMilliseconds)
+            add("prefix bits", request.prefixBitCount)
+            add("split bits", request.splitBitCount)
+        case .digestResult(let parts):
+            add("parts", text: parts.map { "\($0.recordCount)/\($0.digest)" }.joined(separator: " "))
+        case .pull(let request): add(request)
+        case .pullProgress(let progress):
+            add("received", progress.receivedByteCount)
+            add("payload length", progress.payloadByteCount)
+        case .purgePermit(let request):
+            add("permit", Self.hex(high: request.permit.high, low: request.permit.low))
+            add("timeout", request.timeoutMilliseconds)
+            add(request.stamp)
+            add("retired before", request.retiredBeforeMilliseconds)
+            add("at most", request.maximumByteCount)
+        case .purgeResult(let result):
+            add("purged", result.purgedByteCount)
+            add("remaining", result.remainingByteCount)
+        case .map(let request):
+            add("timeout", request.timeoutMilliseconds)
+            add(request.stamp)
+            add("is member", claim: request.isMember)
+        case .mapResult(let stamp): add(stamp)
         }
     }
 
@@ -119,6 +169,33 @@ struct MessageFields {
         add("accepts writes", claim: report.acceptsWrites)
         add("is uncertain", claim: report.isUncertain)
         add("reason", text: report.reason)
+        guard let scrub = report.scrub else { return }
+        add("quarantined", scrub.quarantinedCount)
+        add("oldest unverified", text: scrub.oldestUnverifiedSeconds.map { "\($0)" } ?? "")
+    }
+
+    private mutating func add(_ stamp: OrderStamp) {
+        add("map epoch", stamp.mapEpoch.rawValue)
+        add("term", stamp.term.rawValue)
+    }
+
+    private mutating func add(_ request: PullRequest) {
+        add("record", record: request.recordID)
+        add("timeout", request.timeoutMilliseconds)
+        add("record type", request.recordType)
+        add(request.stamp)
+        add("source", Self.hex(high: request.sourceNodeID.high, low: request.sourceNodeID.low))
+        add("port", request.port)
+        add("host", text: request.host)
+    }
+
+    /// Record id, sequence, kind, term, payload, parted by slashes.
+    private static func text(of amendment: Amendment) -> String {
+        let payload = GoldenFile.hex(amendment.payload)
+        return [
+            hex(amendment.recordID.bytes), "\(amendment.sequence)", "\(amendment.kind.rawValue)",
+            amendment.term.map { "\($0.rawValue)" } ?? "none", payload.isEmpty ? "none" : payload,
+        ].joined(separator: "/")
     }
 
     // MARK: - Notation
@@ -175,6 +252,27 @@ extension PutOutcome {
         switch self {
         case .stored: "stored"
         case .alreadyStored: "already stored"
+        }
+    }
+}
+
+extension TombstoneReason {
+    fileprivate var goldenName: String {
+        switch self {
+        case .deleted: "deleted"
+        case .expired: "expired"
+        case .superseded: "superseded"
+        case .notWantedHere: "not wanted here"
+        }
+    }
+}
+
+extension TombstoneOutcome {
+    fileprivate var goldenName: String {
+        switch self {
+        case .written: "written"
+        case .alreadyWritten: "already written"
+        case .noSuchRecord: "no such record"
         }
     }
 }

@@ -16,6 +16,11 @@ final class FakeService: ReplicationService {
         var cancelledCount = 0
         var wholeCount = 0
         var streamedByteCount = 0
+        var position = FencePosition()
+        var persistFailure: ReplicationError?
+        var tombstones: [RecordID: TombstoneRequest] = [:]
+        var amendments: [Amendment] = []
+        var purges: [PurgeRequest] = []
     }
 
     let state = NIOLockedValueBox(State())
@@ -116,6 +121,69 @@ final class FakeService: ReplicationService {
                 acceptsWrites: true
             )
         }
+    }
+
+    // MARK: - Orders
+
+    func tombstone(_ request: TombstoneRequest) async throws(ReplicationError) -> TombstoneOutcome {
+        await gate.pass()
+        try failIfTold()
+        return state.withLockedValue { state in
+            guard state.tombstones[request.recordID] == nil else { return .alreadyWritten }
+            guard state.records.removeValue(forKey: request.recordID) != nil else { return .noSuchRecord }
+            state.tombstones[request.recordID] = request
+            return .written
+        }
+    }
+
+    func amend(_ amendment: Amendment) async throws(ReplicationError) -> PutOutcome {
+        try failIfTold()
+        return try state.withLockedValue { state -> Result<PutOutcome, ReplicationError> in
+            let same = state.amendments.first {
+                $0.recordID == amendment.recordID && $0.sequence == amendment.sequence
+            }
+            if let same {
+                return same == amendment
+                    ? .success(.alreadyStored) : .failure(ReplicationError(.conflict, "another has this number"))
+            }
+            state.amendments.append(amendment)
+            return .success(.stored)
+        }.get()
+    }
+
+    func amendments(_ request: AmendmentsRequest) async throws(ReplicationError) -> AmendmentPage {
+        let all = state.withLockedValue { $0.amendments }
+        let wanted = all.filter {
+            ($0.recordID, $0.sequence) >= (request.first, request.firstSequence) && $0.recordID <= request.last
+        }
+        let sorted = wanted.sorted { ($0.recordID, $0.sequence) < ($1.recordID, $1.sequence) }
+        return AmendmentPage(
+            fitting: Array(sorted.prefix(request.limit)),
+            hasMore: sorted.count > request.limit
+        )
+    }
+
+    func digest(_ request: DigestRequest) async throws(ReplicationError) -> [DigestPart] {
+        let records = state.withLockedValue { $0.records }
+        var accumulator = DigestAccumulator(request)
+        for (id, record) in records.sorted(by: { $0.key < $1.key }) {
+            accumulator.add(id, payloadDigest: record.request.payloadDigest)
+        }
+        return accumulator.finish()
+    }
+
+    func purge(_ request: PurgeRequest) async throws(ReplicationError) -> PurgeResult {
+        state.withLockedValue { $0.purges.append(request) }
+        return PurgeResult(purgedByteCount: request.maximumByteCount, remainingByteCount: 1)
+    }
+
+    func fencePosition() async throws(ReplicationError) -> FencePosition {
+        state.withLockedValue { $0.position }
+    }
+
+    func persist(_ position: FencePosition) async throws(ReplicationError) {
+        if let failure = state.withLockedValue({ $0.persistFailure }) { throw failure }
+        state.withLockedValue { $0.position = position }
     }
 
     private func failIfTold() throws(ReplicationError) {
