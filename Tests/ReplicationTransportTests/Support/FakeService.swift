@@ -13,6 +13,8 @@ final class FakeService: ReplicationService {
         var records: [RecordID: (request: PutRequest, payload: ByteBuffer)] = [:]
         var failure: ReplicationError?
         var putCount = 0
+        /// The records that puts were carried out for, in that order.
+        var putOrder: [RecordID] = []
         var cancelledCount = 0
         var wholeCount = 0
         var streamedByteCount = 0
@@ -27,14 +29,20 @@ final class FakeService: ReplicationService {
     /// Puts wait here before they finish, gets before every chunk.
     let gate: Gate
     let chunkByteCount: Int
+    /// What pulls are served with; without it they are not offered.
+    let fetcher: RecordFetcher?
 
-    init(gate: Gate = Gate(isOpen: true), chunkByteCount: Int = 64 * 1024) {
+    init(gate: Gate = Gate(isOpen: true), chunkByteCount: Int = 64 * 1024, fetcher: RecordFetcher? = nil) {
+        self.fetcher = fetcher
         self.gate = gate
         self.chunkByteCount = chunkByteCount
     }
 
     func put(_ request: PutRequest, data: PutData) async throws(ReplicationError) -> PutOutcome {
-        state.withLockedValue { $0.putCount += 1 }
+        state.withLockedValue { state in
+            state.putCount += 1
+            state.putOrder.append(request.recordID)
+        }
         var payload = ByteBuffer()
         switch data {
         case .whole(let buffer):
@@ -170,6 +178,14 @@ final class FakeService: ReplicationService {
             accumulator.add(id, payloadDigest: record.request.payloadDigest)
         }
         return accumulator.finish()
+    }
+
+    func pull(
+        _ request: PullRequest,
+        progress: @escaping @Sendable (PullProgress) -> Void
+    ) async throws(ReplicationError) -> PutOutcome {
+        guard let fetcher else { throw ReplicationError(.unsupported, "no pulls here") }
+        return try await fetcher.pull(request, into: self, progress: progress)
     }
 
     func purge(_ request: PurgeRequest) async throws(ReplicationError) -> PurgeResult {
