@@ -2,7 +2,7 @@
 
 import NIOPosix
 import Placement
-import ReplicationProtocol
+package import ReplicationProtocol
 import ReplicationTransport
 import SegmentStore
 
@@ -14,7 +14,7 @@ extension RecordService {
     private static let digestPageCount = 1024
 
     /// Reads the header of every record in the prefix: milliseconds for each thousand.
-    func digest(_ request: DigestRequest) async throws(ReplicationError) -> [DigestPart] {
+    package func digest(_ request: DigestRequest) async throws(ReplicationError) -> [DigestPart] {
         var accumulator = DigestAccumulator(request)
         var after = request.prefix.predecessorInGroup
         while true {
@@ -40,19 +40,19 @@ extension RecordService {
         }
     }
 
-    func pull(
+    package func pull(
         _ request: PullRequest,
         progress: @escaping @Sendable (PullProgress) -> Void
     ) async throws(ReplicationError) -> PutOutcome {
         try await fetcher.pull(request, into: self, progress: progress)
     }
 
-    func fencePosition() async throws(ReplicationError) -> FencePosition {
+    package func fencePosition() async throws(ReplicationError) -> FencePosition {
         let file = fence
         return try await blocking { () throws(StorageNodeError) in try file.load() }
     }
 
-    func persist(_ position: FencePosition) async throws(ReplicationError) {
+    package func persist(_ position: FencePosition) async throws(ReplicationError) {
         let file = fence
         try await blocking { () throws(StorageNodeError) in try file.store(position) }
     }

@@ -151,8 +151,12 @@ struct OrderTests {
                     await failure(of: { () throws(ReplicationError) in
                         try await client.amend(Orders.hold(1, sequence: 1), mapEpoch: MapEpoch(rawValue: 0))
                     }),
-                    await failure(of: { () throws(ReplicationError) in try await client.amendments(from: id, to: id) }),
-                    await failure(of: { () throws(ReplicationError) in try await client.digest(prefix: id) }),
+                    await failure(of: { () throws(ReplicationError) in
+                        try await client.amendments(from: id, to: id)
+                    }),
+                    await failure(of: { () throws(ReplicationError) in
+                        try await client.digest(prefix: id)
+                    }),
                     await failure(of: { () throws(ReplicationError) in
                         try await client.pull(id, Orders.stamp(0, epoch: 0), from: Loopback.node, host: "x", port: 1)
                     }),
@@ -183,8 +187,9 @@ struct OrderTests {
                 // A connection of its own, which has heard of the term in HELLO-ACK.
                 try await other.waitUntilConnected()
                 #expect(other.peer?.term.rawValue == 4)
-                let stale = await failure(of: { () throws(ReplicationError) in try await Self.tombstone(other, term: 3)
-                    })
+                let stale = await failure(of: { () throws(ReplicationError) in
+                    try await Self.tombstone(other, term: 3)
+                })
                 #expect(stale?.code == .staleTerm)
                 #expect(stale?.retry == .never)
                 let pull = await failure(of: { () throws(ReplicationError) in
@@ -228,7 +233,9 @@ struct OrderTests {
         try await Self.run { service, _, client in
             _ = try await client.put(Self.record.request, payload: Self.record.payload)
             service.state.withLockedValue { $0.persistFailure = ReplicationError(.diskFailed, "no") }
-            let error = await failure(of: { () throws(ReplicationError) in try await Self.tombstone(client, term: 4) })
+            let error = await failure(of: { () throws(ReplicationError) in
+                try await Self.tombstone(client, term: 4)
+            })
             #expect(error?.code == .diskFailed)
             #expect(service.state.withLockedValue { $0.tombstones.isEmpty })
             service.state.withLockedValue { $0.persistFailure = nil }
