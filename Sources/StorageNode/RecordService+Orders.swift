@@ -4,11 +4,12 @@ import NIOPosix
 import Placement
 package import ReplicationProtocol
 import ReplicationTransport
+import SegmentFormat
 import SegmentStore
 
 /// Orders and comparisons.
 ///
-/// Tombstones, amendments and purges are not offered: the store has none yet, and the server says UNSUPPORTED.
+/// Purges are not offered: the store has none yet, and the server says UNSUPPORTED.
 extension RecordService {
     /// Ids asked of the index at once.
     private static let digestPageCount = 1024
@@ -35,8 +36,64 @@ extension RecordService {
             guard let info = try await store.head(id) else { return }
             accumulator.add(id, payloadDigest: info.payloadDigest)
         } catch {
+            // Deleted since it was listed.
+            if error.code == .deleted { return }
             guard error.code == .checksumMismatch || error.code == .readFailed else { throw ReplicationError(error) }
             accumulator.add(id, payloadDigest: nil)
+        }
+    }
+
+    /// The store looks at terms and holds again, by what is on its disk.
+    package func amend(_ request: AmendRequest) async throws(ReplicationError) -> PutOutcome {
+        let new = NewAmendment(
+            amendment: SegmentFormat.Amendment(request.amendment),
+            payload: request.amendment.payload,
+            mapEpoch: request.stamp.mapEpoch,
+            writtenAtMilliseconds: Self.now()
+        )
+        do throws(SegmentStoreError) {
+            return PutOutcome(try await store.amend(new, under: request.stamp.term))
+        } catch {
+            throw ReplicationError(error)
+        }
+    }
+
+    /// Reads record after record until the page is full.
+    package func amendments(_ request: AmendmentsRequest) async throws(ReplicationError) -> AmendmentPage {
+        var found: [RecordAmendment] = []
+        var after = request.first.predecessorInGroup
+        while true {
+            let ids = try await amended(request.first.group, after: after)
+            for id in ids {
+                guard id <= request.last else { return AmendmentPage(fitting: found, hasMore: false) }
+                let all = try await amendments(of: id)
+                let wanted = id == request.first ? all.filter { $0.order >= request.firstOrder } : all
+                found += wanted.prefix(request.limit - found.count)
+                // What does not fit into the message is left out of it, and said to be more.
+                let page = AmendmentPage(fitting: found, hasMore: wanted.last.map { $0 != found.last } ?? false)
+                if page.hasMore { return page }
+                guard found.count < request.limit else {
+                    return AmendmentPage(fitting: found, hasMore: id < request.last)
+                }
+            }
+            guard let last = ids.last else { return AmendmentPage(fitting: found, hasMore: false) }
+            after = last
+        }
+    }
+
+    private func amended(_ group: PlacementGroup, after: RecordID?) async throws(ReplicationError) -> [RecordID] {
+        do throws(SegmentStoreError) {
+            return try await store.listAmended(group: group, after: after, limit: Self.digestPageCount)
+        } catch {
+            throw ReplicationError(error)
+        }
+    }
+
+    private func amendments(of id: RecordID) async throws(ReplicationError) -> [RecordAmendment] {
+        do throws(SegmentStoreError) {
+            return try await store.amendments(of: id).map(RecordAmendment.init).sorted { $0.order < $1.order }
+        } catch {
+            throw ReplicationError(error)
         }
     }
 
@@ -49,12 +106,19 @@ extension RecordService {
 
     package func fencePosition() async throws(ReplicationError) -> FencePosition {
         let file = fence
-        return try await blocking { () throws(StorageNodeError) in try file.load() }
+        var position = try await blocking { () throws(StorageNodeError) in try file.load() }
+        position.term = max(position.term, store.status.highestTerm)
+        return position
     }
 
     package func persist(_ position: FencePosition) async throws(ReplicationError) {
         let file = fence
         try await blocking { () throws(StorageNodeError) in try file.store(position) }
+        do throws(SegmentStoreError) {
+            try await store.observe(position.term)
+        } catch {
+            throw ReplicationError(error)
+        }
     }
 
     /// Runs what blocks on a thread made for it.
@@ -66,6 +130,34 @@ extension RecordService {
         } catch {
             throw ReplicationError(.diskFailed, "\(error)")
         }
+    }
+}
+
+extension SegmentFormat.Amendment {
+    /// What the protocol says, in the words of the store.
+    fileprivate init(_ amendment: RecordAmendment) {
+        self.init(
+            subject: amendment.recordID,
+            kind: Kind(rawValue: amendment.kind.rawValue),
+            order: Order(term: amendment.order.term, sequence: amendment.order.sequence),
+            reference: Reference(high: amendment.reference.high, low: amendment.reference.low),
+            issuedAtMilliseconds: amendment.issuedAtMilliseconds
+        )
+    }
+}
+
+extension RecordAmendment {
+    /// What the store says, in the words of the protocol.
+    fileprivate init(_ stored: StoredAmendment) {
+        let amendment = stored.amendment
+        self.init(
+            recordID: amendment.subject,
+            kind: Kind(rawValue: amendment.kind.rawValue),
+            order: Order(term: amendment.order.term, sequence: amendment.order.sequence),
+            reference: ReferenceID(high: amendment.reference.high, low: amendment.reference.low),
+            issuedAtMilliseconds: amendment.issuedAtMilliseconds,
+            payload: stored.payload
+        )
     }
 }
 

@@ -158,7 +158,7 @@ package struct RecordService: ReplicationService {
         )
     }
 
-    private static func now() -> Int64 {
+    static func now() -> Int64 {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)
         return Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
@@ -166,7 +166,7 @@ package struct RecordService: ReplicationService {
 }
 
 extension PutOutcome {
-    fileprivate init(_ outcome: AppendOutcome) {
+    init(_ outcome: AppendOutcome) {
         switch outcome {
         case .stored: self = .stored
         case .alreadyStored: self = .alreadyStored
@@ -182,6 +182,7 @@ extension ReplicationError {
         case .notFound: code = .notFound
         case .deleted: code = .notFound
         case .staleTerm: code = .staleTerm
+        case .held: code = .held
         case .checksumMismatch: code = .corrupt
         case .readFailed: code = .corrupt
         case .conflict: code = .conflict

@@ -256,43 +256,34 @@ def stamp(p):
     p.integer("term", 8)
 
 
-def tombstone(p):
-    p.record_id("record")
-    p.integer("timeout", 4)
-    p.choice("reason", 1, {1: "deleted", 2: "expired", 3: "superseded", 4: "not wanted here"})
-    p.take(3)
-    stamp(p)
-    p.octets("permit", 16)
-
-
-def amendment_kind(p):
-    kind = p.integer("kind", 1)
-    has_term = p.claim("has term")
-    del p.fields["has term"]
-    if kind >= 128 and not has_term:
-        wrong("protection is taken away without a term")
-    p.take(2)
-    return has_term
-
-
-def amendment_payload(p, length):
+def amendment(p):
+    """One amendment as text, the way the golden vectors write it."""
+    entry = Payload(p.data)
+    entry.record_id("record")
+    entry.integer("term", 8)
+    entry.integer("sequence", 8)
+    entry.integer("kind", 2)
+    entry.take(2)
+    length = entry.number(4)
+    entry.fields["issued"] = str(int.from_bytes(entry.take(8), "little", signed=True))
+    entry.octets("reference", 16)
     if length > 64 * 1024:
         wrong("an amendment of %d bytes" % length)
-    p.fields["payload"] = hexadecimal(p.take(length))
+    entry.fields["payload"] = hexadecimal(entry.take(length))
+    p.data = entry.data
+    return "/".join(entry.fields.values())
 
 
 def amend(p):
-    p.record_id("record")
     p.integer("timeout", 4)
-    has_term = amendment_kind(p)
-    p.integer("map epoch", 8)
-    p.optional("term", has_term, lambda name: p.integer(name, 8))
-    p.integer("sequence", 8)
-    amendment_payload(p, len(p.data))
+    p.take(4)
+    stamp(p)
+    p.fields["amendment"] = amendment(p)
 
 
 def amendments(p):
     p.record_id("first")
+    p.integer("first term", 8)
     p.integer("first sequence", 8)
     p.record_id("last")
     first, last = p.fields["first"], p.fields["last"]
@@ -307,14 +298,7 @@ def amendments_result(p):
     p.claim("has more")
     texts = []
     while p.data:
-        entry = Payload(p.data)
-        entry.record_id("record")
-        entry.integer("sequence", 8)
-        has_term = amendment_kind(entry)
-        entry.optional("term", has_term, lambda name: entry.integer(name, 8))
-        amendment_payload(entry, entry.number(4))
-        p.data = entry.data
-        texts.append("/".join(entry.fields[name] for name in ("record", "sequence", "kind", "term", "payload")))
+        texts.append(amendment(p))
     if len(texts) > 1024:
         wrong("%d amendments" % len(texts))
     p.fields["amendments"] = " ".join(texts) or "none"
@@ -408,26 +392,19 @@ TYPES = {
     0x35: ("LIST-RESULT", 0, 8192 * 16, list_result),
     0x36: ("STATUS", 4, 4, lambda p: p.integer("timeout", 4)),
     0x37: ("STATUS-RESULT", 0, 4096, status_result),
-    0x40: ("TOMBSTONE", 56, 56, tombstone),
-    0x41: (
-        "TOMBSTONE-RESULT",
-        1,
-        1,
-        lambda p: p.choice("outcome", 1, {1: "written", 2: "already written", 3: "no such record"}),
-    ),
-    0x42: ("AMEND", 48, 48 + 64 * 1024, amend),
-    0x43: ("AMEND-RESULT", 1, 1, stored),
-    0x44: ("AMENDMENTS", 48, 48, amendments),
-    0x45: ("AMENDMENTS-RESULT", 1, MAXIMUM_PAYLOAD, amendments_result),
-    0x46: ("DIGEST", 24, 24, digest),
-    0x47: ("DIGEST-RESULT", 0, 256 * 40, digest_result),
-    0x48: ("PULL", 0, 512, pull),
-    0x49: ("PULL-PROGRESS", 16, 16, pull_progress),
-    0x4A: ("PULL-RESULT", 1, 1, stored),
-    0x4B: ("PURGE-PERMIT", 56, 56, purge_permit),
-    0x4C: ("PURGE-RESULT", 16, 16, purge_result),
-    0x4D: ("MAP", 21, 21, placement_map),
-    0x4E: ("MAP-RESULT", 16, 16, stamp),
+    0x40: ("AMEND", 88, 88 + 64 * 1024, amend),
+    0x41: ("AMEND-RESULT", 1, 1, stored),
+    0x42: ("AMENDMENTS", 56, 56, amendments),
+    0x43: ("AMENDMENTS-RESULT", 1, MAXIMUM_PAYLOAD, amendments_result),
+    0x44: ("DIGEST", 24, 24, digest),
+    0x45: ("DIGEST-RESULT", 0, 256 * 40, digest_result),
+    0x46: ("PULL", 0, 512, pull),
+    0x47: ("PULL-PROGRESS", 16, 16, pull_progress),
+    0x48: ("PULL-RESULT", 1, 1, stored),
+    0x49: ("PURGE-PERMIT", 56, 56, purge_permit),
+    0x4A: ("PURGE-RESULT", 16, 16, purge_result),
+    0x4B: ("MAP", 21, 21, placement_map),
+    0x4C: ("MAP-RESULT", 16, 16, stamp),
 }
 HANDSHAKE = ("HELLO", "HELLO-ACK", "ERROR")
 

@@ -23,16 +23,12 @@ struct OrderTests {
 
     private static func tombstone(
         _ client: ReplicationClient,
-        _ record: TestRecord = record,
+        of record: UInt64 = 1,
         term: UInt64,
         epoch: UInt64 = 7
-    ) async throws(ReplicationError) -> TombstoneOutcome {
-        try await client.tombstone(
-            record.request.recordID,
-            Orders.stamp(term, epoch: epoch),
-            permit: Orders.permit,
-            reason: .expired
-        )
+    ) async throws(ReplicationError) -> PutOutcome {
+        let amendment = Orders.amendment(.tombstone, of: record, term: term)
+        return try await client.amend(amendment, Orders.stamp(term, epoch: epoch))
     }
 
     // MARK: - Operations
@@ -40,39 +36,38 @@ struct OrderTests {
     @Test func aTombstoneTakesARecordAway() async throws {
         try await Self.run { service, _, client in
             _ = try await client.put(Self.record.request, payload: Self.record.payload)
-            #expect(try await Self.tombstone(client, term: 3) == .written)
-            #expect(try await client.head(Self.record.request.recordID) == nil)
-            #expect(try await Self.tombstone(client, term: 3) == .alreadyWritten)
-            #expect(try await Self.tombstone(client, TestRecord(2, byteCount: 1), term: 3) == .noSuchRecord)
-            let request = service.state.withLockedValue { $0.tombstones[Self.record.request.recordID] }
-            #expect(request?.permit == Orders.permit)
-            #expect(request?.reason == .expired)
+            #expect(try await Self.tombstone(client, term: 3) == .stored)
+            let head = try await client.head(Self.record.request.recordID)
+            #expect(head == nil)
+            #expect(try await Self.tombstone(client, term: 3) == .alreadyStored)
+            let amendments = service.state.withLockedValue { $0.amendments }
+            #expect(amendments == [Orders.amendment(.tombstone, of: 1, term: 3)])
         }
     }
 
     @Test func amendmentsAreKeptByTheirNumber() async throws {
-        let epoch = MapEpoch(rawValue: 7)
+        let stamp = Orders.stamp(3)
         try await Self.run { _, _, client in
             // Two records, the first with three amendments, read in pages of two.
-            let all = [Orders.hold(1, sequence: 1), Orders.hold(1, sequence: 2), Orders.hold(1, sequence: 9)]
-            let other = Orders.hold(2, sequence: 1)
-            for amendment in [other] + all.reversed() {
-                #expect(try await client.amend(amendment, mapEpoch: epoch) == .stored)
+            let all = [(UInt64(1), UInt64(2)), (1, 9), (2, 1)].map { term, sequence in
+                Orders.amendment(.hold, of: 1, term: term, sequence: sequence)
             }
-            #expect(try await client.amend(all[0], mapEpoch: epoch) == .alreadyStored)
-            let another = Orders.hold(1, sequence: 1, kind: .correction)
+            let other = Orders.amendment(.hold, of: 2, term: 0)
+            for amendment in [other] + all.reversed() {
+                #expect(try await client.amend(amendment, stamp) == .stored)
+            }
+            #expect(try await client.amend(all[0], stamp) == .alreadyStored)
+            let another = Orders.amendment(.release, of: 1, term: 1, sequence: 2)
             let conflict = await failure(of: { () throws(ReplicationError) in
-                try await client.amend(another, mapEpoch: epoch)
+                try await client.amend(another, stamp)
             })
             #expect(conflict?.code == .conflict)
             let (first, last) = (TestRecord.id(0), TestRecord.id(.max))
             let page = try await client.amendments(from: first, to: last, limit: 2)
             #expect(page == AmendmentPage(Array(all[..<2]), hasMore: true))
-            let rest = try await client.amendments(
-                from: page.amendments[1].recordID,
-                firstSequence: page.amendments[1].sequence + 1,
-                to: last
-            )
+            var next = page.amendments[1].order
+            next.sequence += 1
+            let rest = try await client.amendments(from: page.amendments[1].recordID, firstOrder: next, to: last)
             #expect(rest == AmendmentPage([all[2], other], hasMore: false))
         }
     }
@@ -80,17 +75,10 @@ struct OrderTests {
     @Test func whatCannotBeSaidIsRefusedBeforeItIsSent() async throws {
         try await Self.run { service, _, client in
             try await client.waitUntilConnected()
-            let release = await failure(of: { () throws(ReplicationError) in
-                try await client.amend(
-                    Orders.hold(1, sequence: 2, kind: .holdRelease),
-                    mapEpoch: MapEpoch(rawValue: 7)
-                )
-            })
-            #expect(release?.code == .invalidRequest)
-            var large = Orders.hold(1, sequence: 1)
-            large.payload = ByteBuffer(repeating: 0, count: Amendment.maximumPayloadByteCount + 1)
+            var large = Orders.amendment(.hold, of: 1)
+            large.payload = ByteBuffer(repeating: 0, count: RecordAmendment.maximumPayloadByteCount + 1)
             let tooLarge = await failure(of: { [large] () throws(ReplicationError) in
-                try await client.amend(large, mapEpoch: MapEpoch(rawValue: 7))
+                try await client.amend(large, Orders.stamp(3))
             })
             #expect(tooLarge?.code == .tooLarge)
             let backwards = await failure(of: { () throws(ReplicationError) in
@@ -149,7 +137,7 @@ struct OrderTests {
                         try await Self.tombstone(client, term: 0, epoch: 0)
                     }),
                     await failure(of: { () throws(ReplicationError) in
-                        try await client.amend(Orders.hold(1, sequence: 1), mapEpoch: MapEpoch(rawValue: 0))
+                        try await client.amend(Orders.amendment(.hold, of: 1), Orders.stamp(0, epoch: 0))
                     }),
                     await failure(of: { () throws(ReplicationError) in
                         try await client.amendments(from: id, to: id)
@@ -181,7 +169,7 @@ struct OrderTests {
     @Test func anOlderTermIsStaleForEveryone() async throws {
         try await Self.run { service, loopback, client in
             _ = try await client.put(Self.record.request, payload: Self.record.payload)
-            #expect(try await Self.tombstone(client, TestRecord(2, byteCount: 1), term: 4) == .noSuchRecord)
+            #expect(try await Self.tombstone(client, of: 2, term: 4) == .stored)
             #expect(service.state.withLockedValue { $0.position.term.rawValue } == 4)
             try await loopback.withClient { other in
                 // A connection of its own, which has heard of the term in HELLO-ACK.
@@ -196,6 +184,9 @@ struct OrderTests {
                     try await other.pull(TestRecord.id(9), Orders.stamp(3), from: Loopback.node, host: "x", port: 1)
                 })
                 #expect(pull?.code == .staleTerm)
+                // A hold protects, whoever asks for it.
+                let hold = Orders.amendment(.hold, of: 1, term: 3, sequence: 2)
+                #expect(try await other.amend(hold, Orders.stamp(3)) == .stored)
                 let map = await failure(of: { () throws(ReplicationError) in
                     try await other.announceMap(Orders.stamp(3, epoch: 99), isMember: false)
                 })
@@ -237,18 +228,18 @@ struct OrderTests {
                 try await Self.tombstone(client, term: 4)
             })
             #expect(error?.code == .diskFailed)
-            #expect(service.state.withLockedValue { $0.tombstones.isEmpty })
+            #expect(service.state.withLockedValue { $0.amendments.isEmpty })
             service.state.withLockedValue { $0.persistFailure = nil }
-            #expect(try await Self.tombstone(client, term: 4) == .written)
+            #expect(try await Self.tombstone(client, term: 4) == .stored)
         }
     }
 
     @Test func aNewTermWaitsForWhatTheOldOneTakesAway() async throws {
         let service = FakeService(gate: Gate())
         try await Self.run(service) { _, _, client in
-            async let first = Self.tombstone(client, TestRecord(5, byteCount: 1), term: 0)
+            async let first = Self.tombstone(client, of: 5, term: 0)
             await service.gate.arrived(1)
-            async let second = Self.tombstone(client, TestRecord(6, byteCount: 1), term: 4)
+            async let second = Self.tombstone(client, of: 6, term: 4)
             // Once the new term has come, the old one is refused; until the first has ended, it does nothing.
             while await failure(of: { () throws(ReplicationError) in
                 try await client.pull(TestRecord.id(9), Orders.stamp(0), from: Loopback.node, host: "x", port: 1)
@@ -257,7 +248,7 @@ struct OrderTests {
             #expect(service.state.withLockedValue { $0.position.term.rawValue } == 0)
             service.gate.open()
             let outcomes = try await [first, second]
-            #expect(outcomes == [.noSuchRecord, .noSuchRecord])
+            #expect(outcomes == [.stored, .stored])
             #expect(service.state.withLockedValue { $0.position.term.rawValue } == 4)
         }
     }

@@ -193,25 +193,136 @@ struct RecordServiceTests {
         }
     }
 
-    @Test func `what the store cannot do yet is unsupported`() async throws {
+    // MARK: - Amendments
+
+    private static func amendment(
+        _ kind: RecordAmendment.Kind,
+        of low: UInt64,
+        term: UInt64 = 3,
+        sequence: UInt64,
+        byteCount: Int = 10
+    ) throws -> RecordAmendment {
+        RecordAmendment(
+            recordID: try id(low),
+            kind: kind,
+            order: RecordAmendment.Order(term: Term(rawValue: term), sequence: sequence),
+            reference: ReferenceID(high: 1, low: 1),
+            issuedAtMilliseconds: 1_790_000_000_000,
+            payload: ByteBuffer(repeating: 7, count: byteCount)
+        )
+    }
+
+    private static func amend(
+        _ node: Node,
+        _ amendment: RecordAmendment,
+        _ stamp: OrderStamp
+    ) async throws -> PutOutcome {
+        try await node.client.amend(amendment, stamp)
+    }
+
+    private static func code(of body: () async throws -> PutOutcome) async throws -> ReplicationError.Code? {
+        do {
+            _ = try await body()
+            return nil
+        } catch let error as ReplicationError {
+            return error.code
+        }
+    }
+
+    @Test func `a tombstone takes a record away, unless a hold forbids it`() async throws {
         try await Self.withDirectory { directory in
             try await Self.withNode(1, in: directory) { node in
                 let request = try await Self.put(1, byteCount: 10, at: node.client)
-                do {
-                    _ = try await node.client.tombstone(
-                        request.recordID,
-                        Self.stamp,
-                        permit: PermitID(high: 1, low: 1),
-                        reason: .deleted
-                    )
-                    Issue.record("a tombstone was acknowledged")
-                } catch let error as ReplicationError {
-                    #expect(error.code == .unsupported)
-                    #expect(error.retry == .never)
+                let hold = try Self.amendment(.hold, of: 1, sequence: 1)
+                #expect(try await Self.amend(node, hold, Self.stamp) == .stored)
+                #expect(try await Self.amend(node, hold, Self.stamp) == .alreadyStored)
+                let tombstone = try Self.amendment(.tombstone, of: 1, sequence: 2)
+                let code1 = try await Self.code { try await Self.amend(node, tombstone, Self.stamp) }
+                #expect(code1 == .held)
+                let release = try Self.amendment(.release, of: 1, sequence: 3)
+                #expect(try await Self.amend(node, release, Self.stamp) == .stored)
+                let again = try Self.amendment(.tombstone, of: 1, sequence: 4)
+                #expect(try await Self.amend(node, again, Self.stamp) == .stored)
+                let gone = try await Self.code {
+                    _ = try await node.client.head(request.recordID)
+                    return .stored
                 }
-                let head = try await node.client.head(request.recordID)
-                #expect(head != nil)
-                #expect(try await node.client.status().scrub == ScrubStatus(quarantinedCount: 0))
+                #expect(gone == .notFound)
+                let page = try await node.client.amendments(from: request.recordID, to: request.recordID)
+                #expect(page == AmendmentPage([hold, release, again], hasMore: false))
+                let parts = try await node.client.digest(prefix: request.recordID)
+                #expect(parts.map(\.recordCount) == [0])
+            }
+        }
+    }
+
+    @Test func `a term that came with an order is known to store and fence alike`() async throws {
+        try await Self.withDirectory { directory in
+            let tombstone = try Self.amendment(.tombstone, of: 1, sequence: 1)
+            try await Self.withNode(1, in: directory) { node in
+                let outcome = try await Self.amend(node, tombstone, Self.stamp)
+                #expect(outcome == .stored)
+            }
+            try await Self.withNode(1, in: directory) { node in
+                let stale = OrderStamp(term: Term(rawValue: 2), mapEpoch: Self.stamp.mapEpoch)
+                let other = try Self.amendment(.tombstone, of: 2, term: 2, sequence: 1)
+                let code2 = try await Self.code { try await Self.amend(node, other, stale) }
+                #expect(code2 == .staleTerm)
+                let hold = try Self.amendment(.hold, of: 2, term: 2, sequence: 2)
+                #expect(try await Self.amend(node, hold, stale) == .stored)
+            }
+        }
+    }
+
+    /// Pages end by count, by bytes and by the range; nothing is left out and nothing comes twice.
+    @Test(arguments: [1, 2, 5, 1024])
+    func `amendments are listed page by page`(limit: Int) async throws {
+        try await Self.withDirectory { directory in
+            try await Self.withNode(1, in: directory) { node in
+                var expected: [RecordAmendment] = []
+                for low: UInt64 in 1...3 {
+                    for sequence: UInt64 in 1...3 {
+                        let note = try Self.amendment(.firstOther, of: low, sequence: sequence, byteCount: 60_000)
+                        _ = try await Self.amend(node, note, Self.stamp)
+                        expected.append(note)
+                    }
+                }
+                var found: [RecordAmendment] = []
+                var first = try Self.id(0)
+                var order = RecordAmendment.Order(term: Term(rawValue: 0), sequence: 0)
+                while true {
+                    let page = try await node.client.amendments(
+                        from: first,
+                        firstOrder: order,
+                        to: try Self.id(2),
+                        limit: limit
+                    )
+                    #expect(page.amendments.count <= min(limit, 4))
+                    found += page.amendments
+                    guard page.hasMore, let last = page.amendments.last else { break }
+                    first = last.recordID
+                    order = RecordAmendment.Order(term: last.order.term, sequence: last.order.sequence + 1)
+                }
+                #expect(found == Array(expected[..<6]))
+            }
+        }
+    }
+
+    @Test func `purges are not offered yet`() async throws {
+        try await Self.withDirectory { directory in
+            try await Self.withNode(1, in: directory) { node in
+                let code = try await Self.code {
+                    _ = try await node.client.purge(
+                        permit: ReferenceID(high: 1, low: 1),
+                        Self.stamp,
+                        retiredBeforeMilliseconds: 0,
+                        maximumByteCount: .max
+                    )
+                    return .stored
+                }
+                #expect(code == .unsupported)
+                let status = try await node.client.status()
+                #expect(status.scrub == ScrubStatus(quarantinedCount: 0))
             }
         }
     }

@@ -3,87 +3,74 @@
 import NIOCore
 import Placement
 
-extension AmendmentKind {
-    /// The kind, whether there is a term, two reserved bytes.
-    fileprivate static func read(
-        from reader: inout PayloadReader
-    ) throws(ReplicationError) -> (kind: AmendmentKind, hasTerm: Bool) {
-        let kind = AmendmentKind(rawValue: try reader.integer())
-        let hasTerm = try reader.claim()
+extension RecordAmendment.Order {
+    /// Term, then sequence.
+    fileprivate init(reading reader: inout PayloadReader) throws(ReplicationError) {
+        let term = Term(rawValue: try reader.integer())
+        self.init(term: term, sequence: try reader.integer())
+    }
+
+    fileprivate func write(to buffer: inout ByteBuffer) {
+        buffer.writeLittle(term.rawValue)
+        buffer.writeLittle(sequence)
+    }
+}
+
+extension RecordAmendment {
+    /// All of it: the 64 bytes, then the payload.
+    init(reading reader: inout PayloadReader) throws(ReplicationError) {
+        let recordID = try reader.recordID()
+        let order = try Order(reading: &reader)
+        let kind = Kind(rawValue: try reader.integer())
         try reader.reserved(byteCount: 2)
-        guard hasTerm || !kind.removesProtection else {
-            throw .malformed(reader.type, "an amendment of kind \(kind.rawValue) without a term")
+        let byteCount: UInt32 = try reader.integer()
+        let issuedAtMilliseconds: Int64 = try reader.integer()
+        let reference = try reader.reference()
+        guard byteCount <= Self.maximumPayloadByteCount else {
+            throw .malformed(reader.type, "an amendment of \(byteCount) bytes")
         }
-        return (kind, hasTerm)
+        self.init(
+            recordID: recordID,
+            kind: kind,
+            order: order,
+            reference: reference,
+            issuedAtMilliseconds: issuedAtMilliseconds,
+            payload: try reader.bytes(byteCount: Int(byteCount))
+        )
+    }
+
+    func write(to buffer: inout ByteBuffer) {
+        buffer.writeRecordID(recordID)
+        order.write(to: &buffer)
+        buffer.writeLittle(kind.rawValue)
+        buffer.writeRepeatingByte(0, count: 2)
+        buffer.writeLittle(UInt32(payload.readableBytes))
+        buffer.writeLittle(issuedAtMilliseconds)
+        buffer.writeIdentifier(high: reference.high, low: reference.low)
+        buffer.writeImmutableBuffer(payload)
     }
 }
 
 extension AmendRequest {
     init(reading reader: inout PayloadReader) throws(ReplicationError) {
-        let recordID = try reader.recordID()
         let timeoutMilliseconds: UInt32 = try reader.integer()
-        let (kind, hasTerm) = try AmendmentKind.read(from: &reader)
+        try reader.reserved(byteCount: 4)
         let stamp = try OrderStamp(reading: &reader)
-        let sequence: UInt64 = try reader.integer()
-        let payload = reader.rest()
-        guard payload.readableBytes <= Amendment.maximumPayloadByteCount else {
-            throw .malformed(reader.type, "an amendment of \(payload.readableBytes) bytes")
-        }
-        let amendment = Amendment(
-            recordID: recordID,
-            sequence: sequence,
-            kind: kind,
-            term: hasTerm ? stamp.term : nil,
-            payload: payload
-        )
-        self.init(amendment, mapEpoch: stamp.mapEpoch, timeoutMilliseconds: timeoutMilliseconds)
+        self.init(try RecordAmendment(reading: &reader), stamp, timeoutMilliseconds: timeoutMilliseconds)
     }
 
     func write(to buffer: inout ByteBuffer) {
-        buffer.writeRecordID(amendment.recordID)
         buffer.writeLittle(timeoutMilliseconds)
-        amendment.writeKind(to: &buffer)
-        buffer.writeLittle(mapEpoch.rawValue)
-        buffer.writeLittle(amendment.term?.rawValue ?? 0)
-        buffer.writeLittle(amendment.sequence)
-        buffer.writeImmutableBuffer(amendment.payload)
-    }
-}
-
-extension Amendment {
-    fileprivate func writeKind(to buffer: inout ByteBuffer) {
-        buffer.writeInteger(kind.rawValue)
-        buffer.writeClaim(term != nil)
-        buffer.writeRepeatingByte(0, count: 2)
-    }
-
-    fileprivate init(reading reader: inout PayloadReader) throws(ReplicationError) {
-        let recordID = try reader.recordID()
-        let sequence: UInt64 = try reader.integer()
-        let (kind, hasTerm) = try AmendmentKind.read(from: &reader)
-        let term = Term(rawValue: try reader.integer())
-        let byteCount: UInt32 = try reader.integer()
-        guard byteCount <= Self.maximumPayloadByteCount else {
-            throw .malformed(reader.type, "an amendment of \(byteCount) bytes")
-        }
-        let payload = try reader.bytes(byteCount: Int(byteCount))
-        self.init(recordID: recordID, sequence: sequence, kind: kind, term: hasTerm ? term : nil, payload: payload)
-    }
-
-    fileprivate func write(to buffer: inout ByteBuffer) {
-        buffer.writeRecordID(recordID)
-        buffer.writeLittle(sequence)
-        writeKind(to: &buffer)
-        buffer.writeLittle(term?.rawValue ?? 0)
-        buffer.writeLittle(UInt32(payload.readableBytes))
-        buffer.writeImmutableBuffer(payload)
+        buffer.writeRepeatingByte(0, count: 4)
+        stamp.write(to: &buffer)
+        amendment.write(to: &buffer)
     }
 }
 
 extension AmendmentsRequest {
     init(reading reader: inout PayloadReader) throws(ReplicationError) {
         let first = try reader.recordID()
-        let firstSequence: UInt64 = try reader.integer()
+        let firstOrder = try RecordAmendment.Order(reading: &reader)
         let last = try reader.recordID()
         guard first <= last, first.group == last.group else {
             throw .malformed(reader.type, "a range of ids that is empty or not within one group")
@@ -94,7 +81,7 @@ extension AmendmentsRequest {
         }
         self.init(
             first: first,
-            firstSequence: firstSequence,
+            firstOrder: firstOrder,
             last: last,
             limit: Int(limit),
             timeoutMilliseconds: try reader.integer()
@@ -103,7 +90,7 @@ extension AmendmentsRequest {
 
     func write(to buffer: inout ByteBuffer) {
         buffer.writeRecordID(first)
-        buffer.writeLittle(firstSequence)
+        firstOrder.write(to: &buffer)
         buffer.writeRecordID(last)
         buffer.writeLittle(UInt32(limit))
         buffer.writeLittle(timeoutMilliseconds)
@@ -113,12 +100,12 @@ extension AmendmentsRequest {
 extension AmendmentPage {
     init(reading reader: inout PayloadReader) throws(ReplicationError) {
         let hasMore = try reader.claim()
-        var amendments: [Amendment] = []
+        var amendments: [RecordAmendment] = []
         while reader.bytes.readableBytes > 0 {
             guard amendments.count < AmendmentsRequest.maximumCount else {
                 throw .malformed(reader.type, "more than \(AmendmentsRequest.maximumCount) amendments")
             }
-            amendments.append(try Amendment(reading: &reader))
+            amendments.append(try RecordAmendment(reading: &reader))
         }
         self.init(amendments, hasMore: hasMore)
     }

@@ -44,12 +44,6 @@ extension Message {
             self = .listResult(ids)
         case .status: self = .status(timeoutMilliseconds: try reader.integer())
         case .statusResult: self = .statusResult(try NodeStatusReport(reading: &reader))
-        case .tombstone: self = .tombstone(try TombstoneRequest(reading: &reader))
-        case .tombstoneResult:
-            guard let outcome = TombstoneOutcome(rawValue: try reader.integer()) else {
-                throw .malformed(type, "an unknown outcome")
-            }
-            self = .tombstoneResult(outcome)
         case .amend: self = .amend(try AmendRequest(reading: &reader))
         case .amendResult: self = .amendResult(try reader.putOutcome())
         case .amendments: self = .amendments(try AmendmentsRequest(reading: &reader))

@@ -83,8 +83,6 @@ extension Message {
             guard let scrub = report.scrub else { return }
             buffer.writeLittle(scrub.quarantinedCount)
             buffer.writeLittle(scrub.oldestUnverifiedSeconds ?? .max)
-        case .tombstone(let request): request.write(to: &buffer)
-        case .tombstoneResult(let outcome): buffer.writeInteger(outcome.rawValue)
         case .amend(let request): request.write(to: &buffer)
         case .amendments(let request): request.write(to: &buffer)
         case .amendmentsResult(let page): page.write(to: &buffer)

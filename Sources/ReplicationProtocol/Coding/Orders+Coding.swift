@@ -16,35 +16,6 @@ extension OrderStamp {
     }
 }
 
-extension TombstoneRequest {
-    init(reading reader: inout PayloadReader) throws(ReplicationError) {
-        let recordID = try reader.recordID()
-        let timeoutMilliseconds: UInt32 = try reader.integer()
-        let reasonNumber: UInt8 = try reader.integer()
-        guard let reason = TombstoneReason(rawValue: reasonNumber) else {
-            throw .malformed(reader.type, "the unknown reason \(reasonNumber)")
-        }
-        try reader.reserved(byteCount: 3)
-        let stamp = try OrderStamp(reading: &reader)
-        self.init(
-            recordID: recordID,
-            stamp: stamp,
-            permit: try reader.permit(),
-            reason: reason,
-            timeoutMilliseconds: timeoutMilliseconds
-        )
-    }
-
-    func write(to buffer: inout ByteBuffer) {
-        buffer.writeRecordID(recordID)
-        buffer.writeLittle(timeoutMilliseconds)
-        buffer.writeInteger(reason.rawValue)
-        buffer.writeRepeatingByte(0, count: 3)
-        stamp.write(to: &buffer)
-        buffer.writeIdentifier(high: permit.high, low: permit.low)
-    }
-}
-
 extension PullRequest {
     init(reading reader: inout PayloadReader) throws(ReplicationError) {
         let recordID = try reader.recordID()
@@ -93,7 +64,7 @@ extension PullProgress {
 
 extension PurgeRequest {
     init(reading reader: inout PayloadReader) throws(ReplicationError) {
-        let permit = try reader.permit()
+        let permit = try reader.reference()
         let timeoutMilliseconds: UInt32 = try reader.integer()
         try reader.reserved(byteCount: 4)
         let stamp = try OrderStamp(reading: &reader)

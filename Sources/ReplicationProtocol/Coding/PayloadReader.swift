@@ -79,9 +79,9 @@ struct PayloadReader {
         return SHA256Digest(words: words)
     }
 
-    mutating func permit() throws(ReplicationError) -> PermitID {
+    mutating func reference() throws(ReplicationError) -> ReferenceID {
         let identifier = try identifier()
-        return PermitID(high: identifier.high, low: identifier.low)
+        return ReferenceID(high: identifier.high, low: identifier.low)
     }
 
     mutating func bytes(byteCount: Int) throws(ReplicationError) -> ByteBuffer {

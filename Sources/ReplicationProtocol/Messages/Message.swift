@@ -29,8 +29,6 @@ public enum Message: Hashable, Sendable {
     case listResult([RecordID])
     case status(timeoutMilliseconds: UInt32)
     case statusResult(NodeStatusReport)
-    case tombstone(TombstoneRequest)
-    case tombstoneResult(TombstoneOutcome)
     case amend(AmendRequest)
     case amendResult(PutOutcome)
     case amendments(AmendmentsRequest)
@@ -71,8 +69,6 @@ public enum Message: Hashable, Sendable {
         case .listResult: .listResult
         case .status: .status
         case .statusResult: .statusResult
-        case .tombstone: .tombstone
-        case .tombstoneResult: .tombstoneResult
         case .amend: .amend
         case .amendResult: .amendResult
         case .amendments: .amendments

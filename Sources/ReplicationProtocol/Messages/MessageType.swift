@@ -25,21 +25,19 @@ public enum MessageType: UInt8, Sendable, CaseIterable {
     case listResult = 0x35
     case status = 0x36
     case statusResult = 0x37
-    case tombstone = 0x40
-    case tombstoneResult = 0x41
-    case amend = 0x42
-    case amendResult = 0x43
-    case amendments = 0x44
-    case amendmentsResult = 0x45
-    case digest = 0x46
-    case digestResult = 0x47
-    case pull = 0x48
-    case pullProgress = 0x49
-    case pullResult = 0x4a
-    case purgePermit = 0x4b
-    case purgeResult = 0x4c
-    case map = 0x4d
-    case mapResult = 0x4e
+    case amend = 0x40
+    case amendResult = 0x41
+    case amendments = 0x42
+    case amendmentsResult = 0x43
+    case digest = 0x44
+    case digestResult = 0x45
+    case pull = 0x46
+    case pullProgress = 0x47
+    case pullResult = 0x48
+    case purgePermit = 0x49
+    case purgeResult = 0x4a
+    case map = 0x4b
+    case mapResult = 0x4c
 
     /// The name as in docs/replication-protocol.md.
     public var name: String {
@@ -67,8 +65,6 @@ public enum MessageType: UInt8, Sendable, CaseIterable {
         case .listResult: "LIST-RESULT"
         case .status: "STATUS"
         case .statusResult: "STATUS-RESULT"
-        case .tombstone: "TOMBSTONE"
-        case .tombstoneResult: "TOMBSTONE-RESULT"
         case .amend: "AMEND"
         case .amendResult: "AMEND-RESULT"
         case .amendments: "AMENDMENTS"
@@ -92,13 +88,13 @@ public enum MessageType: UInt8, Sendable, CaseIterable {
         case .ping, .pong, .credit, .putCommit: 8
         case .cancel, .verifyResult: 0
         case .goAway, .error: 1024
-        case .putAck, .tombstoneResult, .amendResult, .pullResult: 1
-        case .get, .head, .verify, .list, .status, .digest, .amendments, .tombstone, .purgePermit, .map: 64
+        case .putAck, .amendResult, .pullResult: 1
+        case .get, .head, .verify, .list, .status, .digest, .amendments, .purgePermit, .map: 64
         case .getBegin: 56
         case .pullProgress, .purgeResult, .mapResult: 16
         case .pull: 512
         case .digestResult: DigestPart.byteCount << DigestRequest.maximumSplitBitCount
-        case .amend: Amendment.maximumPayloadByteCount + 64
+        case .amend: RecordAmendment.maximumPayloadByteCount + 128
         case .putBegin, .metadata, .data, .headResult, .listResult, .amendmentsResult:
             MessageHeader.maximumPayloadByteCount
         }
@@ -107,11 +103,11 @@ public enum MessageType: UInt8, Sendable, CaseIterable {
     /// Whether the message opens a stream: the first one a client sends on it.
     public var opensStream: Bool {
         switch self {
-        case .putBegin, .get, .head, .verify, .list, .status, .tombstone, .amend, .amendments, .digest, .pull,
+        case .putBegin, .get, .head, .verify, .list, .status, .amend, .amendments, .digest, .pull,
             .purgePermit, .map:
             true
         case .hello, .helloAck, .ping, .pong, .goAway, .credit, .cancel, .error, .metadata, .data, .putCommit, .putAck,
-            .getBegin, .headResult, .verifyResult, .listResult, .statusResult, .tombstoneResult, .amendResult,
+            .getBegin, .headResult, .verifyResult, .listResult, .statusResult, .amendResult,
             .amendmentsResult, .digestResult, .pullProgress, .pullResult, .purgeResult, .mapResult:
             false
         }

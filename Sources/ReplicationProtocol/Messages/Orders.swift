@@ -14,62 +14,6 @@ public struct OrderStamp: Hashable, Sendable {
     }
 }
 
-/// Names the coordinator's decision that something may be removed; the catalog's audit record has the same id.
-public struct PermitID: Hashable, Sendable {
-    public var high: UInt64
-    public var low: UInt64
-
-    public init(high: UInt64, low: UInt64) {
-        self.high = high
-        self.low = low
-    }
-}
-
-/// Why a record is taken away from a node.
-public enum TombstoneReason: UInt8, Sendable, CaseIterable {
-    /// Somebody who may do so has deleted it.
-    case deleted = 1
-    /// Its retention is over.
-    case expired = 2
-    /// Another version has taken its place.
-    case superseded = 3
-    /// Enough copies are elsewhere.
-    case notWantedHere = 4
-}
-
-/// TOMBSTONE: takes a record away from a node; its bytes go with a later purge.
-public struct TombstoneRequest: Hashable, Sendable {
-    public var recordID: RecordID
-    public var stamp: OrderStamp
-    public var permit: PermitID
-    public var reason: TombstoneReason
-    public var timeoutMilliseconds: UInt32
-
-    public init(
-        recordID: RecordID,
-        stamp: OrderStamp,
-        permit: PermitID,
-        reason: TombstoneReason,
-        timeoutMilliseconds: UInt32 = 0
-    ) {
-        self.recordID = recordID
-        self.stamp = stamp
-        self.permit = permit
-        self.reason = reason
-        self.timeoutMilliseconds = timeoutMilliseconds
-    }
-}
-
-/// How a tombstone ended well.
-public enum TombstoneOutcome: UInt8, Sendable, CaseIterable {
-    /// The tombstone is durable, the record no longer served.
-    case written = 1
-    /// There was one already.
-    case alreadyWritten = 2
-    /// The node is sure not to have the record: nothing was written.
-    case noSuchRecord = 3
-}
-
 /// PULL: a node is to fetch a record from another node and store it.
 public struct PullRequest: Hashable, Sendable {
     public var recordID: RecordID
@@ -114,7 +58,7 @@ public struct PullProgress: Hashable, Sendable {
 
 /// PURGE-PERMIT: a node may destroy bytes that it retired before a moment.
 public struct PurgeRequest: Hashable, Sendable {
-    public var permit: PermitID
+    public var permit: ReferenceID
     public var stamp: OrderStamp
     /// Milliseconds since 1970 UTC: what was retired later stays.
     public var retiredBeforeMilliseconds: UInt64
@@ -123,7 +67,7 @@ public struct PurgeRequest: Hashable, Sendable {
     public var timeoutMilliseconds: UInt32
 
     public init(
-        permit: PermitID,
+        permit: ReferenceID,
         stamp: OrderStamp,
         retiredBeforeMilliseconds: UInt64,
         maximumByteCount: UInt64,

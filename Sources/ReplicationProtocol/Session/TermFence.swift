@@ -202,7 +202,6 @@ extension Message {
         case .putBegin(let begin): .addition(term: begin.request.term, mapEpoch: begin.request.mapEpoch)
         case .pull(let request): .addition(term: request.stamp.term, mapEpoch: request.stamp.mapEpoch)
         case .amend(let request): request.fenceDemand
-        case .tombstone(let request): .removal(request.stamp)
         case .purgePermit(let request): .removal(request.stamp)
         case .map(let request): .map(request.stamp, isMember: request.isMember)
         default: nil
@@ -219,7 +218,6 @@ extension Message {
         case .head(let query), .verify(let query): query.timeoutMilliseconds
         case .list(let request): request.timeoutMilliseconds
         case .status(let timeoutMilliseconds): timeoutMilliseconds
-        case .tombstone(let request): request.timeoutMilliseconds
         case .amend(let request): request.timeoutMilliseconds
         case .amendments(let request): request.timeoutMilliseconds
         case .digest(let request): request.timeoutMilliseconds
@@ -232,11 +230,8 @@ extension Message {
 }
 
 extension AmendRequest {
-    /// What takes protection away is a removal, and has a term.
+    /// A hold is welcome from whoever asks for it, as puts are.
     fileprivate var fenceDemand: FenceDemand {
-        guard amendment.kind.removesProtection, let term = amendment.term else {
-            return .addition(term: amendment.term, mapEpoch: mapEpoch)
-        }
-        return .removal(OrderStamp(term: term, mapEpoch: mapEpoch))
+        amendment.kind.isFenced ? .removal(stamp) : .addition(term: nil, mapEpoch: stamp.mapEpoch)
     }
 }

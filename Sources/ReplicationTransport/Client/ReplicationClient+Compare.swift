@@ -36,12 +36,12 @@ extension ReplicationClient {
         }
     }
 
-    /// The amendments of the records from `first` to `last` (of one group), ascending by id and sequence.
+    /// The amendments of the records from `first` to `last` (of one group), ascending by id and order.
     ///
-    /// To go on when the page has more: from its last amendment's record and the sequence after its own.
+    /// To go on when the page has more: from its last amendment's record and the order after its own.
     public func amendments(
         from first: RecordID,
-        firstSequence: UInt64 = 0,
+        firstOrder: RecordAmendment.Order = RecordAmendment.Order(term: Term(rawValue: 0), sequence: 0),
         to last: RecordID,
         limit: Int = AmendmentsRequest.maximumCount,
         priority: RequestPriority = .foreground,
@@ -57,7 +57,7 @@ extension ReplicationClient {
             .amendments(
                 AmendmentsRequest(
                     first: first,
-                    firstSequence: firstSequence,
+                    firstOrder: firstOrder,
                     last: last,
                     limit: limit,
                     timeoutMilliseconds: $0
@@ -65,7 +65,7 @@ extension ReplicationClient {
             )
         } read: { message throws(ReplicationError) in
             guard case .amendmentsResult(let page) = message else { return .unexpected }
-            guard page.isAnswer(from: (first, firstSequence), to: last, limit: limit) else {
+            guard page.isAnswer(from: (first, firstOrder), to: last, limit: limit) else {
                 throw ReplicationError(.protocolViolation, "an AMENDMENTS-RESULT out of order or range")
             }
             return .answer(page)
@@ -75,11 +75,11 @@ extension ReplicationClient {
 
 extension AmendmentPage {
     /// Whether it is in order and in range; callers page by its last one.
-    fileprivate func isAnswer(from first: (RecordID, UInt64), to last: RecordID, limit: Int) -> Bool {
+    fileprivate func isAnswer(from first: (RecordID, RecordAmendment.Order), to last: RecordID, limit: Int) -> Bool {
         guard amendments.count <= limit, !(hasMore && amendments.isEmpty) else { return false }
-        var previous: (RecordID, UInt64)?
+        var previous: (RecordID, RecordAmendment.Order)?
         for amendment in amendments {
-            let place = (amendment.recordID, amendment.sequence)
+            let place = (amendment.recordID, amendment.order)
             guard place >= first, place.0 <= last, previous.map({ $0 < place }) ?? true else { return false }
             previous = place
         }

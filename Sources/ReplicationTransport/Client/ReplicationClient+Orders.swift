@@ -9,51 +9,23 @@ public import ReplicationProtocol
 /// Orders are idempotent: one whose outcome is not known is given again. `.staleTerm` means that another coordinator has
 /// taken over, `.staleEpoch` that a newer map is in force.
 extension ReplicationClient {
-    /// Takes a record away from the peer; returns when that is durable.
-    ///
-    /// `.held` when a hold forbids it.
-    public func tombstone(
-        _ id: RecordID,
-        _ stamp: OrderStamp,
-        permit: PermitID,
-        reason: TombstoneReason,
-        priority: RequestPriority = .foreground,
-        timeout: TimeAmount? = nil
-    ) async throws(ReplicationError) -> TombstoneOutcome {
-        try await ask(priority, timeout) {
-            let request = TombstoneRequest(
-                recordID: id,
-                stamp: stamp,
-                permit: permit,
-                reason: reason,
-                timeoutMilliseconds: $0
-            )
-            return .tombstone(request)
-        } read: {
-            if case .tombstoneResult(let outcome) = $0 { .answer(outcome) } else { .unexpected }
-        }
-    }
-
     /// Adds an amendment; returns when it is durable.
     ///
-    /// `.conflict` when its number is taken by another.
+    /// `.conflict` when its term and number are taken by another, `.held` for the tombstone of a record that is held.
     public func amend(
-        _ amendment: Amendment,
-        mapEpoch: MapEpoch,
+        _ amendment: RecordAmendment,
+        _ stamp: OrderStamp,
         priority: RequestPriority = .foreground,
         timeout: TimeAmount? = nil
     ) async throws(ReplicationError) -> PutOutcome {
-        guard amendment.payload.readableBytes <= Amendment.maximumPayloadByteCount else {
+        guard amendment.payload.readableBytes <= RecordAmendment.maximumPayloadByteCount else {
             throw ReplicationError(
                 .tooLarge,
-                "an amendment of \(amendment.payload.readableBytes) bytes; \(Amendment.maximumPayloadByteCount) are allowed"
+                "\(amendment.payload.readableBytes) bytes; an amendment has at most \(RecordAmendment.maximumPayloadByteCount)"
             )
         }
-        guard amendment.term != nil || !amendment.kind.removesProtection else {
-            throw ReplicationError(.invalidRequest, "an amendment that takes protection away needs a term")
-        }
         return try await ask(priority, timeout) {
-            .amend(AmendRequest(amendment, mapEpoch: mapEpoch, timeoutMilliseconds: $0))
+            .amend(AmendRequest(amendment, stamp, timeoutMilliseconds: $0))
         } read: {
             if case .amendResult(let outcome) = $0 { .answer(outcome) } else { .unexpected }
         }
@@ -99,7 +71,7 @@ extension ReplicationClient {
 
     /// Lets the peer destroy bytes that it retired before a moment.
     public func purge(
-        permit: PermitID,
+        permit: ReferenceID,
         _ stamp: OrderStamp,
         retiredBeforeMilliseconds: UInt64,
         maximumByteCount: UInt64,

@@ -48,10 +48,8 @@ final class ServerQuery: ServerStream {
             return .other(.listResult(Array(ids.prefix(request.limit))))
         case .status:
             return .other(.statusResult(await service.nodeStatus()))
-        case .tombstone(let request):
-            return .other(.tombstoneResult(try await service.tombstone(request)))
         case .amend(let request):
-            return .other(.amendResult(try await service.amend(request.amendment)))
+            return .other(.amendResult(try await service.amend(request)))
         case .amendments(let request):
             return .other(.amendmentsResult(try page(try await service.amendments(request), for: request)))
         case .digest(let request):

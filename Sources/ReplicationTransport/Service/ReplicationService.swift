@@ -30,11 +30,8 @@ public protocol ReplicationService: Sendable {
     /// How the node is doing.
     func nodeStatus() async -> NodeStatusReport
 
-    /// Takes a record away; returns when the tombstone is durable. `.held` when a hold forbids it.
-    func tombstone(_ request: TombstoneRequest) async throws(ReplicationError) -> TombstoneOutcome
-
-    /// Stores an amendment; returns when it is durable.
-    func amend(_ amendment: Amendment) async throws(ReplicationError) -> PutOutcome
+    /// Stores an amendment; returns when it is durable. `.held` for the tombstone of a record that is held.
+    func amend(_ request: AmendRequest) async throws(ReplicationError) -> PutOutcome
 
     /// The amendments of a range of records, in order; see ``AmendmentPage/init(fitting:hasMore:)``.
     func amendments(_ request: AmendmentsRequest) async throws(ReplicationError) -> AmendmentPage
@@ -61,11 +58,7 @@ public protocol ReplicationService: Sendable {
 
 /// A service that does not offer an operation says so; the fence is no option.
 extension ReplicationService {
-    public func tombstone(_ request: TombstoneRequest) async throws(ReplicationError) -> TombstoneOutcome {
-        throw .notOffered("tombstones")
-    }
-
-    public func amend(_ amendment: Amendment) async throws(ReplicationError) -> PutOutcome {
+    public func amend(_ request: AmendRequest) async throws(ReplicationError) -> PutOutcome {
         throw .notOffered("amendments")
     }
 

@@ -54,25 +54,15 @@ struct MessageFields {
             add("ids", text: ids.map { Self.hex($0.bytes) }.joined(separator: " "))
         case .status(let timeoutMilliseconds): add("timeout", timeoutMilliseconds)
         case .statusResult(let report): add(report)
-        case .tombstone(let request):
-            add("record", record: request.recordID)
-            add("timeout", request.timeoutMilliseconds)
-            add("reason", request.reason.goldenName)
-            add(request.stamp)
-            add("permit", Self.hex(high: request.permit.high, low: request.permit.low))
-        case .tombstoneResult(let outcome): add("outcome", outcome.goldenName)
         case .amend(let request):
-            add("record", record: request.amendment.recordID)
             add("timeout", request.timeoutMilliseconds)
-            add("kind", request.amendment.kind.rawValue)
-            add("map epoch", request.mapEpoch.rawValue)
-            add("term", text: request.amendment.term.map { "\($0.rawValue)" } ?? "")
-            add("sequence", request.amendment.sequence)
-            add("payload", bytes: request.amendment.payload)
+            add(request.stamp)
+            add("amendment", Self.text(of: request.amendment))
         case .amendResult(let outcome), .pullResult(let outcome): add("outcome", outcome.goldenName)
         case .amendments(let request):
             add("first", record: request.first)
-            add("first sequence", request.firstSequence)
+            add("first term", request.firstOrder.term.rawValue)
+            add("first sequence", request.firstOrder.sequence)
             add("last", record: request.last)
             add("limit", request.limit)
             add("timeout", request.timeoutMilliseconds)
@@ -189,12 +179,13 @@ struct MessageFields {
         add("host", text: request.host)
     }
 
-    /// Record id, sequence, kind, term, payload, parted by slashes.
-    private static func text(of amendment: Amendment) -> String {
+    /// Record id, term, sequence, kind, time, reference, payload, parted by slashes.
+    private static func text(of amendment: RecordAmendment) -> String {
         let payload = GoldenFile.hex(amendment.payload)
         return [
-            hex(amendment.recordID.bytes), "\(amendment.sequence)", "\(amendment.kind.rawValue)",
-            amendment.term.map { "\($0.rawValue)" } ?? "none", payload.isEmpty ? "none" : payload,
+            hex(amendment.recordID.bytes), "\(amendment.order.term.rawValue)", "\(amendment.order.sequence)",
+            "\(amendment.kind.rawValue)", "\(amendment.issuedAtMilliseconds)",
+            hex(high: amendment.reference.high, low: amendment.reference.low), payload.isEmpty ? "none" : payload,
         ].joined(separator: "/")
     }
 
@@ -252,27 +243,6 @@ extension PutOutcome {
         switch self {
         case .stored: "stored"
         case .alreadyStored: "already stored"
-        }
-    }
-}
-
-extension TombstoneReason {
-    fileprivate var goldenName: String {
-        switch self {
-        case .deleted: "deleted"
-        case .expired: "expired"
-        case .superseded: "superseded"
-        case .notWantedHere: "not wanted here"
-        }
-    }
-}
-
-extension TombstoneOutcome {
-    fileprivate var goldenName: String {
-        switch self {
-        case .written: "written"
-        case .alreadyWritten: "already written"
-        case .noSuchRecord: "no such record"
         }
     }
 }

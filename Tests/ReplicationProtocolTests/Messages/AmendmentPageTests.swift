@@ -7,7 +7,7 @@ import Testing
 
 /// Pages of amendments, and the limits of what orders carry.
 struct AmendmentPageTests {
-    private static func amendments(_ count: Int, byteCount: Int) -> [Amendment] {
+    private static func amendments(_ count: Int, byteCount: Int) -> [RecordAmendment] {
         (0..<count).map { number in
             Samples.amendment(
                 sequence: UInt64(number),
@@ -18,8 +18,8 @@ struct AmendmentPageTests {
 
     @Test func aPageHasWhatFitsIntoOneMessage() throws {
         // 3 of the largest and what is left of 256 KiB, to the byte.
-        let large = Self.amendments(3, byteCount: Amendment.maximumPayloadByteCount)
-        let left = MessageHeader.maximumPayloadByteCount - 1 - 3 * (Amendment.maximumPayloadByteCount + 40) - 40
+        let large = Self.amendments(3, byteCount: RecordAmendment.maximumPayloadByteCount)
+        let left = MessageHeader.maximumPayloadByteCount - 1 - 3 * (RecordAmendment.maximumPayloadByteCount + 64) - 64
         let fits = Samples.amendment(sequence: 3, payload: ByteBuffer(repeating: 0, count: left))
         let page = AmendmentPage(fitting: large + [fits], hasMore: false)
         #expect(page.amendments.count == 4)
@@ -47,22 +47,15 @@ struct AmendmentPageTests {
     }
 
     @Test func anAmendmentHasAtMost64KiB() throws {
-        let most = Samples.amendment(payload: ByteBuffer(repeating: 1, count: Amendment.maximumPayloadByteCount))
+        let most = Samples.amendment(payload: ByteBuffer(repeating: 1, count: RecordAmendment.maximumPayloadByteCount))
         var bytes = ByteBuffer()
-        let message = Message.amend(AmendRequest(most, mapEpoch: MapEpoch(rawValue: 1)))
+        let message = Message.amend(AmendRequest(most, Samples.stamp))
         message.writePayload(to: &bytes)
         #expect(try Message(.amend, payload: bytes) == message)
+        bytes.setInteger(UInt32(RecordAmendment.maximumPayloadByteCount + 1), at: 60, endianness: .little)
         bytes.writeInteger(UInt8(0))
         #expect(bytes.readableBytes <= MessageType.amend.maximumPayloadByteCount)
         #expect(throws: ReplicationError.self) { try Message(.amend, payload: bytes) }
-    }
-
-    @Test func kindsThatTakeProtectionAwayHaveTheHighestBit() {
-        #expect(!AmendmentKind.hold.removesProtection)
-        #expect(!AmendmentKind.correction.removesProtection)
-        #expect(!AmendmentKind.retention.removesProtection)
-        #expect(AmendmentKind.holdRelease.removesProtection)
-        #expect(AmendmentKind.retentionReduction.removesProtection)
     }
 
     /// A tail that is longer than we know is ignored, one that is cut is not.

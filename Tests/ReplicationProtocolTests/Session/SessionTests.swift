@@ -214,12 +214,12 @@ struct SessionTests {
 
     @Test func onlyTheRightSideSendsAMessage() {
         let fromClient: Set<MessageType> = [
-            .putBegin, .putCommit, .get, .head, .verify, .list, .status, .cancel, .tombstone, .amend, .amendments,
+            .putBegin, .putCommit, .get, .head, .verify, .list, .status, .cancel, .amend, .amendments,
             .digest,
             .pull, .purgePermit, .map,
         ]
         let fromServer: Set<MessageType> = [
-            .putAck, .getBegin, .headResult, .verifyResult, .listResult, .statusResult, .error, .tombstoneResult,
+            .putAck, .getBegin, .headResult, .verifyResult, .listResult, .statusResult, .error,
             .amendResult, .amendmentsResult, .digestResult, .pullProgress, .pullResult, .purgeResult, .mapResult,
         ]
         let fromBoth: Set<MessageType> = [.data, .metadata, .credit]

@@ -167,13 +167,16 @@ struct TermFenceTests {
 
     @Test func messagesClaimWhatTheyDo() {
         let stamp = Samples.stamp
-        #expect(Message.tombstone(Samples.tombstone()).fenceDemand == .removal(stamp))
         #expect(Message.purgePermit(Samples.purge).fenceDemand == .removal(stamp))
         #expect(Message.pull(Samples.pull).fenceDemand == .addition(term: stamp.term, mapEpoch: stamp.mapEpoch))
-        let hold = AmendRequest(Samples.amendment(), mapEpoch: stamp.mapEpoch)
+        let hold = AmendRequest(Samples.amendment(), stamp)
         #expect(Message.amend(hold).fenceDemand == .addition(term: nil, mapEpoch: stamp.mapEpoch))
-        let release = AmendRequest(Samples.amendment(.holdRelease, term: stamp.term), mapEpoch: stamp.mapEpoch)
-        #expect(Message.amend(release).fenceDemand == .removal(stamp))
+        let note = AmendRequest(Samples.amendment(.firstOther), stamp)
+        #expect(Message.amend(note).fenceDemand == .addition(term: nil, mapEpoch: stamp.mapEpoch))
+        for kind in [RecordAmendment.Kind.tombstone, .undelete, .release, .init(rawValue: 15)] {
+            let removal = AmendRequest(Samples.amendment(kind), stamp)
+            #expect(Message.amend(removal).fenceDemand == .removal(stamp))
+        }
         #expect(Message.status(timeoutMilliseconds: 0).fenceDemand == nil)
         let get = GetRequest(recordID: Samples.record(9), range: nil, credit: 1, timeoutMilliseconds: 0)
         #expect(Message.get(get).fenceDemand == nil)

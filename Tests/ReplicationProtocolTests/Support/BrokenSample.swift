@@ -95,26 +95,17 @@ struct BrokenSample: Sendable {
 
     private static let orders: [BrokenSample] = [
         BrokenSample("STATUS-RESULT with half a tail", bytes: changed("STATUS-RESULT") { $0.add(0) }),
-        BrokenSample("TOMBSTONE without a reason", bytes: changed("TOMBSTONE") { $0.set(0, at: 20) }),
-        BrokenSample("TOMBSTONE of a group out of range", bytes: changed("TOMBSTONE") { $0.set(4, at: 0) }),
-        BrokenSample("TOMBSTONE cut short", bytes: changed("TOMBSTONE") { $0.cut(by: 1) }),
-        BrokenSample("TOMBSTONE with a byte too many", bytes: changed("TOMBSTONE") { $0.add(0) }),
+        BrokenSample("AMEND cut short", bytes: changed("AMEND with a hold of an earlier term") { $0.cut(by: 1) }),
+        BrokenSample("AMEND with a byte too many", bytes: changed("AMEND with a tombstone") { $0.add(0) }),
+        BrokenSample("AMEND for a group out of range", bytes: changed("AMEND with a tombstone") { $0.set(4, at: 24) }),
         BrokenSample(
-            "TOMBSTONE-RESULT with an unknown outcome",
-            bytes: changed("TOMBSTONE-RESULT") { $0.set(4, at: 0) }
-        ),
-        BrokenSample(
-            "AMEND with the end of a hold and no term",
-            bytes: changed("AMEND with the end of a hold") { $0.set(0, at: 21) }
-        ),
-        BrokenSample(
-            "AMEND that neither has nor lacks a term",
-            bytes: changed("AMEND with a hold") { $0.set(2, at: 21) }
+            "AMEND of 64 KiB and a byte",
+            bytes: changed("AMEND with a tombstone") { $0.set([1, 0, 1], at: 60) }
         ),
         BrokenSample("AMEND-RESULT with an unknown outcome", bytes: changed("AMEND-RESULT") { $0.set(0, at: 0) }),
-        BrokenSample("AMENDMENTS of 0", bytes: changed("AMENDMENTS of some records, continued") { $0.set(0, at: 40) }),
-        BrokenSample("AMENDMENTS of 1025", bytes: changed("AMENDMENTS of one record") { $0.set(1, at: 40) }),
-        BrokenSample("AMENDMENTS of an empty range", bytes: changed("AMENDMENTS of one record") { $0.set(8, at: 39) }),
+        BrokenSample("AMENDMENTS of 0", bytes: changed("AMENDMENTS of some records, continued") { $0.set(0, at: 48) }),
+        BrokenSample("AMENDMENTS of 1025", bytes: changed("AMENDMENTS of one record") { $0.set(1, at: 48) }),
+        BrokenSample("AMENDMENTS of an empty range", bytes: changed("AMENDMENTS of one record") { $0.set(8, at: 47) }),
         BrokenSample("AMENDMENTS of two groups", bytes: changed("AMENDMENTS of one record") { $0.set(0xfe, at: 1) }),
         BrokenSample("AMENDMENTS-RESULT without a claim", bytes: changed("AMENDMENTS-RESULT") { $0.set(2, at: 0) }),
         BrokenSample(
@@ -122,7 +113,7 @@ struct BrokenSample: Sendable {
             bytes: changed("AMENDMENTS-RESULT") { $0.set(255, at: 37) }
         ),
         BrokenSample(
-            "AMENDMENTS-RESULT with an amendment of 64 KiB and a byte",
+            "AMENDMENTS-RESULT with an amendment of 64 KiB and more",
             bytes: changed("AMENDMENTS-RESULT") { $0.set(1, at: 39) }
         ),
         BrokenSample("DIGEST of something unknown", bytes: changed("DIGEST of a group") { $0.set(2, at: 20) }),
@@ -139,7 +130,7 @@ struct BrokenSample: Sendable {
         BrokenSample("PULL with a host beyond its end", bytes: changed("PULL") { $0.set(255, at: 58) }),
         BrokenSample("PULL with a host that is not UTF-8", bytes: changed("PULL") { $0.set(0xff, at: 60) }),
         BrokenSample("PULL-PROGRESS beyond the payload", bytes: changed("PULL-PROGRESS") { $0.set(0xff, at: 3) }),
-        BrokenSample("PULL-RESULT of two bytes", bytes: header(type: 0x4a, byteCount: 2)),
+        BrokenSample("PULL-RESULT of two bytes", bytes: header(type: 0x48, byteCount: 2)),
         BrokenSample("PURGE-PERMIT cut short", bytes: changed("PURGE-PERMIT") { $0.cut(by: 1) }),
         BrokenSample("PURGE-RESULT cut short", bytes: changed("PURGE-RESULT") { $0.cut(by: 1) }),
         BrokenSample("MAP that is neither member nor not", bytes: changed("MAP") { $0.set(3, at: 20) }),

@@ -8,26 +8,24 @@ import ReplicationProtocol
 /// Messages of what a coordinator orders, and of nodes that compare what they have.
 extension Samples {
     static let stamp = OrderStamp(term: Term(rawValue: 3), mapEpoch: MapEpoch(rawValue: 42))
-    static let permit = PermitID(high: 0x0a0b_0c0d_0e0f_1011, low: 0x1213_1415_1617_1819)
-
-    static func tombstone(_ reason: TombstoneReason = .expired, stamp: OrderStamp = stamp) -> TombstoneRequest {
-        TombstoneRequest(
-            recordID: record(9),
-            stamp: stamp,
-            permit: permit,
-            reason: reason,
-            timeoutMilliseconds: 5000
-        )
-    }
+    static let permit = ReferenceID(high: 0x0a0b_0c0d_0e0f_1011, low: 0x1213_1415_1617_1819)
 
     static func amendment(
-        _ kind: AmendmentKind = .hold,
+        _ kind: RecordAmendment.Kind = .hold,
         record: RecordID = record(9),
+        term: UInt64 = 2,
         sequence: UInt64 = 1,
-        term: Term? = nil,
+        issuedAt: Int64 = 1_790_000_000_000,
         payload: ByteBuffer = ByteBuffer(string: "trial 7")
-    ) -> Amendment {
-        Amendment(recordID: record, sequence: sequence, kind: kind, term: term, payload: payload)
+    ) -> RecordAmendment {
+        RecordAmendment(
+            recordID: record,
+            kind: kind,
+            order: RecordAmendment.Order(term: Term(rawValue: term), sequence: sequence),
+            reference: permit,
+            issuedAtMilliseconds: issuedAt,
+            payload: payload
+        )
     }
 
     static func digest(prefix: RecordID, bits: Int, split: Int) -> DigestRequest {
@@ -70,24 +68,28 @@ extension Samples {
             flags: MessageFlags(.scrub),
             streamID: 19
         ),
-        Sample(name: "TOMBSTONE", message: .tombstone(tombstone()), streamID: 21),
-        Sample(name: "TOMBSTONE-RESULT", message: .tombstoneResult(.written), streamID: 21),
-        Sample(name: "TOMBSTONE-RESULT of no record", message: .tombstoneResult(.noSuchRecord), streamID: 23),
         Sample(
-            name: "AMEND with a hold",
-            message: .amend(AmendRequest(amendment(), mapEpoch: stamp.mapEpoch, timeoutMilliseconds: 5000)),
-            streamID: 25
-        ),
-        Sample(
-            name: "AMEND with the end of a hold",
+            name: "AMEND with a tombstone",
             message: .amend(
                 AmendRequest(
-                    amendment(.holdRelease, sequence: 2, term: stamp.term, payload: ByteBuffer()),
-                    mapEpoch: stamp.mapEpoch,
+                    amendment(.tombstone, term: 3, payload: ByteBuffer(string: "retention is over")),
+                    stamp,
                     timeoutMilliseconds: 5000
                 )
             ),
-            streamID: 27
+            streamID: 21
+        ),
+        Sample(
+            name: "AMEND with a hold of an earlier term",
+            message: .amend(AmendRequest(amendment(), stamp, timeoutMilliseconds: 5000)),
+            streamID: 23
+        ),
+        Sample(
+            name: "AMEND with the end of a hold, before 1970",
+            message: .amend(
+                AmendRequest(amendment(.release, sequence: 2, issuedAt: -1, payload: ByteBuffer()), stamp)
+            ),
+            streamID: 25
         ),
         Sample(name: "AMEND-RESULT", message: .amendResult(.stored), streamID: 25),
         Sample(
@@ -128,7 +130,7 @@ extension Samples {
             message: .amendments(
                 AmendmentsRequest(
                     first: record(9),
-                    firstSequence: 3,
+                    firstOrder: RecordAmendment.Order(term: Term(rawValue: 2), sequence: 3),
                     last: record(.max),
                     limit: 1,
                     timeoutMilliseconds: 500
@@ -142,8 +144,8 @@ extension Samples {
                 AmendmentPage(
                     [
                         amendment(),
-                        amendment(.holdRelease, sequence: 2, term: stamp.term, payload: ByteBuffer()),
-                        amendment(AmendmentKind(rawValue: 0x7f), record: record(10), payload: counting(4)),
+                        amendment(.release, sequence: 2, payload: ByteBuffer()),
+                        amendment(RecordAmendment.Kind(rawValue: 0x7fff), record: record(10), payload: counting(4)),
                     ],
                     hasMore: true
                 )

@@ -20,8 +20,7 @@ final class FakeService: ReplicationService {
         var streamedByteCount = 0
         var position = FencePosition()
         var persistFailure: ReplicationError?
-        var tombstones: [RecordID: TombstoneRequest] = [:]
-        var amendments: [Amendment] = []
+        var amendments: [RecordAmendment] = []
         var purges: [PurgeRequest] = []
     }
 
@@ -133,28 +132,20 @@ final class FakeService: ReplicationService {
 
     // MARK: - Orders
 
-    func tombstone(_ request: TombstoneRequest) async throws(ReplicationError) -> TombstoneOutcome {
+    func amend(_ request: AmendRequest) async throws(ReplicationError) -> PutOutcome {
         await gate.pass()
         try failIfTold()
-        return state.withLockedValue { state in
-            guard state.tombstones[request.recordID] == nil else { return .alreadyWritten }
-            guard state.records.removeValue(forKey: request.recordID) != nil else { return .noSuchRecord }
-            state.tombstones[request.recordID] = request
-            return .written
-        }
-    }
-
-    func amend(_ amendment: Amendment) async throws(ReplicationError) -> PutOutcome {
-        try failIfTold()
+        let amendment = request.amendment
         return try state.withLockedValue { state -> Result<PutOutcome, ReplicationError> in
             let same = state.amendments.first {
-                $0.recordID == amendment.recordID && $0.sequence == amendment.sequence
+                $0.recordID == amendment.recordID && $0.order == amendment.order
             }
             if let same {
                 return same == amendment
                     ? .success(.alreadyStored) : .failure(ReplicationError(.conflict, "another has this number"))
             }
             state.amendments.append(amendment)
+            if amendment.kind == .tombstone { state.records[amendment.recordID] = nil }
             return .success(.stored)
         }.get()
     }
@@ -162,9 +153,9 @@ final class FakeService: ReplicationService {
     func amendments(_ request: AmendmentsRequest) async throws(ReplicationError) -> AmendmentPage {
         let all = state.withLockedValue { $0.amendments }
         let wanted = all.filter {
-            ($0.recordID, $0.sequence) >= (request.first, request.firstSequence) && $0.recordID <= request.last
+            ($0.recordID, $0.order) >= (request.first, request.firstOrder) && $0.recordID <= request.last
         }
-        let sorted = wanted.sorted { ($0.recordID, $0.sequence) < ($1.recordID, $1.sequence) }
+        let sorted = wanted.sorted { ($0.recordID, $0.order) < ($1.recordID, $1.order) }
         return AmendmentPage(
             fitting: Array(sorted.prefix(request.limit)),
             hasMore: sorted.count > request.limit

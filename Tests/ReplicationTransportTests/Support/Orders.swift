@@ -6,20 +6,25 @@ import ReplicationProtocol
 
 /// What a test's coordinator says.
 enum Orders {
-    static let permit = PermitID(high: 1, low: 2)
+    static let permit = ReferenceID(high: 1, low: 2)
 
     static func stamp(_ term: UInt64, epoch: UInt64 = 7) -> OrderStamp {
         OrderStamp(term: Term(rawValue: term), mapEpoch: MapEpoch(rawValue: epoch))
     }
 
-    static func hold(_ record: UInt64, sequence: UInt64, kind: AmendmentKind = .hold, term: UInt64? = nil) -> Amendment
-    {
-        Amendment(
+    static func amendment(
+        _ kind: RecordAmendment.Kind,
+        of record: UInt64,
+        term: UInt64 = 0,
+        sequence: UInt64 = 1
+    ) -> RecordAmendment {
+        RecordAmendment(
             recordID: TestRecord.id(record),
-            sequence: sequence,
             kind: kind,
-            term: term.map(Term.init(rawValue:)),
-            payload: .init(string: "trial \(sequence)")
+            order: RecordAmendment.Order(term: Term(rawValue: term), sequence: sequence),
+            reference: permit,
+            issuedAtMilliseconds: 1000,
+            payload: ByteBuffer(string: "trial \(sequence)")
         )
     }
 }
