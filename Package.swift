@@ -141,7 +141,8 @@ let engineTargets: [Target] =
     + engineTarget("Supervisor", ["CSpawn", nioLocks, logging])
     + engineTarget(
         "ClusterClient",
-        ["ReplicationTransport", "ReplicationProtocol", "Placement", nioCore, nioLocks, logging]
+        ["ReplicationTransport", "ReplicationProtocol", "Placement", nioCore, nioLocks, logging],
+        testing: ["Checksums", nioPosix]
     )
 
 let roleTargets: [Target] =

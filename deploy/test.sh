@@ -100,6 +100,11 @@ if wanted swift; then
 fi
 
 if wanted interop; then
+    step "reading the golden vectors of the replication protocol with another decoder"
+    status=0
+    timeout -k 10 300 "$VARVE_VENV/bin/python" -m pytest Tests/Protocol --junitxml "$reports/protocol.xml" || status=$?
+    tally "$status" "pytest Tests/Protocol" "$reports/protocol.xml"
+
     step "running the interop tests against a cluster"
     status=0
     timeout -k 60 2400 "$VARVE_VENV/bin/python" -m pytest Tests/Interop --junitxml "$reports/interop.xml" || status=$?

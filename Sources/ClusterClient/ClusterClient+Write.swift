@@ -15,7 +15,8 @@ extension ClusterClient {
         }
     }
 
-    /// As ``write(_:pieces:)`` for a payload that is produced meanwhile; `chunks` is iterated once for each node.
+    /// As ``write(_:pieces:)`` for a payload that is produced meanwhile; `chunks` is iterated once for each node,
+    /// and again when a node's answer was lost.
     public func write<Chunks: AsyncSequence & Sendable>(
         _ request: PutRequest,
         chunks: Chunks
@@ -94,7 +95,11 @@ extension ClusterClient {
             return .answered(node, .failure(ReplicationError(.notConnected, "the node has left the map")))
         }
         do throws(ReplicationError) {
-            return .answered(node, .success(try await put(client)))
+            // Whether a put that was sent completely is durable is for the same node to say, before another is tried.
+            let outcome = try await client.repeating { () async throws(ReplicationError) -> PutOutcome in
+                try await put(client)
+            }
+            return .answered(node, .success(outcome))
         } catch {
             return .answered(node, .failure(error))
         }

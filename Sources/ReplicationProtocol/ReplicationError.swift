@@ -106,6 +106,9 @@ extension ReplicationError {
         /// There is no connection to the node at the moment.
         public static let notConnected = Code(rawValue: 26)
 
+        /// A hold or a retention forbids it.
+        public static let held = Code(rawValue: 27)
+
         /// Where a request that failed with this code is best repeated.
         public var usualRetry: RetryClass {
             switch self {
@@ -124,7 +127,7 @@ extension ReplicationError {
                 "INTERNAL", "PROTOCOL", "VERSION", "WRONG_CLUSTER", "WRONG_NODE", "NOT_FOUND", "UNKNOWN", "CONFLICT",
                 "CHECKSUM", "CORRUPT", "RANGE", "STALE_EPOCH", "STALE_TERM", "READ_ONLY", "DISK_FULL", "DISK_FAILED",
                 "OVERLOADED", "DEADLINE", "TOO_LARGE", "CANCELLED", "INVALID_REQUEST", "UNSUPPORTED", "SHUTTING_DOWN",
-                "OUTCOME_UNKNOWN", "CONNECTION_LOST", "NOT_CONNECTED",
+                "OUTCOME_UNKNOWN", "CONNECTION_LOST", "NOT_CONNECTED", "HELD",
             ]
             let index = Int(rawValue) - 1
             return names.indices.contains(index) ? names[index] : "CODE_\(rawValue)"

@@ -3,24 +3,29 @@
 import Checksums
 import Glibc
 import NIOCore
-import Placement
-import ReplicationProtocol
-import ReplicationTransport
+package import Placement
+package import ReplicationProtocol
+package import ReplicationTransport
 import SegmentFormat
-import SegmentStore
+package import SegmentStore
 
 /// Answers VRP from the segment store: the thin layer between the protocol's words and the store's.
 ///
 /// Serves all connections at once and keeps no state of its own. Takes nothing away: it has no operation that does.
-struct RecordService: ReplicationService {
-    private let store: SegmentStore
+package struct RecordService: ReplicationService {
+    let store: SegmentStore
+    let fence: FenceFile
+    let fetcher: RecordFetcher
 
-    init(store: SegmentStore) {
+    /// A service whose fence is in a file of its own, and which pulls with `fetcher`.
+    package init(store: SegmentStore, fence: FenceFile, fetcher: RecordFetcher) {
         self.store = store
+        self.fence = fence
+        self.fetcher = fetcher
     }
 
     /// Durable when it returns: the store has synced the record.
-    func put(_ request: PutRequest, data: PutData) async throws(ReplicationError) -> PutOutcome {
+    package func put(_ request: PutRequest, data: PutData) async throws(ReplicationError) -> PutOutcome {
         guard request.recordType == RecordType.instance.rawValue else {
             throw ReplicationError(.unsupported, "record type \(request.recordType) is not taken by this version")
         }
@@ -73,7 +78,7 @@ struct RecordService: ReplicationService {
         }
     }
 
-    func head(_ id: RecordID) async throws(ReplicationError) -> HeadResult? {
+    package func head(_ id: RecordID) async throws(ReplicationError) -> HeadResult? {
         do {
             guard let info = try await store.head(id) else { return try absent(id) }
             return HeadResult(
@@ -99,7 +104,7 @@ struct RecordService: ReplicationService {
     /// Bytes read from the disk at once.
     private static let pieceByteCount: UInt64 = 1 << 20
 
-    func get(_ id: RecordID, range: Range<UInt64>?) async throws(ReplicationError) -> GetSource {
+    package func get(_ id: RecordID, range: Range<UInt64>?) async throws(ReplicationError) -> GetSource {
         let store = store
         guard let head = try await head(id) else {
             throw ReplicationError(.notFound, "the node does not hold the record")
@@ -122,7 +127,7 @@ struct RecordService: ReplicationService {
         }
     }
 
-    func verify(_ id: RecordID) async throws(ReplicationError) {
+    package func verify(_ id: RecordID) async throws(ReplicationError) {
         do {
             try await store.verify(id)
         } catch {
@@ -130,7 +135,8 @@ struct RecordService: ReplicationService {
         }
     }
 
-    func list(group: PlacementGroup, after: RecordID?, limit: Int) async throws(ReplicationError) -> [RecordID] {
+    package func list(group: PlacementGroup, after: RecordID?, limit: Int) async throws(ReplicationError) -> [RecordID]
+    {
         do {
             return try await store.list(group: group, after: after, limit: limit)
         } catch {
@@ -138,7 +144,7 @@ struct RecordService: ReplicationService {
         }
     }
 
-    func nodeStatus() async -> NodeStatusReport {
+    package func nodeStatus() async -> NodeStatusReport {
         let status = store.status
         return NodeStatusReport(
             recordCount: UInt64(status.recordCount),
@@ -146,11 +152,13 @@ struct RecordService: ReplicationService {
             freeBytes: status.freeBytes,
             acceptsWrites: status.acceptsWrites,
             isUncertain: status.isUncertain,
-            reason: status.reason ?? ""
+            reason: status.reason ?? "",
+            // When each record was checked last is not known yet.
+            scrub: ScrubStatus(quarantinedCount: UInt64(status.quarantinedRanges.count))
         )
     }
 
-    private static func now() -> Int64 {
+    static func now() -> Int64 {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)
         return Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
@@ -158,7 +166,7 @@ struct RecordService: ReplicationService {
 }
 
 extension PutOutcome {
-    fileprivate init(_ outcome: AppendOutcome) {
+    init(_ outcome: AppendOutcome) {
         switch outcome {
         case .stored: self = .stored
         case .alreadyStored: self = .alreadyStored
@@ -174,6 +182,7 @@ extension ReplicationError {
         case .notFound: code = .notFound
         case .deleted: code = .notFound
         case .staleTerm: code = .staleTerm
+        case .held: code = .held
         case .checksumMismatch: code = .corrupt
         case .readFailed: code = .corrupt
         case .conflict: code = .conflict

@@ -46,13 +46,19 @@ public struct StorageNode: Service {
                 "quarantined": "\(status.quarantinedRanges.count)",
             ]
         )
+        let hello = hello(identity)
+        let fetcher = RecordFetcher(identity: hello, group: MultiThreadedEventLoopGroup.singleton, logger: logger)
         let server = ReplicationServer(
             configuration: ReplicationServerConfiguration(
                 host: configuration.host,
                 port: configuration.port,
-                identity: hello(identity)
+                identity: hello
             ),
-            service: RecordService(store: store),
+            service: RecordService(
+                store: store,
+                fence: FenceFile(directory: configuration.dataDirectory),
+                fetcher: fetcher
+            ),
             group: MultiThreadedEventLoopGroup.singleton,
             logger: logger
         )
@@ -62,6 +68,7 @@ public struct StorageNode: Service {
         try? await gracefulShutdown()
         logger.info("stopping")
         await server.shutdown()
+        await fetcher.shutdown()
         await store.close()
     }
 

@@ -26,10 +26,7 @@ extension Message {
         case .data: self = .data(reader.rest())
         case .putCommit: self = .putCommit(payloadByteCount: try reader.integer())
         case .putAck:
-            guard let outcome = PutOutcome(rawValue: try reader.integer()) else {
-                throw .malformed(type, "an unknown outcome")
-            }
-            self = .putAck(outcome)
+            self = .putAck(try reader.putOutcome())
         case .get: self = .get(try GetRequest(reading: &reader))
         case .getBegin: self = .getBegin(try GetBegin(reading: &reader))
         case .head: self = .head(try RecordQuery(reading: &reader))
@@ -47,9 +44,21 @@ extension Message {
             self = .listResult(ids)
         case .status: self = .status(timeoutMilliseconds: try reader.integer())
         case .statusResult: self = .statusResult(try NodeStatusReport(reading: &reader))
+        case .amend: self = .amend(try AmendRequest(reading: &reader))
+        case .amendResult: self = .amendResult(try reader.putOutcome())
+        case .amendments: self = .amendments(try AmendmentsRequest(reading: &reader))
+        case .amendmentsResult: self = .amendmentsResult(try AmendmentPage(reading: &reader))
+        case .digest: self = .digest(try DigestRequest(reading: &reader))
+        case .digestResult: self = .digestResult(try DigestPart.readAll(from: &reader))
+        case .pull: self = .pull(try PullRequest(reading: &reader))
+        case .pullProgress: self = .pullProgress(try PullProgress(reading: &reader))
+        case .pullResult: self = .pullResult(try reader.putOutcome())
+        case .purgePermit: self = .purgePermit(try PurgeRequest(reading: &reader))
+        case .purgeResult: self = .purgeResult(try PurgeResult(reading: &reader))
+        case .map: self = .map(try MapRequest(reading: &reader))
+        case .mapResult: self = .mapResult(try OrderStamp(reading: &reader))
         }
-        // HELLO and HELLO-ACK may grow at their end in later versions.
-        if type != .hello && type != .helloAck { try reader.end() }
+        if !type.mayGrow { try reader.end() }
     }
 }
 
@@ -253,7 +262,23 @@ extension NodeStatusReport {
             freeBytes: freeBytes,
             acceptsWrites: acceptsWrites,
             isUncertain: isUncertain,
-            reason: try reader.text()
+            reason: try reader.text(),
+            scrub: reader.bytes.readableBytes > 0 ? try ScrubStatus(reading: &reader) : nil
         )
+    }
+}
+
+extension ScrubStatus {
+    fileprivate init(reading reader: inout PayloadReader) throws(ReplicationError) {
+        let quarantinedCount: UInt64 = try reader.integer()
+        let seconds: UInt64 = try reader.integer()
+        self.init(quarantinedCount: quarantinedCount, oldestUnverifiedSeconds: seconds == .max ? nil : seconds)
+    }
+}
+
+extension PayloadReader {
+    fileprivate mutating func putOutcome() throws(ReplicationError) -> PutOutcome {
+        guard let outcome = PutOutcome(rawValue: try integer()) else { throw .malformed(type, "an unknown outcome") }
+        return outcome
     }
 }

@@ -54,7 +54,8 @@ extension Message {
             buffer.writeText(error.message)
         case .putBegin(let begin): begin.write(to: &buffer)
         case .metadata(let bytes), .data(let bytes): buffer.writeImmutableBuffer(bytes)
-        case .putAck(let outcome): buffer.writeInteger(outcome.rawValue)
+        case .putAck(let outcome), .amendResult(let outcome), .pullResult(let outcome):
+            buffer.writeInteger(outcome.rawValue)
         case .get(let request): request.write(to: &buffer)
         case .getBegin(let begin):
             buffer.writeLittle(begin.payloadByteCount)
@@ -79,6 +80,20 @@ extension Message {
             buffer.writeClaim(report.acceptsWrites)
             buffer.writeClaim(report.isUncertain)
             buffer.writeText(report.reason)
+            guard let scrub = report.scrub else { return }
+            buffer.writeLittle(scrub.quarantinedCount)
+            buffer.writeLittle(scrub.oldestUnverifiedSeconds ?? .max)
+        case .amend(let request): request.write(to: &buffer)
+        case .amendments(let request): request.write(to: &buffer)
+        case .amendmentsResult(let page): page.write(to: &buffer)
+        case .digest(let request): request.write(to: &buffer)
+        case .digestResult(let parts): for part in parts { part.write(to: &buffer) }
+        case .pull(let request): request.write(to: &buffer)
+        case .pullProgress(let progress): progress.write(to: &buffer)
+        case .purgePermit(let request): request.write(to: &buffer)
+        case .purgeResult(let result): result.write(to: &buffer)
+        case .map(let request): request.write(to: &buffer)
+        case .mapResult(let stamp): stamp.write(to: &buffer)
         }
     }
 }

@@ -79,6 +79,21 @@ struct PayloadReader {
         return SHA256Digest(words: words)
     }
 
+    mutating func reference() throws(ReplicationError) -> ReferenceID {
+        let identifier = try identifier()
+        return ReferenceID(high: identifier.high, low: identifier.low)
+    }
+
+    mutating func bytes(byteCount: Int) throws(ReplicationError) -> ByteBuffer {
+        guard let slice = bytes.readSlice(length: byteCount) else { throw .malformed(type, "too short") }
+        return slice
+    }
+
+    /// Bytes that mean nothing yet.
+    mutating func reserved(byteCount: Int) throws(ReplicationError) {
+        guard bytes.readSlice(length: byteCount) != nil else { throw .malformed(type, "too short") }
+    }
+
     mutating func rest() -> ByteBuffer {
         bytes.readSlice(length: bytes.readableBytes) ?? ByteBuffer()
     }

@@ -29,6 +29,20 @@ public enum Message: Hashable, Sendable {
     case listResult([RecordID])
     case status(timeoutMilliseconds: UInt32)
     case statusResult(NodeStatusReport)
+    case amend(AmendRequest)
+    case amendResult(PutOutcome)
+    case amendments(AmendmentsRequest)
+    case amendmentsResult(AmendmentPage)
+    case digest(DigestRequest)
+    case digestResult([DigestPart])
+    case pull(PullRequest)
+    case pullProgress(PullProgress)
+    case pullResult(PutOutcome)
+    case purgePermit(PurgeRequest)
+    case purgeResult(PurgeResult)
+    case map(MapRequest)
+    /// The highest term and epoch the node knows now.
+    case mapResult(OrderStamp)
 
     public var type: MessageType {
         switch self {
@@ -55,6 +69,19 @@ public enum Message: Hashable, Sendable {
         case .listResult: .listResult
         case .status: .status
         case .statusResult: .statusResult
+        case .amend: .amend
+        case .amendResult: .amendResult
+        case .amendments: .amendments
+        case .amendmentsResult: .amendmentsResult
+        case .digest: .digest
+        case .digestResult: .digestResult
+        case .pull: .pull
+        case .pullProgress: .pullProgress
+        case .pullResult: .pullResult
+        case .purgePermit: .purgePermit
+        case .purgeResult: .purgeResult
+        case .map: .map
+        case .mapResult: .mapResult
         }
     }
 }

@@ -25,6 +25,19 @@ public enum MessageType: UInt8, Sendable, CaseIterable {
     case listResult = 0x35
     case status = 0x36
     case statusResult = 0x37
+    case amend = 0x40
+    case amendResult = 0x41
+    case amendments = 0x42
+    case amendmentsResult = 0x43
+    case digest = 0x44
+    case digestResult = 0x45
+    case pull = 0x46
+    case pullProgress = 0x47
+    case pullResult = 0x48
+    case purgePermit = 0x49
+    case purgeResult = 0x4a
+    case map = 0x4b
+    case mapResult = 0x4c
 
     /// The name as in docs/replication-protocol.md.
     public var name: String {
@@ -52,6 +65,19 @@ public enum MessageType: UInt8, Sendable, CaseIterable {
         case .listResult: "LIST-RESULT"
         case .status: "STATUS"
         case .statusResult: "STATUS-RESULT"
+        case .amend: "AMEND"
+        case .amendResult: "AMEND-RESULT"
+        case .amendments: "AMENDMENTS"
+        case .amendmentsResult: "AMENDMENTS-RESULT"
+        case .digest: "DIGEST"
+        case .digestResult: "DIGEST-RESULT"
+        case .pull: "PULL"
+        case .pullProgress: "PULL-PROGRESS"
+        case .pullResult: "PULL-RESULT"
+        case .purgePermit: "PURGE-PERMIT"
+        case .purgeResult: "PURGE-RESULT"
+        case .map: "MAP"
+        case .mapResult: "MAP-RESULT"
         }
     }
 
@@ -62,19 +88,27 @@ public enum MessageType: UInt8, Sendable, CaseIterable {
         case .ping, .pong, .credit, .putCommit: 8
         case .cancel, .verifyResult: 0
         case .goAway, .error: 1024
-        case .putAck: 1
-        case .get, .head, .verify, .list, .status: 64
+        case .putAck, .amendResult, .pullResult: 1
+        case .get, .head, .verify, .list, .status, .digest, .amendments, .purgePermit, .map: 64
         case .getBegin: 56
-        case .putBegin, .metadata, .data, .headResult, .listResult: MessageHeader.maximumPayloadByteCount
+        case .pullProgress, .purgeResult, .mapResult: 16
+        case .pull: 512
+        case .digestResult: DigestPart.byteCount << DigestRequest.maximumSplitBitCount
+        case .amend: RecordAmendment.maximumPayloadByteCount + 128
+        case .putBegin, .metadata, .data, .headResult, .listResult, .amendmentsResult:
+            MessageHeader.maximumPayloadByteCount
         }
     }
 
     /// Whether the message opens a stream: the first one a client sends on it.
     public var opensStream: Bool {
         switch self {
-        case .putBegin, .get, .head, .verify, .list, .status: true
+        case .putBegin, .get, .head, .verify, .list, .status, .amend, .amendments, .digest, .pull,
+            .purgePermit, .map:
+            true
         case .hello, .helloAck, .ping, .pong, .goAway, .credit, .cancel, .error, .metadata, .data, .putCommit, .putAck,
-            .getBegin, .headResult, .verifyResult, .listResult, .statusResult:
+            .getBegin, .headResult, .verifyResult, .listResult, .statusResult, .amendResult,
+            .amendmentsResult, .digestResult, .pullProgress, .pullResult, .purgeResult, .mapResult:
             false
         }
     }
@@ -83,9 +117,15 @@ public enum MessageType: UInt8, Sendable, CaseIterable {
     public var belongsToHandshake: Bool {
         switch self {
         case .hello, .helloAck, .error: true
-        case .ping, .pong, .goAway, .credit, .cancel, .putBegin, .metadata, .data, .putCommit, .putAck, .get, .getBegin,
-            .head, .headResult, .verify, .verifyResult, .list, .listResult, .status, .statusResult:
-            false
+        default: false
+        }
+    }
+
+    /// Whether later versions may add fields at the end, which a receiver that does not know them ignores.
+    public var mayGrow: Bool {
+        switch self {
+        case .hello, .helloAck, .statusResult: true
+        default: false
         }
     }
 }

@@ -199,6 +199,8 @@ public struct NodeStatusReport: Hashable, Sendable {
     public var isUncertain: Bool
     /// Why the node takes no writes, or what else is wrong with it; empty when all is well.
     public var reason: String
+    /// What the checking of its records has found; `nil` when the node does not say.
+    public var scrub: ScrubStatus?
 
     public init(
         recordCount: UInt64,
@@ -206,7 +208,8 @@ public struct NodeStatusReport: Hashable, Sendable {
         freeBytes: UInt64,
         acceptsWrites: Bool,
         isUncertain: Bool = false,
-        reason: String = ""
+        reason: String = "",
+        scrub: ScrubStatus? = nil
     ) {
         self.recordCount = recordCount
         self.usedBytes = usedBytes
@@ -214,5 +217,19 @@ public struct NodeStatusReport: Hashable, Sendable {
         self.acceptsWrites = acceptsWrites
         self.isUncertain = isUncertain
         self.reason = reason
+        self.scrub = scrub
+    }
+}
+
+/// What a node knows of the health of its records.
+public struct ScrubStatus: Hashable, Sendable {
+    /// Records, or ranges of the disk, that are damaged and wait for a good copy.
+    public var quarantinedCount: UInt64
+    /// The time since the record was checked whose last check is longest ago; `nil` when it is not known.
+    public var oldestUnverifiedSeconds: UInt64?
+
+    public init(quarantinedCount: UInt64, oldestUnverifiedSeconds: UInt64? = nil) {
+        self.quarantinedCount = quarantinedCount
+        self.oldestUnverifiedSeconds = oldestUnverifiedSeconds
     }
 }

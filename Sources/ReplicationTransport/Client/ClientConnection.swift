@@ -134,8 +134,7 @@ final class ClientConnection: MessageConnection {
             }
         case .error(let error):
             close(error, tellingPeer: false)
-        case .hello, .cancel, .putBegin, .metadata, .data, .putCommit, .putAck, .get, .getBegin, .head, .headResult,
-            .verify, .verifyResult, .list, .listResult, .status, .statusResult:
+        default:
             throw ReplicationError(.protocolViolation, "\(header.type.name) for the connection")
         }
     }

@@ -44,6 +44,7 @@ final class ClientGet: ClientStream, InboundStream {
         target: Target,
         memory: ReplicationMemoryBudget,
         eventLoop: any EventLoop,
+        priority: RequestPriority,
         timeout: TimeAmount
     ) {
         self.recordID = recordID
@@ -56,7 +57,7 @@ final class ClientGet: ClientStream, InboundStream {
         case .buffer(let maximumByteCount, _): neededByteCount = Int(min(wanted, UInt64(maximumByteCount)))
         case .queue(_, let windowByteCount, _): neededByteCount = windowByteCount
         }
-        super.init(timeout: timeout)
+        super.init(priority: priority, timeout: timeout)
     }
 
     // MARK: - Events
@@ -64,7 +65,10 @@ final class ClientGet: ClientStream, InboundStream {
     override func prepare(_ ready: @escaping () -> Void) {
         let byteCount = neededByteCount
         let bound = NIOLoopBound((self, ready), eventLoop: eventLoop)
-        switch memory.reserve(byteCount: byteCount, eventLoop: eventLoop, granted: { Self.granted(byteCount, bound) }) {
+        let answer = memory.reserve(byteCount: byteCount, priority: priority, eventLoop: eventLoop) {
+            Self.granted(byteCount, bound)
+        }
+        switch answer {
         case .granted:
             lentByteCount = byteCount
             ready()
@@ -77,7 +81,7 @@ final class ClientGet: ClientStream, InboundStream {
 
     private static func granted(_ byteCount: Int, _ bound: NIOLoopBound<(ClientGet, () -> Void)>) {
         let (stream, ready) = bound.value
-        guard !stream.isOver else { return stream.memory.release(byteCount: byteCount) }
+        guard !stream.isOver else { return stream.memory.release(byteCount: byteCount, priority: stream.priority) }
         stream.ticket = nil
         stream.lentByteCount = byteCount
         ready()
@@ -91,7 +95,7 @@ final class ClientGet: ClientStream, InboundStream {
             timeoutMilliseconds: isStreamed ? 0 : timeoutMilliseconds
         )
         receiver = GetReceiver(request)
-        connection?.send(.get(request), on: self)
+        connection?.sendOpening(.get(request), on: self)
     }
 
     override func received(_ header: MessageHeader, _ message: Message) throws(ReplicationError) {
@@ -100,9 +104,7 @@ final class ClientGet: ClientStream, InboundStream {
             try perform(receiver?.beginReceived(begin))
         case .error(let error):
             try perform(receiver?.errorReceived(error))
-        case .hello, .helloAck, .ping, .pong, .goAway, .credit, .cancel, .putBegin, .metadata, .data, .putCommit,
-            .putAck,
-            .get, .head, .headResult, .verify, .verifyResult, .list, .listResult, .status, .statusResult:
+        default:
             try super.received(header, message)
         }
     }
@@ -210,7 +212,7 @@ final class ClientGet: ClientStream, InboundStream {
     private func extendLoan(to byteCount: Int) -> Bool {
         guard byteCount > lentByteCount else { return true }
         let missing = byteCount - lentByteCount
-        guard memory.reserveAtOnce(byteCount: missing) else { return false }
+        guard memory.reserveAtOnce(byteCount: missing, priority: priority) else { return false }
         lentByteCount = byteCount
         receiver?.granted(byteCount: UInt64(missing))
         connection?.send(.credit(byteCount: UInt64(missing)), on: self)
@@ -237,7 +239,7 @@ final class ClientGet: ClientStream, InboundStream {
     }
 
     private func releaseMemory() {
-        if lentByteCount > 0 { memory.release(byteCount: lentByteCount) }
+        if lentByteCount > 0 { memory.release(byteCount: lentByteCount, priority: priority) }
         lentByteCount = 0
     }
 }

@@ -21,6 +21,7 @@ final class ClientPut: ClientStream {
         _ request: PutRequest,
         payload: [ByteBuffer]?,
         sendAheadByteCount: Int,
+        priority: RequestPriority,
         timeout: TimeAmount,
         completion: @escaping Completion
     ) {
@@ -29,7 +30,7 @@ final class ClientPut: ClientStream {
         self.payload = payload.map { SendQueue(whole: $0) } ?? SendQueue(limit: sendAheadByteCount)
         self.completion = completion
         self.isStreamed = payload == nil
-        super.init(timeout: timeout)
+        super.init(priority: priority, timeout: timeout)
     }
 
     override func begin() {
@@ -37,7 +38,7 @@ final class ClientPut: ClientStream {
         let begin = PutBegin(request, timeoutMilliseconds: isStreamed ? 0 : timeoutMilliseconds)
         laterMetadata.moveReaderIndex(forwardBy: begin.request.metadata.readableBytes)
         sender = PutSender(begin, streamCredit: connection.streamCredit)
-        connection.send(.putBegin(begin), on: self)
+        connection.sendOpening(.putBegin(begin), on: self)
         connection.requestTurn(self)
     }
 
@@ -74,9 +75,7 @@ final class ClientPut: ClientStream {
             try finish(sender?.ackReceived(outcome))
         case .error(let error):
             try finish(sender?.errorReceived(error) ?? .fail(error))
-        case .hello, .helloAck, .ping, .pong, .goAway, .cancel, .putBegin, .metadata, .data, .putCommit, .get,
-            .getBegin,
-            .head, .headResult, .verify, .verifyResult, .list, .listResult, .status, .statusResult:
+        default:
             try super.received(header, message)
         }
     }

@@ -4,61 +4,85 @@ import NIOCore
 import Placement
 import ReplicationProtocol
 
-/// A request with a small answer on the client: HEAD, VERIFY, LIST, STATUS.
-final class ClientQuery: ClientStream {
-    /// What is asked.
-    enum Question: Sendable {
-        case head(RecordID)
-        case verify(RecordID)
-        case list(group: PlacementGroup, after: RecordID?, limit: Int)
-        case status
-    }
+/// What a message that came on a stream of one question means.
+enum QueryReading<Answer: Sendable>: Sendable {
+    case answer(Answer)
+    /// More is to come; the peer is at work.
+    case progress
+    /// It has no place there.
+    case unexpected
+}
 
-    enum Answer: Sendable {
-        case head(HeadResult?)
-        case verified
-        case ids([RecordID])
-        case status(NodeStatusReport)
-    }
+/// A request with a small answer on the client: everything but puts and gets.
+final class ClientQuery<Answer: Sendable>: ClientStream {
+    typealias Reader = @Sendable (Message) throws(ReplicationError) -> QueryReading<Answer>
 
-    private let question: Question
+    private let question: @Sendable (_ timeoutMilliseconds: UInt32) -> Message
+    private let read: Reader
     private let completion: (Result<Answer, ReplicationError>) -> Void
-    private var head = HeadReceiver()
 
+    /// `question` makes the message that opens the stream, `read` tells what comes back.
     init(
-        _ question: Question,
+        _ question: @escaping @Sendable (_ timeoutMilliseconds: UInt32) -> Message,
+        priority: RequestPriority,
         timeout: TimeAmount,
+        read: @escaping Reader,
         completion: @escaping (Result<Answer, ReplicationError>) -> Void
     ) {
         self.question = question
+        self.read = read
         self.completion = completion
-        super.init(timeout: timeout)
+        super.init(priority: priority, timeout: timeout)
     }
 
     override func begin() {
-        let timeout = timeoutMilliseconds
-        let message: Message =
-            switch question {
-            case .head(let id): .head(RecordQuery(recordID: id, timeoutMilliseconds: timeout))
-            case .verify(let id): .verify(RecordQuery(recordID: id, timeoutMilliseconds: timeout))
-            case .list(let group, let after, let limit):
-                .list(ListRequest(group: group, after: after, limit: limit, timeoutMilliseconds: timeout))
-            case .status: .status(timeoutMilliseconds: timeout)
-            }
-        connection?.send(message, on: self)
+        connection?.sendOpening(question(timeoutMilliseconds), on: self)
     }
 
     override func received(_ header: MessageHeader, _ message: Message) throws(ReplicationError) {
-        switch (message, question) {
-        case (.error(let error), _): fail(error)
-        case (.headResult(let begin), .head): try perform(head.resultReceived(begin))
-        case (.metadata(let bytes), .head): try perform(head.metadataReceived(bytes))
-        case (.verifyResult, .verify): succeed(.verified)
-        case (.listResult(let ids), .list(_, let after, let limit)):
-            try check(ids, after: after, limit: limit)
-            succeed(.ids(ids))
-        case (.statusResult(let report), .status): succeed(.status(report))
-        case (_, .head), (_, .verify), (_, .list), (_, .status): try super.received(header, message)
+        if case .error(let error) = message { return fail(error) }
+        switch try read(message) {
+        case .answer(let answer):
+            completion(.success(answer))
+            end()
+        case .progress: noteProgress()
+        case .unexpected: try super.received(header, message)
+        }
+    }
+
+    override func failed(_ error: ReplicationError) {
+        completion(.failure(error))
+    }
+}
+
+/// HEAD on the client, whose answer may come in several messages.
+final class ClientHead: ClientStream {
+    private let recordID: RecordID
+    private let completion: (Result<HeadResult?, ReplicationError>) -> Void
+    private var receiver = HeadReceiver()
+
+    init(
+        _ recordID: RecordID,
+        priority: RequestPriority,
+        timeout: TimeAmount,
+        completion: @escaping (Result<HeadResult?, ReplicationError>) -> Void
+    ) {
+        self.recordID = recordID
+        self.completion = completion
+        super.init(priority: priority, timeout: timeout)
+    }
+
+    override func begin() {
+        let query = RecordQuery(recordID: recordID, timeoutMilliseconds: timeoutMilliseconds)
+        connection?.sendOpening(.head(query), on: self)
+    }
+
+    override func received(_ header: MessageHeader, _ message: Message) throws(ReplicationError) {
+        switch message {
+        case .error(let error): fail(error)
+        case .headResult(let begin): try perform(receiver.resultReceived(begin))
+        case .metadata(let bytes): try perform(receiver.metadataReceived(bytes))
+        default: try super.received(header, message)
         }
     }
 
@@ -69,24 +93,10 @@ final class ClientQuery: ClientStream {
     private func perform(_ action: HeadReceiver.Action) throws(ReplicationError) {
         switch action {
         case .wait: break
-        case .finish(let result): succeed(.head(result))
+        case .finish(let result):
+            completion(.success(result))
+            end()
         case .closeConnection(let error): throw error
         }
-    }
-
-    /// Callers page by the last id: an answer out of order would send them in circles.
-    private func check(_ ids: [RecordID], after: RecordID?, limit: Int) throws(ReplicationError) {
-        var last = after
-        for id in ids {
-            guard last.map({ $0 < id }) ?? true, ids.count <= limit else {
-                throw ReplicationError(.protocolViolation, "a LIST-RESULT that is too long or not ascending")
-            }
-            last = id
-        }
-    }
-
-    private func succeed(_ answer: Answer) {
-        completion(.success(answer))
-        end()
     }
 }

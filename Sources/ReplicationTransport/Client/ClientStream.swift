@@ -18,10 +18,10 @@ class ClientStream: OutboundStream {
     private let issuedAt = NIODeadline.now()
     private var lastProgress: NIODeadline
 
-    init(timeout: TimeAmount) {
+    init(priority: RequestPriority, timeout: TimeAmount) {
         self.timeout = timeout
         self.lastProgress = issuedAt
-        super.init()
+        super.init(priority: priority)
     }
 
     /// The time that is left, as it goes into the request; at least 1.

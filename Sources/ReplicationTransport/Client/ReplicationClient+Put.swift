@@ -10,15 +10,17 @@ extension ReplicationClient {
     public func put(
         _ request: PutRequest,
         payload: ByteBuffer,
+        priority: RequestPriority = .foreground,
         timeout: TimeAmount? = nil
     ) async throws(ReplicationError) -> PutOutcome {
-        try await put(request, pieces: [payload], timeout: timeout)
+        try await put(request, pieces: [payload], priority: priority, timeout: timeout)
     }
 
-    /// As ``put(_:payload:timeout:)`` for a payload that lies in several buffers, which are sent one after another.
+    /// As ``put(_:payload:priority:timeout:)`` for a payload that lies in several buffers, which are sent one after another.
     public func put(
         _ request: PutRequest,
         pieces: [ByteBuffer],
+        priority: RequestPriority = .foreground,
         timeout: TimeAmount? = nil
     ) async throws(ReplicationError) -> PutOutcome {
         let byteCount = pieces.reduce(0) { $0 + $1.readableBytes }
@@ -31,7 +33,14 @@ extension ReplicationClient {
         try check(request)
         let timeout = timeout ?? configuration.requestTimeout
         return try await perform(RequestSlot<ClientPut>(self)) { completion in
-            ClientPut(request, payload: pieces, sendAheadByteCount: 0, timeout: timeout, completion: completion)
+            ClientPut(
+                request,
+                payload: pieces,
+                sendAheadByteCount: 0,
+                priority: priority,
+                timeout: timeout,
+                completion: completion
+            )
         }
     }
 
@@ -41,6 +50,7 @@ extension ReplicationClient {
     public func put<Chunks: AsyncSequence & Sendable>(
         _ request: PutRequest,
         chunks: Chunks,
+        priority: RequestPriority = .foreground,
         timeout: TimeAmount? = nil
     ) async throws(ReplicationError) -> PutOutcome where Chunks.Element == ByteBuffer {
         try check(request)
@@ -49,7 +59,13 @@ extension ReplicationClient {
         let slot = RequestSlot<ClientPut>(self)
         let outcome = eventLoop.makePromise(of: Result<PutOutcome, ReplicationError>.self)
         slot.submit {
-            ClientPut(request, payload: nil, sendAheadByteCount: sendAhead, timeout: timeout) { outcome.succeed($0) }
+            ClientPut(
+                request,
+                payload: nil,
+                sendAheadByteCount: sendAhead,
+                priority: priority,
+                timeout: timeout
+            ) { outcome.succeed($0) }
         }
         // The producer is a child of this task: it is cancelled and awaited when the put has ended.
         let result = await withTaskCancellationHandler {

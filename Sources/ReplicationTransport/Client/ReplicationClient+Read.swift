@@ -13,6 +13,7 @@ extension ReplicationClient {
     public func get(
         _ id: RecordID,
         range: Range<UInt64>? = nil,
+        priority: RequestPriority = .foreground,
         timeout: TimeAmount? = nil
     ) async throws(ReplicationError) -> ByteBuffer {
         let timeout = timeout ?? configuration.requestTimeout
@@ -24,6 +25,7 @@ extension ReplicationClient {
                 target: .buffer(maximumByteCount: maximum, completion),
                 memory: memory,
                 eventLoop: eventLoop,
+                priority: priority,
                 timeout: timeout
             )
         }
@@ -35,6 +37,7 @@ extension ReplicationClient {
     public func getStream(
         _ id: RecordID,
         range: Range<UInt64>? = nil,
+        priority: RequestPriority = .foreground,
         timeout: TimeAmount? = nil
     ) async throws(ReplicationError) -> RecordStream {
         let timeout = timeout ?? configuration.requestTimeout
@@ -50,6 +53,7 @@ extension ReplicationClient {
                 target: .queue(queue, windowByteCount: window, completion),
                 memory: memory,
                 eventLoop: eventLoop,
+                priority: priority,
                 timeout: timeout
             )
         }
@@ -65,18 +69,27 @@ extension ReplicationClient {
     }
 
     /// What the peer knows of a record; `nil` when it is sure not to have it, `.unknown` is thrown when it is not.
-    public func head(_ id: RecordID, timeout: TimeAmount? = nil) async throws(ReplicationError) -> HeadResult? {
-        switch try await ask(.head(id), timeout) {
-        case .head(let result): return result
-        case .verified, .ids, .status: throw Self.mismatch
+    public func head(
+        _ id: RecordID,
+        priority: RequestPriority = .foreground,
+        timeout: TimeAmount? = nil
+    ) async throws(ReplicationError) -> HeadResult? {
+        let timeout = timeout ?? configuration.requestTimeout
+        return try await perform(RequestSlot<ClientHead>(self)) { completion in
+            ClientHead(id, priority: priority, timeout: timeout, completion: completion)
         }
     }
 
     /// Has the peer read a record completely and check it.
-    public func verify(_ id: RecordID, timeout: TimeAmount? = nil) async throws(ReplicationError) {
-        switch try await ask(.verify(id), timeout) {
-        case .verified: return
-        case .head, .ids, .status: throw Self.mismatch
+    public func verify(
+        _ id: RecordID,
+        priority: RequestPriority = .foreground,
+        timeout: TimeAmount? = nil
+    ) async throws(ReplicationError) {
+        try await ask(priority, timeout) {
+            .verify(RecordQuery(recordID: id, timeoutMilliseconds: $0))
+        } read: {
+            if case .verifyResult = $0 { .answer(()) } else { .unexpected }
         }
     }
 
@@ -85,6 +98,7 @@ extension ReplicationClient {
         group: PlacementGroup,
         after: RecordID? = nil,
         limit: Int,
+        priority: RequestPriority = .foreground,
         timeout: TimeAmount? = nil
     ) async throws(ReplicationError) -> [RecordID] {
         guard limit >= 1, limit <= ListRequest.maximumCount else {
@@ -93,17 +107,27 @@ extension ReplicationClient {
                 "a limit of \(limit); 1 ... \(ListRequest.maximumCount) are allowed"
             )
         }
-        switch try await ask(.list(group: group, after: after, limit: limit), timeout) {
-        case .ids(let ids): return ids
-        case .head, .verified, .status: throw Self.mismatch
+        return try await ask(priority, timeout) {
+            .list(ListRequest(group: group, after: after, limit: limit, timeoutMilliseconds: $0))
+        } read: { message throws(ReplicationError) in
+            guard case .listResult(let ids) = message else { return .unexpected }
+            // Callers page by the last id: an answer out of order would send them in circles.
+            guard ids.count <= limit, Self.isAscending(ids, after: after) else {
+                throw ReplicationError(.protocolViolation, "a LIST-RESULT that is too long or not ascending")
+            }
+            return .answer(ids)
         }
     }
 
     /// How the peer is doing.
-    public func status(timeout: TimeAmount? = nil) async throws(ReplicationError) -> NodeStatusReport {
-        switch try await ask(.status, timeout) {
-        case .status(let report): return report
-        case .head, .verified, .ids: throw Self.mismatch
+    public func status(
+        priority: RequestPriority = .control,
+        timeout: TimeAmount? = nil
+    ) async throws(ReplicationError) -> NodeStatusReport {
+        try await ask(priority, timeout) {
+            .status(timeoutMilliseconds: $0)
+        } read: {
+            if case .statusResult(let report) = $0 { .answer(report) } else { .unexpected }
         }
     }
 
@@ -118,18 +142,26 @@ extension ReplicationClient {
         return try result.get()
     }
 
-    private func ask(
-        _ question: ClientQuery.Question,
-        _ timeout: TimeAmount?
-    ) async throws(ReplicationError) -> ClientQuery.Answer {
+    /// Asks one question: `question` makes the message, `read` tells the answer.
+    func ask<Answer: Sendable>(
+        _ priority: RequestPriority,
+        _ timeout: TimeAmount?,
+        _ question: @escaping @Sendable (_ timeoutMilliseconds: UInt32) -> Message,
+        read: @escaping ClientQuery<Answer>.Reader
+    ) async throws(ReplicationError) -> Answer {
         let timeout = timeout ?? configuration.requestTimeout
-        return try await perform(RequestSlot<ClientQuery>(self)) { completion in
-            ClientQuery(question, timeout: timeout, completion: completion)
+        return try await perform(RequestSlot<ClientQuery<Answer>>(self)) { completion in
+            ClientQuery(question, priority: priority, timeout: timeout, read: read, completion: completion)
         }
     }
 
-    private static var mismatch: ReplicationError {
-        ReplicationError(.internal, "an answer to another question")
+    private static func isAscending(_ ids: [RecordID], after: RecordID?) -> Bool {
+        var last = after
+        for id in ids {
+            guard last.map({ $0 < id }) ?? true else { return false }
+            last = id
+        }
+        return true
     }
 }
 

@@ -4,8 +4,8 @@ public import NIOCore
 
 /// How a client treats its one peer.
 public struct ReplicationClientConfiguration: Sendable {
-    /// Memory for payloads that are being read; best shared by all clients of a process.
-    public var memory = ReplicationMemoryBudget(byteCount: 512 << 20)
+    /// Memory for payloads that are being read; all clients of a process share it unless told otherwise.
+    public var memory = ReplicationMemoryBudget.ofAllClients
     /// Time for a request from the call to its answer, unless the call says otherwise.
     public var requestTimeout: TimeAmount = .seconds(30)
     /// Time for TCP to connect, and again for the handshake.

@@ -14,21 +14,25 @@ public struct ChunkSequence: AsyncSequence, Sendable {
 
     public struct AsyncIterator: AsyncIteratorProtocol {
         fileprivate let reader: ChunkReader
+        fileprivate let observer: (@Sendable (_ byteCount: Int) -> Void)?
 
         /// The next bytes; `nil` after the last.
         public mutating func next() async throws(ReplicationError) -> ByteBuffer? {
-            try await reader.queue.next()
+            try await next(isolation: nil)
         }
 
         /// The next bytes; `nil` after the last.
         public mutating func next(
             isolation actor: isolated (any Actor)?
         ) async throws(ReplicationError) -> ByteBuffer? {
-            try await reader.queue.next()
+            let chunk = try await reader.queue.next()
+            if let chunk { observer?(chunk.readableBytes) }
+            return chunk
         }
     }
 
     private let reader: ChunkReader
+    private var observer: (@Sendable (_ byteCount: Int) -> Void)?
 
     /// `abandoned` is called when nobody can read any more.
     init(_ queue: ChunkQueue, abandoned: @escaping @Sendable () -> Void) {
@@ -36,7 +40,14 @@ public struct ChunkSequence: AsyncSequence, Sendable {
     }
 
     public func makeAsyncIterator() -> AsyncIterator {
-        AsyncIterator(reader: reader)
+        AsyncIterator(reader: reader, observer: observer)
+    }
+
+    /// The same bytes; `observer` is called with the length of each chunk that is taken.
+    func observed(by observer: @escaping @Sendable (_ byteCount: Int) -> Void) -> ChunkSequence {
+        var sequence = self
+        sequence.observer = observer
+        return sequence
     }
 }
 

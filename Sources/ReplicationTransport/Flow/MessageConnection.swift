@@ -14,6 +14,8 @@ class MessageConnection: ChannelInboundHandler {
 
     /// Bytes a stream may send before the next one has its turn: small puts go out whole, one after the other.
     private static let turnByteCount = 1 << 20
+    /// The same for repair and scrub, which others should not have to wait for.
+    private static let backgroundTurnByteCount = 1 << 18
 
     let eventLoop: any EventLoop
     let logger: Logger
@@ -24,7 +26,7 @@ class MessageConnection: ChannelInboundHandler {
     private var context: ChannelHandlerContext?
     private var reader = FrameReader()
     private var inboundStream: (any InboundStream)?
-    private var turns = CircularBuffer<OutboundStream>()
+    private var turns = TurnQueue()
     private var isStarted = false
     private var hasEnded = false
     private var isSending = false
@@ -68,6 +70,12 @@ class MessageConnection: ChannelInboundHandler {
         writer?.write(message, streamID: stream.id, sequence: stream.sequence.next())
     }
 
+    /// Writes the message that opens a stream: its flags say the stream's priority.
+    func sendOpening(_ message: Message, on stream: OutboundStream) {
+        let flags = MessageFlags(stream.priority)
+        writer?.write(message, flags: flags, streamID: stream.id, sequence: stream.sequence.next())
+    }
+
     /// The stream has something to send: it gets a turn.
     func requestTurn(_ stream: OutboundStream) {
         guard !stream.hasTurn else { return }
@@ -82,7 +90,7 @@ class MessageConnection: ChannelInboundHandler {
         isSending = true
         if !isClosed { eventCompleted() }
         repeat {
-            while let context, context.channel.isWritable, let stream = turns.popFirst() {
+            while let context, context.channel.isWritable, let stream = turns.next() {
                 stream.hasTurn = false
                 if sendTurn(of: stream, context: context) { requestTurn(stream) }
             }
@@ -97,6 +105,8 @@ class MessageConnection: ChannelInboundHandler {
     /// Whether the stream has more to send.
     private func sendTurn(of stream: OutboundStream, context: ChannelHandlerContext) -> Bool {
         var sentByteCount = 0
+        let limit = stream.priority.isBackground ? Self.backgroundTurnByteCount : Self.turnByteCount
+        defer { turns.given(stream.priority, byteCount: sentByteCount) }
         while let outbound = stream.nextOutbound() {
             switch outbound {
             case .message(let message): send(message, on: stream)
@@ -104,7 +114,7 @@ class MessageConnection: ChannelInboundHandler {
                 writer?.write(type, payload, flags: flags, streamID: stream.id, sequence: stream.sequence.next())
                 sentByteCount += payload.readableBytes
             }
-            guard sentByteCount < Self.turnByteCount, context.channel.isWritable else { return true }
+            guard sentByteCount < limit, context.channel.isWritable else { return true }
         }
         return false
     }
@@ -236,11 +246,13 @@ enum OutboundItem {
 class OutboundStream {
     /// Its number on the connection; 0 while it has none.
     var id: UInt32
+    let priority: RequestPriority
     var sequence = MessageSequence()
     fileprivate(set) var hasTurn = false
 
-    init(id: UInt32 = 0) {
+    init(id: UInt32 = 0, priority: RequestPriority) {
         self.id = id
+        self.priority = priority
     }
 
     /// The next thing to send; `nil` when there is nothing at the moment.

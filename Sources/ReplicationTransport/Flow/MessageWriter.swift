@@ -35,9 +35,9 @@ final class MessageWriter {
     }
 
     /// Writes a message of a stream.
-    func write(_ message: Message, streamID: UInt32, sequence: UInt32) {
+    func write(_ message: Message, flags: MessageFlags = [], streamID: UInt32, sequence: UInt32) {
         var buffer = ByteBuffer()
-        message.write(to: &buffer, streamID: streamID, sequence: sequence, mapEpoch: mapEpoch)
+        message.write(to: &buffer, flags: flags, streamID: streamID, sequence: sequence, mapEpoch: mapEpoch)
         if !context.channel.isWritable { unwritableByteCount += buffer.readableBytes }
         write(buffer)
     }

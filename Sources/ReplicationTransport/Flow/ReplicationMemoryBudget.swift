@@ -4,7 +4,7 @@ import NIOConcurrencyHelpers
 import NIOCore
 import ReplicationProtocol
 
-/// The memory that all servers and clients of a process may use for payloads in transit; share one among them.
+/// The memory that servers or clients of a process may use for payloads in transit; share one among them.
 ///
 /// Any event loop may call it. Decisions are made under a lock (``MemoryBudget``), notices are sent after it.
 public final class ReplicationMemoryBudget: Sendable {
@@ -19,6 +19,9 @@ public final class ReplicationMemoryBudget: Sendable {
     }
 
     private let state: NIOLockedValueBox<State>
+
+    /// What all clients of a process share unless they are told otherwise: 512 MiB.
+    public static let ofAllClients = ReplicationMemoryBudget(byteCount: 512 << 20)
 
     /// A budget of so many bytes.
     public init(byteCount: Int) {
@@ -39,11 +42,12 @@ public final class ReplicationMemoryBudget: Sendable {
     /// When they have to be waited for, `granted` is called on `eventLoop` once they are there.
     func reserve(
         byteCount: Int,
+        priority: RequestPriority,
         eventLoop: any EventLoop,
         granted: @escaping @Sendable () -> Void
     ) -> MemoryBudget.Answer {
         state.withLockedValue { state in
-            let answer = state.budget.reserve(byteCount: byteCount)
+            let answer = state.budget.reserve(byteCount: byteCount, priority: priority)
             switch answer {
             case .waiting(let ticket): state.notices[ticket] = Notice(eventLoop: eventLoop, granted: granted)
             case .granted, .refused: break
@@ -53,8 +57,8 @@ public final class ReplicationMemoryBudget: Sendable {
     }
 
     /// Asks for bytes that are worth nothing later; the claim is whether they are lent.
-    func reserveAtOnce(byteCount: Int) -> Bool {
-        state.withLockedValue { $0.budget.reserveAtOnce(byteCount: byteCount) }
+    func reserveAtOnce(byteCount: Int, priority: RequestPriority) -> Bool {
+        state.withLockedValue { $0.budget.reserveAtOnce(byteCount: byteCount, priority: priority) }
     }
 
     /// Takes bytes out of the budget until ``restore(byteCount:)``; the claim is whether they were free.
@@ -68,8 +72,8 @@ public final class ReplicationMemoryBudget: Sendable {
     }
 
     /// Gives bytes back.
-    func release(byteCount: Int) {
-        notify { budget in budget.release(byteCount: byteCount) }
+    func release(byteCount: Int, priority: RequestPriority) {
+        notify { budget in budget.release(byteCount: byteCount, priority: priority) }
     }
 
     /// Stops waiting.

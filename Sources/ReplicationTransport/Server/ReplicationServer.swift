@@ -49,6 +49,13 @@ public final class ReplicationServer: Sendable {
             return true
         }
         guard isFirst else { throw ReplicationError(.invalidRequest, "the server was started before") }
+        let fence: ServerFence
+        do throws(ReplicationError) {
+            fence = ServerFence(try await service.fencePosition(), service: service)
+        } catch {
+            state.withLockedValue { $0 = .stopped }
+            throw error
+        }
         let setAside = configuration.setAsideByteCount
         guard configuration.memory.setAside(byteCount: setAside) else {
             throw ReplicationError(
@@ -58,7 +65,7 @@ public final class ReplicationServer: Sendable {
         }
         let channel: any Channel
         do {
-            channel = try await bootstrap().bind(host: configuration.host, port: configuration.port).get()
+            channel = try await bootstrap(fence).bind(host: configuration.host, port: configuration.port).get()
         } catch {
             configuration.memory.restore(byteCount: setAside)
             state.withLockedValue { $0 = .stopped }
@@ -93,7 +100,7 @@ public final class ReplicationServer: Sendable {
         configuration.memory.restore(byteCount: configuration.setAsideByteCount)
     }
 
-    private func bootstrap() -> ServerBootstrap {
+    private func bootstrap(_ fence: ServerFence) -> ServerBootstrap {
         let (configuration, service, registry, logger) = (configuration, service, registry, logger)
         return ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 256)
@@ -112,6 +119,7 @@ public final class ReplicationServer: Sendable {
                     }
                     let connection = ServerConnection(
                         service: service,
+                        fence: fence,
                         configuration: configuration,
                         registry: registry,
                         refusal: refusal,

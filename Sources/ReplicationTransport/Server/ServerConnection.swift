@@ -11,6 +11,7 @@ final class ServerConnection: MessageConnection {
     private static let maximumWaitingAnswerByteCount = 16 << 20
 
     let service: any ReplicationService
+    let fence: ServerFence
     let limits: ReplicationServerConfiguration.Limits
     let putLimits: PutReceiver.Limits
     let memory: ReplicationMemoryBudget
@@ -30,6 +31,7 @@ final class ServerConnection: MessageConnection {
 
     init(
         service: any ReplicationService,
+        fence: ServerFence,
         configuration: ReplicationServerConfiguration,
         registry: ConnectionRegistry,
         refusal: ReplicationError?,
@@ -37,19 +39,24 @@ final class ServerConnection: MessageConnection {
         logger: Logger
     ) {
         self.service = service
+        self.fence = fence
         self.limits = configuration.limits
         self.putLimits = configuration.limits.put
         self.memory = configuration.memory
         self.registry = registry
         self.refusal = refusal
-        self.session = ServerSession(identity: configuration.identity, limits: configuration.limits.session)
+        var identity = configuration.identity
+        let position = fence.position
+        identity.term = max(identity.term, position.term)
+        identity.mapEpoch = max(identity.mapEpoch, position.mapEpoch)
+        self.session = ServerSession(identity: identity, limits: configuration.limits.session)
         self.unsolicited = UnsolicitedCredit(limit: configuration.limits.connectionCreditByteCount)
         let shortest = min(configuration.limits.handshakeTimeout, configuration.limits.idleTimeout)
         self.tickInterval = min(.seconds(1), .nanoseconds(max(1_000_000, shortest.nanoseconds / 4)))
         super.init(
             side: .server,
             eventLoop: eventLoop,
-            mapEpoch: UInt32(truncatingIfNeeded: configuration.identity.mapEpoch.rawValue),
+            mapEpoch: UInt32(truncatingIfNeeded: identity.mapEpoch.rawValue),
             logger: logger
         )
     }
@@ -82,19 +89,16 @@ final class ServerConnection: MessageConnection {
         case .goAway: leave(session.drain(code: .shuttingDown, "the client is leaving"))
         case .error(let error):
             close(ReplicationError(.connectionLost, "the client gave up: \(error)"), tellingPeer: false)
-        case .putBegin(let begin): try open(header, ServerPut(id: header.streamID, begin, connection: self))
-        case .get(let request): try open(header, ServerGet(id: header.streamID, request, connection: self))
-        case .head(let query): try open(header, ServerQuery(id: header.streamID, .head(query), connection: self))
-        case .verify(let query): try open(header, ServerQuery(id: header.streamID, .verify(query), connection: self))
-        case .list(let request): try open(header, ServerQuery(id: header.streamID, .list(request), connection: self))
-        case .status(let timeoutMilliseconds):
-            let question = ServerQuery.Question.status(timeoutMilliseconds: timeoutMilliseconds)
-            try open(header, ServerQuery(id: header.streamID, question, connection: self))
+        case .putBegin(let begin): try open(header, ServerPut(header, begin, connection: self))
+        case .get(let request): try open(header, ServerGet(header, request, connection: self))
+        case .pull(let request): try open(header, ServerPull(header, request, connection: self))
+        case .head, .verify, .list, .status, .amend, .amendments, .digest, .purgePermit, .map:
+            try open(header, ServerQuery(header, message, connection: self))
         case .credit, .cancel, .metadata, .putCommit:
             guard let stream = streams[header.streamID] else { return try stray(header) }
             try stream.sequence.received(header)
             try stream.received(header, message)
-        case .helloAck, .data, .putAck, .getBegin, .headResult, .verifyResult, .listResult, .statusResult:
+        default:
             throw ReplicationError(.protocolViolation, "\(header.type.name) from a client")
         }
     }

@@ -11,11 +11,11 @@ final class ServerGet: ServerStream {
     private var opening: GetBegin?
     private var isBeginSent = false
 
-    init(id: UInt32, _ request: GetRequest, connection: ServerConnection) {
+    init(_ header: MessageHeader, _ request: GetRequest, connection: ServerConnection) {
         self.request = request
         self.sender = GetSender(request)
         self.queue = SendQueue(limit: connection.limits.readAheadByteCount)
-        super.init(id: id, timeoutMilliseconds: request.timeoutMilliseconds, connection: connection)
+        super.init(header, timeoutMilliseconds: request.timeoutMilliseconds, connection: connection)
     }
 
     override func begin() {
@@ -64,8 +64,7 @@ final class ServerGet: ServerStream {
             connection.requestTurn(self)
         case .cancel:
             cancelled()
-        case .hello, .helloAck, .ping, .pong, .goAway, .error, .putBegin, .metadata, .data, .putCommit, .putAck, .get,
-            .getBegin, .head, .headResult, .verify, .verifyResult, .list, .listResult, .status, .statusResult:
+        default:
             try super.received(header, message)
         }
     }

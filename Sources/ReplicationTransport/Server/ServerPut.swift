@@ -17,7 +17,7 @@ final class ServerPut: ServerStream, InboundStream {
     /// Chunks of a streamed put that arrived before its memory.
     private var earlyChunks: [ByteBuffer] = []
 
-    init(id: UInt32, _ begin: PutBegin, connection: ServerConnection) {
+    init(_ header: MessageHeader, _ begin: PutBegin, connection: ServerConnection) {
         self.receiver = PutReceiver(begin, limits: connection.putLimits)
         self.request = begin.request
         self.metadataByteCount = begin.metadataByteCount
@@ -25,10 +25,12 @@ final class ServerPut: ServerStream, InboundStream {
         self.metadata = ByteBuffer()
         self.metadata.writeImmutableBuffer(begin.request.metadata)
         self.request.metadata = ByteBuffer()
-        super.init(id: id, timeoutMilliseconds: begin.timeoutMilliseconds, connection: connection)
+        super.init(header, timeoutMilliseconds: begin.timeoutMilliseconds, connection: connection)
     }
 
     override func begin() {
+        // Before any memory is asked for; the fence is asked again when the put is carried out.
+        if let error = connection.fence.refusal(of: demand) { return perform(receiver.failed(error)) }
         perform(receiver.begin())
     }
 
@@ -58,8 +60,7 @@ final class ServerPut: ServerStream, InboundStream {
             perform(receiver.commitReceived(payloadByteCount: payloadByteCount))
         case .cancel:
             perform(receiver.cancelled())
-        case .hello, .helloAck, .ping, .pong, .goAway, .credit, .error, .putBegin, .data, .putAck, .get, .getBegin,
-            .head, .headResult, .verify, .verifyResult, .list, .listResult, .status, .statusResult:
+        default:
             try super.received(header, message)
         }
     }
@@ -142,8 +143,12 @@ final class ServerPut: ServerStream, InboundStream {
         metadata = ByteBuffer()
         let service = connection.service
         let put = request
+        let fence = connection.fence
+        let demand = demand
         serve { () async throws(ReplicationError) -> PutOutcome in
-            try await service.put(put, data: data)
+            try await fence.admit(demand) { () async throws(ReplicationError) -> PutOutcome in
+                try await service.put(put, data: data)
+            }
         } finished: { [unowned self] result in
             switch result {
             case .success(let outcome): perform(receiver.serviceSucceeded(outcome))
@@ -151,6 +156,8 @@ final class ServerPut: ServerStream, InboundStream {
             }
         }
     }
+
+    private var demand: FenceDemand { .addition(term: request.term, mapEpoch: request.mapEpoch) }
 
     private func takePayload() -> ByteBuffer {
         defer { payload = ByteBuffer() }

@@ -3,67 +3,90 @@
 import NIOCore
 import ReplicationProtocol
 
-/// A request with a small answer on the server: HEAD, VERIFY, LIST, STATUS.
+/// A request with a small answer on the server: everything but puts, gets and pulls.
 final class ServerQuery: ServerStream {
-    /// What is asked.
-    enum Question: Sendable {
-        case head(RecordQuery)
-        case verify(RecordQuery)
-        case list(ListRequest)
-        case status(timeoutMilliseconds: UInt32)
-
-        fileprivate var timeoutMilliseconds: UInt32 {
-            switch self {
-            case .head(let query), .verify(let query): query.timeoutMilliseconds
-            case .list(let request): request.timeoutMilliseconds
-            case .status(let timeoutMilliseconds): timeoutMilliseconds
-            }
-        }
-    }
-
     private enum Answer: Sendable {
         case head(HeadResult?)
         case other(Message)
     }
 
-    private let question: Question
+    private let question: Message
     /// What is still to be sent; in order.
     private var answer = CircularBuffer<OutboundItem>()
     private var answerByteCount = 0
 
-    init(id: UInt32, _ question: Question, connection: ServerConnection) {
+    /// `question` is the message that opens the stream.
+    init(_ header: MessageHeader, _ question: Message, connection: ServerConnection) {
         self.question = question
-        super.init(id: id, timeoutMilliseconds: question.timeoutMilliseconds, connection: connection)
+        super.init(header, timeoutMilliseconds: question.timeoutMilliseconds, connection: connection)
     }
 
     override func begin() {
-        let service = connection.service
-        let question = question
+        let (service, fence, question) = (connection.service, connection.fence, question)
         serve { () async throws(ReplicationError) -> Answer in
-            switch question {
-            case .head(let query):
-                return .head(try await service.head(query.recordID))
-            case .verify(let query):
-                try await service.verify(query.recordID)
-                return .other(.verifyResult)
-            case .list(let request):
-                let ids = try await service.list(group: request.group, after: request.after, limit: request.limit)
-                return .other(.listResult(Array(ids.prefix(request.limit))))
-            case .status:
-                return .other(.statusResult(await service.nodeStatus()))
+            try await fence.admit(question.fenceDemand) { () async throws(ReplicationError) -> Answer in
+                try await Self.answer(to: question, from: service, fence)
             }
         } finished: { [unowned self] result in
             finished(result)
         }
     }
 
+    private static func answer(
+        to question: Message,
+        from service: any ReplicationService,
+        _ fence: ServerFence
+    ) async throws(ReplicationError) -> Answer {
+        switch question {
+        case .head(let query):
+            return .head(try await service.head(query.recordID))
+        case .verify(let query):
+            try await service.verify(query.recordID)
+            return .other(.verifyResult)
+        case .list(let request):
+            let ids = try await service.list(group: request.group, after: request.after, limit: request.limit)
+            return .other(.listResult(Array(ids.prefix(request.limit))))
+        case .status:
+            return .other(.statusResult(await service.nodeStatus()))
+        case .amend(let request):
+            return .other(.amendResult(try await service.amend(request)))
+        case .amendments(let request):
+            return .other(.amendmentsResult(try page(try await service.amendments(request), for: request)))
+        case .digest(let request):
+            let parts = try await service.digest(request)
+            guard parts.count == request.partCount else {
+                throw ReplicationError(.internal, "a digest of \(parts.count) parts, asked were \(request.partCount)")
+            }
+            return .other(.digestResult(parts))
+        case .purgePermit(let request):
+            return .other(.purgeResult(try await service.purge(request)))
+        case .map:
+            // The fence has done all that is to be done.
+            let position = fence.position
+            return .other(.mapResult(OrderStamp(term: position.term, mapEpoch: position.mapEpoch)))
+        default:
+            throw ReplicationError(.internal, "\(question.type.name) is no question")
+        }
+    }
+
+    /// As much of the page as one message holds.
+    private static func page(
+        _ page: AmendmentPage,
+        for request: AmendmentsRequest
+    ) throws(ReplicationError) -> AmendmentPage {
+        let wanted = Array(page.amendments.prefix(request.limit))
+        let sent = AmendmentPage(fitting: wanted, hasMore: page.hasMore || wanted.count < page.amendments.count)
+        guard sent.amendments.isEmpty == wanted.isEmpty else {
+            throw ReplicationError(.tooLarge, "an amendment that is larger than the protocol allows")
+        }
+        return sent
+    }
+
     override func received(_ header: MessageHeader, _ message: Message) throws(ReplicationError) {
         switch message {
         case .cancel:
             cancelled()
-        case .credit, .hello, .helloAck, .ping, .pong, .goAway, .error, .putBegin, .metadata, .data, .putCommit,
-            .putAck,
-            .get, .getBegin, .head, .headResult, .verify, .verifyResult, .list, .listResult, .status, .statusResult:
+        default:
             try super.received(header, message)
         }
     }
@@ -89,6 +112,9 @@ final class ServerQuery: ServerStream {
         guard !isOver else { return }
         switch result {
         case .success(.other(let message)):
+            if case .amendmentsResult(let page) = message {
+                answerByteCount = page.amendments.reduce(0) { $0 + $1.payload.readableBytes }
+            }
             answer.append(.message(message))
         case .success(.head(let head)):
             guard head?.metadata.readableBytes ?? 0 <= PutRequest.maximumMetadataByteCount else {

@@ -21,10 +21,11 @@ class ServerStream: OutboundStream {
         case lent(byteCount: Int)
     }
 
-    init(id: UInt32, timeoutMilliseconds: UInt32, connection: ServerConnection) {
+    /// A stream that `header` opens.
+    init(_ header: MessageHeader, timeoutMilliseconds: UInt32, connection: ServerConnection) {
         self.connection = connection
         self.deadline = timeoutMilliseconds == 0 ? nil : .now() + .milliseconds(Int64(timeoutMilliseconds))
-        super.init(id: id)
+        super.init(id: header.streamID, priority: header.flags.priority)
     }
 
     // MARK: - Events, for subclasses
@@ -59,7 +60,11 @@ class ServerStream: OutboundStream {
     /// Asks the budget for memory; ends in ``memoryGranted(afterWaiting:)`` or ``memoryRefused(_:)``.
     final func reserveMemory(byteCount: Int) {
         let bound = NIOLoopBound(self, eventLoop: connection.eventLoop)
-        let answer = connection.memory.reserve(byteCount: byteCount, eventLoop: connection.eventLoop) {
+        let answer = connection.memory.reserve(
+            byteCount: byteCount,
+            priority: priority,
+            eventLoop: connection.eventLoop
+        ) {
             bound.value.memoryArrived(byteCount: byteCount)
         }
         switch answer {
@@ -76,7 +81,7 @@ class ServerStream: OutboundStream {
 
     private func memoryArrived(byteCount: Int) {
         guard !isOver else {
-            connection.memory.release(byteCount: byteCount)
+            connection.memory.release(byteCount: byteCount, priority: priority)
             return
         }
         memory = .lent(byteCount: byteCount)
@@ -134,7 +139,7 @@ class ServerStream: OutboundStream {
         switch memory {
         case .none: break
         case .waiting(let ticket): _ = connection.memory.withdraw(ticket)
-        case .lent(let byteCount): connection.memory.release(byteCount: byteCount)
+        case .lent(let byteCount): connection.memory.release(byteCount: byteCount, priority: priority)
         }
         memory = .none
     }

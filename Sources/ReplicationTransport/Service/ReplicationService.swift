@@ -29,6 +29,63 @@ public protocol ReplicationService: Sendable {
 
     /// How the node is doing.
     func nodeStatus() async -> NodeStatusReport
+
+    /// Stores an amendment; returns when it is durable. `.held` for the tombstone of a record that is held.
+    func amend(_ request: AmendRequest) async throws(ReplicationError) -> PutOutcome
+
+    /// The amendments of a range of records, in order; see ``AmendmentPage/init(fitting:hasMore:)``.
+    func amendments(_ request: AmendmentsRequest) async throws(ReplicationError) -> AmendmentPage
+
+    /// What there is of records whose ids begin with a prefix: as many parts as the request has.
+    func digest(_ request: DigestRequest) async throws(ReplicationError) -> [DigestPart]
+
+    /// Fetches a record from another node and stores it; returns when it is durable. Says now and then how far it is.
+    func pull(
+        _ request: PullRequest,
+        progress: @escaping @Sendable (PullProgress) -> Void
+    ) async throws(ReplicationError) -> PutOutcome
+
+    /// Destroys bytes that were retired before.
+    func purge(_ request: PurgeRequest) async throws(ReplicationError) -> PurgeResult
+
+    /// What ``persist(_:)`` was last told; the server asks once, before it listens.
+    func fencePosition() async throws(ReplicationError) -> FencePosition
+
+    /// Makes the position durable. The server calls it for one position after another, never for two at once, and checks
+    /// terms and epochs itself: requests that reach the service have passed the fence.
+    func persist(_ position: FencePosition) async throws(ReplicationError)
+}
+
+/// A service that does not offer an operation says so; the fence is no option.
+extension ReplicationService {
+    public func amend(_ request: AmendRequest) async throws(ReplicationError) -> PutOutcome {
+        throw .notOffered("amendments")
+    }
+
+    public func amendments(_ request: AmendmentsRequest) async throws(ReplicationError) -> AmendmentPage {
+        throw .notOffered("amendments")
+    }
+
+    public func digest(_ request: DigestRequest) async throws(ReplicationError) -> [DigestPart] {
+        throw .notOffered("digests")
+    }
+
+    public func pull(
+        _ request: PullRequest,
+        progress: @escaping @Sendable (PullProgress) -> Void
+    ) async throws(ReplicationError) -> PutOutcome {
+        throw .notOffered("pulls")
+    }
+
+    public func purge(_ request: PurgeRequest) async throws(ReplicationError) -> PurgeResult {
+        throw .notOffered("purges")
+    }
+}
+
+extension ReplicationError {
+    fileprivate static func notOffered(_ what: String) -> ReplicationError {
+        ReplicationError(.unsupported, "this node does not offer \(what)")
+    }
 }
 
 /// The payload of a put, as the service receives it.

@@ -58,6 +58,7 @@ private struct PutModel {
         var isClientDone = false
         var isServerDone = false
         var wantsCancel: Bool
+        let priority: RequestPriority
         // The server's shell.
         var lent = 0
         var ticket: MemoryBudget.Ticket?
@@ -92,7 +93,8 @@ private struct PutModel {
                     begin: begin,
                     sender: PutSender(begin, streamCredit: UInt32(Self.limits.streamCredit)),
                     toProduce: payload,
-                    wantsCancel: Int.random(in: 0..<6, using: &random) == 0
+                    wantsCancel: Int.random(in: 0..<6, using: &random) == 0,
+                    priority: RequestPriority.allCases.randomElement(using: &random) ?? .foreground
                 )
             )
         }
@@ -270,7 +272,7 @@ private struct PutModel {
     }
 
     private mutating func reserve(_ byteCount: Int, _ index: Int) {
-        switch budget.reserve(byteCount: byteCount) {
+        switch budget.reserve(byteCount: byteCount, priority: puts[index].priority) {
         case .granted:
             puts[index].lent = byteCount
             perform(puts[index].receiver?.memoryGranted(afterWaiting: false), index)
@@ -294,7 +296,7 @@ private struct PutModel {
             puts[index].ticket = nil
             serve(budget.withdraw(ticket).granted)
         }
-        serve(budget.release(byteCount: lent))
+        serve(budget.release(byteCount: lent, priority: puts[index].priority))
     }
 
     private mutating func serve(_ granted: [MemoryBudget.Ticket]) {

@@ -10,7 +10,8 @@ struct GoldenTests {
         "messages.txt",
         comment: """
             Golden vectors of VRP version 1: one message an entry, header first (the first line of hex).
-            A correct implementation decodes each to the values in docs/replication-protocol.md and encodes them so.
+            A correct implementation decodes each to these values and encodes them so; the fields of the payload begin
+            with a dot (docs/replication-protocol.md, section 7).
             """
     )
     static let broken = GoldenFile(
@@ -22,14 +23,12 @@ struct GoldenTests {
     )
 
     private static func entry(_ sample: Sample) -> GoldenFile.Entry {
-        GoldenFile.Entry(
-            name: sample.name,
-            facts: [
-                "epoch": "\(sample.mapEpoch)", "flags": "\(sample.flags.rawValue)", "sequence": "\(sample.sequence)",
-                "stream": "\(sample.streamID)", "type": sample.message.type.name,
-            ],
-            hex: GoldenFile.hex(sample.bytes)
-        )
+        var facts = [
+            "epoch": "\(sample.mapEpoch)", "flags": "\(sample.flags.rawValue)", "sequence": "\(sample.sequence)",
+            "stream": "\(sample.streamID)", "type": sample.message.type.name,
+        ]
+        for (name, value) in MessageFields(sample.message).all { facts["." + name] = value }
+        return GoldenFile.Entry(name: sample.name, facts: facts, hex: GoldenFile.hex(sample.bytes))
     }
 
     private static func entry(_ broken: BrokenSample) -> GoldenFile.Entry {

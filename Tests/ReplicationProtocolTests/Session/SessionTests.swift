@@ -213,9 +213,14 @@ struct SessionTests {
     // MARK: - Rules
 
     @Test func onlyTheRightSideSendsAMessage() {
-        let fromClient: Set<MessageType> = [.putBegin, .putCommit, .get, .head, .verify, .list, .status, .cancel]
+        let fromClient: Set<MessageType> = [
+            .putBegin, .putCommit, .get, .head, .verify, .list, .status, .cancel, .amend, .amendments,
+            .digest,
+            .pull, .purgePermit, .map,
+        ]
         let fromServer: Set<MessageType> = [
             .putAck, .getBegin, .headResult, .verifyResult, .listResult, .statusResult, .error,
+            .amendResult, .amendmentsResult, .digestResult, .pullProgress, .pullResult, .purgeResult, .mapResult,
         ]
         let fromBoth: Set<MessageType> = [.data, .metadata, .credit]
         for type in MessageType.allCases {

@@ -20,7 +20,7 @@ struct BrokenSample: Sendable {
         }
     }
 
-    static let all: [BrokenSample] = headers + phases + payloads
+    static let all: [BrokenSample] = headers + phases + payloads + orders
 
     // MARK: - Headers
 
@@ -91,6 +91,52 @@ struct BrokenSample: Sendable {
         BrokenSample("STATUS-RESULT with a claim of 7", bytes: changed("STATUS-RESULT") { $0.set(7, at: 24) }),
     ]
 
+    // MARK: - Orders and comparisons
+
+    private static let orders: [BrokenSample] = [
+        BrokenSample("STATUS-RESULT with half a tail", bytes: changed("STATUS-RESULT") { $0.add(0) }),
+        BrokenSample("AMEND cut short", bytes: changed("AMEND with a hold of an earlier term") { $0.cut(by: 1) }),
+        BrokenSample("AMEND with a byte too many", bytes: changed("AMEND with a tombstone") { $0.add(0) }),
+        BrokenSample("AMEND for a group out of range", bytes: changed("AMEND with a tombstone") { $0.set(4, at: 24) }),
+        BrokenSample(
+            "AMEND of 64 KiB and a byte",
+            bytes: changed("AMEND with a tombstone") { $0.set([1, 0, 1], at: 60) }
+        ),
+        BrokenSample("AMEND-RESULT with an unknown outcome", bytes: changed("AMEND-RESULT") { $0.set(0, at: 0) }),
+        BrokenSample("AMENDMENTS of 0", bytes: changed("AMENDMENTS of some records, continued") { $0.set(0, at: 48) }),
+        BrokenSample("AMENDMENTS of 1025", bytes: changed("AMENDMENTS of one record") { $0.set(1, at: 48) }),
+        BrokenSample("AMENDMENTS of an empty range", bytes: changed("AMENDMENTS of one record") { $0.set(8, at: 47) }),
+        BrokenSample("AMENDMENTS of two groups", bytes: changed("AMENDMENTS of one record") { $0.set(0xfe, at: 1) }),
+        BrokenSample("AMENDMENTS-RESULT without a claim", bytes: changed("AMENDMENTS-RESULT") { $0.set(2, at: 0) }),
+        BrokenSample(
+            "AMENDMENTS-RESULT with an amendment beyond its end",
+            bytes: changed("AMENDMENTS-RESULT") { $0.set(255, at: 37) }
+        ),
+        BrokenSample(
+            "AMENDMENTS-RESULT with an amendment of 64 KiB and more",
+            bytes: changed("AMENDMENTS-RESULT") { $0.set(1, at: 39) }
+        ),
+        BrokenSample("DIGEST of something unknown", bytes: changed("DIGEST of a group") { $0.set(2, at: 20) }),
+        BrokenSample("DIGEST of more than a group", bytes: changed("DIGEST of a group") { $0.set(15, at: 21) }),
+        BrokenSample(
+            "DIGEST of a prefix with bits beyond it",
+            bytes: changed("DIGEST of a group") { $0.set(1, at: 15) }
+        ),
+        BrokenSample("DIGEST split by 9 bits", bytes: changed("DIGEST of a group") { $0.set(9, at: 22) }),
+        BrokenSample("DIGEST of 128 bits, split", bytes: changed("DIGEST of a group") { $0.set([128, 1], at: 21) }),
+        BrokenSample("DIGEST-RESULT of no part", bytes: changed("DIGEST-RESULT") { $0.cut(by: 40) }),
+        BrokenSample("DIGEST-RESULT of three parts", bytes: changed("DIGEST-RESULT, split") { $0.cut(by: 40) }),
+        BrokenSample("DIGEST-RESULT with half a part", bytes: changed("DIGEST-RESULT") { $0.add(0) }),
+        BrokenSample("PULL with a host beyond its end", bytes: changed("PULL") { $0.set(255, at: 58) }),
+        BrokenSample("PULL with a host that is not UTF-8", bytes: changed("PULL") { $0.set(0xff, at: 60) }),
+        BrokenSample("PULL-PROGRESS beyond the payload", bytes: changed("PULL-PROGRESS") { $0.set(0xff, at: 3) }),
+        BrokenSample("PULL-RESULT of two bytes", bytes: header(type: 0x48, byteCount: 2)),
+        BrokenSample("PURGE-PERMIT cut short", bytes: changed("PURGE-PERMIT") { $0.cut(by: 1) }),
+        BrokenSample("PURGE-RESULT cut short", bytes: changed("PURGE-RESULT") { $0.cut(by: 1) }),
+        BrokenSample("MAP that is neither member nor not", bytes: changed("MAP") { $0.set(3, at: 20) }),
+        BrokenSample("MAP-RESULT cut short", bytes: changed("MAP-RESULT") { $0.cut(by: 1) }),
+    ]
+
     private init(_ name: String, bytes: ByteBuffer, handshakeIsOver: Bool = true) {
         self.name = name
         self.bytes = bytes
@@ -157,6 +203,10 @@ extension ByteBuffer {
 
     fileprivate mutating func set(_ value: UInt8, at index: Int) {
         setInteger(value, at: index)
+    }
+
+    fileprivate mutating func set(_ values: [UInt8], at index: Int) {
+        setBytes(values, at: index)
     }
 
     fileprivate mutating func cut(by count: Int) {

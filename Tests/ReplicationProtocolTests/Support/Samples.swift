@@ -83,7 +83,7 @@ enum Samples {
         ByteBuffer(bytes: (0..<count).map { UInt8(truncatingIfNeeded: $0) })
     }
 
-    static let all: [Sample] = handshake + puts + gets + queries
+    static let all: [Sample] = handshake + puts + gets + queries + orders + comparisons
 
     private static let handshake: [Sample] = [
         Sample(
@@ -212,6 +212,32 @@ enum Samples {
                     acceptsWrites: false,
                     isUncertain: true,
                     reason: "the disk is full"
+                )
+            ),
+            streamID: 19
+        ),
+        Sample(
+            name: "STATUS-RESULT with what scrubbing found",
+            message: .statusResult(
+                NodeStatusReport(
+                    recordCount: 3,
+                    usedBytes: 4096,
+                    freeBytes: 8192,
+                    acceptsWrites: true,
+                    scrub: ScrubStatus(quarantinedCount: 2, oldestUnverifiedSeconds: 1_209_600)
+                )
+            ),
+            streamID: 19
+        ),
+        Sample(
+            name: "STATUS-RESULT of a node that has never scrubbed",
+            message: .statusResult(
+                NodeStatusReport(
+                    recordCount: 3,
+                    usedBytes: 4096,
+                    freeBytes: 8192,
+                    acceptsWrites: true,
+                    scrub: ScrubStatus(quarantinedCount: 0)
                 )
             ),
             streamID: 19

@@ -13,23 +13,35 @@ final class FakeService: ReplicationService {
         var records: [RecordID: (request: PutRequest, payload: ByteBuffer)] = [:]
         var failure: ReplicationError?
         var putCount = 0
+        /// The records that puts were carried out for, in that order.
+        var putOrder: [RecordID] = []
         var cancelledCount = 0
         var wholeCount = 0
         var streamedByteCount = 0
+        var position = FencePosition()
+        var persistFailure: ReplicationError?
+        var amendments: [RecordAmendment] = []
+        var purges: [PurgeRequest] = []
     }
 
     let state = NIOLockedValueBox(State())
     /// Puts wait here before they finish, gets before every chunk.
     let gate: Gate
     let chunkByteCount: Int
+    /// What pulls are served with; without it they are not offered.
+    let fetcher: RecordFetcher?
 
-    init(gate: Gate = Gate(isOpen: true), chunkByteCount: Int = 64 * 1024) {
+    init(gate: Gate = Gate(isOpen: true), chunkByteCount: Int = 64 * 1024, fetcher: RecordFetcher? = nil) {
+        self.fetcher = fetcher
         self.gate = gate
         self.chunkByteCount = chunkByteCount
     }
 
     func put(_ request: PutRequest, data: PutData) async throws(ReplicationError) -> PutOutcome {
-        state.withLockedValue { $0.putCount += 1 }
+        state.withLockedValue { state in
+            state.putCount += 1
+            state.putOrder.append(request.recordID)
+        }
         var payload = ByteBuffer()
         switch data {
         case .whole(let buffer):
@@ -116,6 +128,69 @@ final class FakeService: ReplicationService {
                 acceptsWrites: true
             )
         }
+    }
+
+    // MARK: - Orders
+
+    func amend(_ request: AmendRequest) async throws(ReplicationError) -> PutOutcome {
+        await gate.pass()
+        try failIfTold()
+        let amendment = request.amendment
+        return try state.withLockedValue { state -> Result<PutOutcome, ReplicationError> in
+            let same = state.amendments.first {
+                $0.recordID == amendment.recordID && $0.order == amendment.order
+            }
+            if let same {
+                return same == amendment
+                    ? .success(.alreadyStored) : .failure(ReplicationError(.conflict, "another has this number"))
+            }
+            state.amendments.append(amendment)
+            if amendment.kind == .tombstone { state.records[amendment.recordID] = nil }
+            return .success(.stored)
+        }.get()
+    }
+
+    func amendments(_ request: AmendmentsRequest) async throws(ReplicationError) -> AmendmentPage {
+        let all = state.withLockedValue { $0.amendments }
+        let wanted = all.filter {
+            ($0.recordID, $0.order) >= (request.first, request.firstOrder) && $0.recordID <= request.last
+        }
+        let sorted = wanted.sorted { ($0.recordID, $0.order) < ($1.recordID, $1.order) }
+        return AmendmentPage(
+            fitting: Array(sorted.prefix(request.limit)),
+            hasMore: sorted.count > request.limit
+        )
+    }
+
+    func digest(_ request: DigestRequest) async throws(ReplicationError) -> [DigestPart] {
+        let records = state.withLockedValue { $0.records }
+        var accumulator = DigestAccumulator(request)
+        for (id, record) in records.sorted(by: { $0.key < $1.key }) {
+            accumulator.add(id, payloadDigest: record.request.payloadDigest)
+        }
+        return accumulator.finish()
+    }
+
+    func pull(
+        _ request: PullRequest,
+        progress: @escaping @Sendable (PullProgress) -> Void
+    ) async throws(ReplicationError) -> PutOutcome {
+        guard let fetcher else { throw ReplicationError(.unsupported, "no pulls here") }
+        return try await fetcher.pull(request, into: self, progress: progress)
+    }
+
+    func purge(_ request: PurgeRequest) async throws(ReplicationError) -> PurgeResult {
+        state.withLockedValue { $0.purges.append(request) }
+        return PurgeResult(purgedByteCount: request.maximumByteCount, remainingByteCount: 1)
+    }
+
+    func fencePosition() async throws(ReplicationError) -> FencePosition {
+        state.withLockedValue { $0.position }
+    }
+
+    func persist(_ position: FencePosition) async throws(ReplicationError) {
+        if let failure = state.withLockedValue({ $0.persistFailure }) { throw failure }
+        state.withLockedValue { $0.position = position }
     }
 
     private func failIfTold() throws(ReplicationError) {

@@ -27,6 +27,8 @@ struct Loopback {
         configuration.requestTimeout = .minutes(5)
         configuration.connectTimeout = .minutes(1)
         configuration.pingTimeout = .minutes(1)
+        // Of its own: other tests borrow at the same time.
+        configuration.memory = ReplicationMemoryBudget(byteCount: 512 << 20)
         return configuration
     }
 

@@ -74,6 +74,11 @@ final class RawPeer: Sendable {
         try? await channel.writeAndFlush(bytes)
     }
 
+    /// Reads from now on, what has arrived before included.
+    func startReading() async throws {
+        try await channel.setOption(.autoRead, value: true).get()
+    }
+
     /// Whether the connection is still up.
     var isOpen: Bool { channel.isActive }
 

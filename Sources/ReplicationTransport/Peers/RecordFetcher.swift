@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Checksums
+public import Logging
+import NIOConcurrencyHelpers
+public import NIOCore
+import Placement
+public import ReplicationProtocol
+
+/// Fetches records from other nodes for one that stores them: the working part of PULL.
+///
+/// Keeps a connection to each node it has fetched from, up to a limit; those used least recently go first. Called from
+/// the tasks that serve pulls.
+public final class RecordFetcher: Sendable {
+    /// How much it does at once.
+    public struct Limits: Sendable {
+        /// Further pulls are told OVERLOADED.
+        public var maximumPulls = 8
+        /// Connections kept, at least as many as pulls.
+        public var maximumConnections = 16
+        /// Payloads up to this are stored whole.
+        public var maximumWholePayloadByteCount = 16 << 20
+
+        public init() {}
+    }
+
+    private struct Source: Hashable {
+        let host: String
+        let port: UInt16
+        let node: NodeID
+    }
+
+    private struct Connection {
+        let client: ReplicationClient
+        var useCount = 0
+        var lastUse: UInt64 = 0
+    }
+
+    private struct State {
+        var connections: [Source: Connection] = [:]
+        var pullCount = 0
+        var useNumber: UInt64 = 0
+        var isShutDown = false
+    }
+
+    private let identity: HelloIdentity
+    private let group: any EventLoopGroup
+    private let logger: Logger
+    private let configuration: ReplicationClientConfiguration
+    private let limits: Limits
+    private let state = NIOLockedValueBox(State())
+
+    /// Presents itself to its sources as `identity`.
+    public init(
+        identity: HelloIdentity,
+        group: any EventLoopGroup,
+        logger: Logger,
+        configuration: ReplicationClientConfiguration = ReplicationClientConfiguration(),
+        limits: Limits = Limits()
+    ) {
+        precondition(limits.maximumConnections >= limits.maximumPulls, "every pull has a connection")
+        self.identity = identity
+        self.group = group
+        self.logger = logger
+        self.configuration = configuration
+        self.limits = limits
+    }
+
+    /// Fetches a record, compares it with its digest, and puts it into `service`; returns when it is durable there.
+    ///
+    /// Errors of the source are passed on as they are.
+    public func pull(
+        _ request: PullRequest,
+        into service: some ReplicationService,
+        progress: @escaping @Sendable (PullProgress) -> Void
+    ) async throws(ReplicationError) -> PutOutcome {
+        let source = Source(host: request.host, port: request.port, node: request.sourceNodeID)
+        let (client, evicted) = try takeConnection(to: source)
+        defer { giveBack(source) }
+        for client in evicted { await client.shutdown() }
+        guard let head = try await client.head(request.recordID, priority: .repair) else {
+            throw ReplicationError(.notFound, "the source does not have the record")
+        }
+        let stream = try await client.getStream(request.recordID, priority: .repair)
+        guard stream.payloadDigest == head.payloadDigest, stream.payloadByteCount == head.payloadByteCount else {
+            throw ReplicationError(.conflict, "the source has changed the record meanwhile", retry: .otherNode)
+        }
+        let put = PutRequest(
+            recordID: request.recordID,
+            recordType: request.recordType,
+            metadata: head.metadata,
+            payloadByteCount: head.payloadByteCount,
+            payloadDigest: head.payloadDigest,
+            mapEpoch: request.stamp.mapEpoch,
+            term: request.stamp.term
+        )
+        progress(PullProgress(receivedByteCount: 0, payloadByteCount: put.payloadByteCount))
+        let received = NIOLockedValueBox<UInt64>(0)
+        let chunks = stream.chunks.observed { byteCount in
+            let total = received.withLockedValue { total in
+                total += UInt64(byteCount)
+                return total
+            }
+            progress(PullProgress(receivedByteCount: total, payloadByteCount: put.payloadByteCount))
+        }
+        guard put.payloadByteCount <= UInt64(limits.maximumWholePayloadByteCount) else {
+            return try await service.put(put, data: .stream(chunks))
+        }
+        return try await service.put(put, data: .whole(try await Self.collect(chunks, put)))
+    }
+
+    /// All bytes, which match the digest.
+    private static func collect(
+        _ chunks: ChunkSequence,
+        _ put: PutRequest
+    ) async throws(ReplicationError) -> ByteBuffer {
+        var payload = ByteBuffer()
+        payload.reserveCapacity(Int(put.payloadByteCount))
+        for try await chunk in chunks { payload.writeImmutableBuffer(chunk) }
+        // docs/decisions/0006-who-computes-digests.md: whoever puts has compared them.
+        guard SHA256Hasher.digest(of: payload) == put.payloadDigest else {
+            throw ReplicationError(.corrupt, "the source's bytes do not match its digest")
+        }
+        return payload
+    }
+
+    /// Ends the connections; pulls under way fail.
+    public func shutdown() async {
+        let clients = state.withLockedValue { state in
+            state.isShutDown = true
+            let clients = state.connections.values.map(\.client)
+            state.connections = [:]
+            return clients
+        }
+        for client in clients { await client.shutdown(gracePeriod: .zero) }
+    }
+
+    private func takeConnection(
+        to source: Source
+    ) throws(ReplicationError) -> (client: ReplicationClient, evicted: [ReplicationClient]) {
+        try state.withLockedValue { state -> Result<(ReplicationClient, [ReplicationClient]), ReplicationError> in
+            guard !state.isShutDown else { return .failure(ReplicationError(.shuttingDown, "the node is stopping")) }
+            guard state.pullCount < limits.maximumPulls else {
+                return .failure(ReplicationError(.overloaded, "\(state.pullCount) pulls are under way already"))
+            }
+            state.pullCount += 1
+            state.useNumber += 1
+            let evicted = makeRoom(for: source, in: &state)
+            var connection = state.connections[source] ?? Connection(client: connect(to: source))
+            connection.useCount += 1
+            connection.lastUse = state.useNumber
+            state.connections[source] = connection
+            return .success((connection.client, evicted))
+        }.get()
+    }
+
+    private func makeRoom(for source: Source, in state: inout State) -> [ReplicationClient] {
+        guard state.connections[source] == nil, state.connections.count >= limits.maximumConnections else { return [] }
+        let idle = state.connections.filter { $0.value.useCount == 0 }
+        guard let oldest = idle.min(by: { $0.value.lastUse < $1.value.lastUse }) else { return [] }
+        state.connections[oldest.key] = nil
+        return [oldest.value.client]
+    }
+
+    private func giveBack(_ source: Source) {
+        state.withLockedValue { state in
+            state.pullCount -= 1
+            state.connections[source]?.useCount -= 1
+        }
+    }
+
+    private func connect(to source: Source) -> ReplicationClient {
+        ReplicationClient(
+            host: source.host,
+            port: Int(source.port),
+            identity: identity,
+            expectedNodeID: source.node,
+            group: group,
+            logger: logger,
+            configuration: configuration
+        )
+    }
+}

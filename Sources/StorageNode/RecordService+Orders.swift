@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import NIOPosix
+import Placement
+package import ReplicationProtocol
+import ReplicationTransport
+import SegmentFormat
+import SegmentStore
+
+/// Orders and comparisons.
+///
+/// Purges are not offered: the store has none yet, and the server says UNSUPPORTED.
+extension RecordService {
+    /// Ids asked of the index at once.
+    private static let digestPageCount = 1024
+
+    /// Reads the header of every record in the prefix: milliseconds for each thousand.
+    package func digest(_ request: DigestRequest) async throws(ReplicationError) -> [DigestPart] {
+        var accumulator = DigestAccumulator(request)
+        var after = request.prefix.predecessorInGroup
+        while true {
+            let ids = try await list(group: request.prefix.group, after: after, limit: Self.digestPageCount)
+            for id in ids {
+                guard request.part(of: id) != nil else { return accumulator.finish() }
+                guard !Task.isCancelled else { throw ReplicationError(.cancelled, "the digest was withdrawn") }
+                try await add(id, to: &accumulator)
+            }
+            guard let last = ids.last, ids.count == Self.digestPageCount else { return accumulator.finish() }
+            after = last
+        }
+    }
+
+    /// A damaged record counts as one without a digest; any other failure ends the whole.
+    private func add(_ id: RecordID, to accumulator: inout DigestAccumulator) async throws(ReplicationError) {
+        do throws(SegmentStoreError) {
+            guard let info = try await store.head(id) else { return }
+            accumulator.add(id, payloadDigest: info.payloadDigest)
+        } catch {
+            // Deleted since it was listed.
+            if error.code == .deleted { return }
+            guard error.code == .checksumMismatch || error.code == .readFailed else { throw ReplicationError(error) }
+            accumulator.add(id, payloadDigest: nil)
+        }
+    }
+
+    /// The store looks at terms and holds again, by what is on its disk.
+    package func amend(_ request: AmendRequest) async throws(ReplicationError) -> PutOutcome {
+        let new = NewAmendment(
+            amendment: SegmentFormat.Amendment(request.amendment),
+            payload: request.amendment.payload,
+            mapEpoch: request.stamp.mapEpoch,
+            writtenAtMilliseconds: Self.now()
+        )
+        do throws(SegmentStoreError) {
+            return PutOutcome(try await store.amend(new, under: request.stamp.term))
+        } catch {
+            throw ReplicationError(error)
+        }
+    }
+
+    /// Reads record after record until the page is full.
+    package func amendments(_ request: AmendmentsRequest) async throws(ReplicationError) -> AmendmentPage {
+        var found: [RecordAmendment] = []
+        var after = request.first.predecessorInGroup
+        while true {
+            let ids = try await amended(request.first.group, after: after)
+            for id in ids {
+                guard id <= request.last else { return AmendmentPage(fitting: found, hasMore: false) }
+                let all = try await amendments(of: id)
+                let wanted = id == request.first ? all.filter { $0.order >= request.firstOrder } : all
+                found += wanted.prefix(request.limit - found.count)
+                // What does not fit into the message is left out of it, and said to be more.
+                let page = AmendmentPage(fitting: found, hasMore: wanted.last.map { $0 != found.last } ?? false)
+                if page.hasMore { return page }
+                guard found.count < request.limit else {
+                    return AmendmentPage(fitting: found, hasMore: id < request.last)
+                }
+            }
+            guard let last = ids.last else { return AmendmentPage(fitting: found, hasMore: false) }
+            after = last
+        }
+    }
+
+    private func amended(_ group: PlacementGroup, after: RecordID?) async throws(ReplicationError) -> [RecordID] {
+        do throws(SegmentStoreError) {
+            return try await store.listAmended(group: group, after: after, limit: Self.digestPageCount)
+        } catch {
+            throw ReplicationError(error)
+        }
+    }
+
+    private func amendments(of id: RecordID) async throws(ReplicationError) -> [RecordAmendment] {
+        do throws(SegmentStoreError) {
+            return try await store.amendments(of: id).map(RecordAmendment.init).sorted { $0.order < $1.order }
+        } catch {
+            throw ReplicationError(error)
+        }
+    }
+
+    package func pull(
+        _ request: PullRequest,
+        progress: @escaping @Sendable (PullProgress) -> Void
+    ) async throws(ReplicationError) -> PutOutcome {
+        try await fetcher.pull(request, into: self, progress: progress)
+    }
+
+    package func fencePosition() async throws(ReplicationError) -> FencePosition {
+        let file = fence
+        var position = try await blocking { () throws(StorageNodeError) in try file.load() }
+        position.term = max(position.term, store.status.highestTerm)
+        return position
+    }
+
+    package func persist(_ position: FencePosition) async throws(ReplicationError) {
+        let file = fence
+        try await blocking { () throws(StorageNodeError) in try file.store(position) }
+        do throws(SegmentStoreError) {
+            try await store.observe(position.term)
+        } catch {
+            throw ReplicationError(error)
+        }
+    }
+
+    /// Runs what blocks on a thread made for it.
+    private func blocking<Value: Sendable>(
+        _ body: @escaping @Sendable () throws(StorageNodeError) -> Value
+    ) async throws(ReplicationError) -> Value {
+        do {
+            return try await NIOThreadPool.singleton.runIfActive { try body() }
+        } catch {
+            throw ReplicationError(.diskFailed, "\(error)")
+        }
+    }
+}
+
+extension SegmentFormat.Amendment {
+    /// What the protocol says, in the words of the store.
+    fileprivate init(_ amendment: RecordAmendment) {
+        self.init(
+            subject: amendment.recordID,
+            kind: Kind(rawValue: amendment.kind.rawValue),
+            order: Order(term: amendment.order.term, sequence: amendment.order.sequence),
+            reference: Reference(high: amendment.reference.high, low: amendment.reference.low),
+            issuedAtMilliseconds: amendment.issuedAtMilliseconds
+        )
+    }
+}
+
+extension RecordAmendment {
+    /// What the store says, in the words of the protocol.
+    fileprivate init(_ stored: StoredAmendment) {
+        let amendment = stored.amendment
+        self.init(
+            recordID: amendment.subject,
+            kind: Kind(rawValue: amendment.kind.rawValue),
+            order: Order(term: amendment.order.term, sequence: amendment.order.sequence),
+            reference: ReferenceID(high: amendment.reference.high, low: amendment.reference.low),
+            issuedAtMilliseconds: amendment.issuedAtMilliseconds,
+            payload: stored.payload
+        )
+    }
+}
+
+extension RecordID {
+    /// The id before this one; `nil` for a group's first.
+    fileprivate var predecessorInGroup: RecordID? {
+        guard low == 0 else { return RecordID(high: high, low: low - 1) }
+        let previous = RecordID(high: high &- 1, low: .max)
+        return previous?.group == group && high > 0 ? previous : nil
+    }
+}

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Checksums
+import NIOCore
+import Placement
+import ReplicationProtocol
+
+/// Messages of what a coordinator orders, and of nodes that compare what they have.
+extension Samples {
+    static let stamp = OrderStamp(term: Term(rawValue: 3), mapEpoch: MapEpoch(rawValue: 42))
+    static let permit = ReferenceID(high: 0x0a0b_0c0d_0e0f_1011, low: 0x1213_1415_1617_1819)
+
+    static func amendment(
+        _ kind: RecordAmendment.Kind = .hold,
+        record: RecordID = record(9),
+        term: UInt64 = 2,
+        sequence: UInt64 = 1,
+        issuedAt: Int64 = 1_790_000_000_000,
+        payload: ByteBuffer = ByteBuffer(string: "trial 7")
+    ) -> RecordAmendment {
+        RecordAmendment(
+            recordID: record,
+            kind: kind,
+            order: RecordAmendment.Order(term: Term(rawValue: term), sequence: sequence),
+            reference: permit,
+            issuedAtMilliseconds: issuedAt,
+            payload: payload
+        )
+    }
+
+    static func digest(prefix: RecordID, bits: Int, split: Int) -> DigestRequest {
+        DigestRequest(prefix: prefix, prefixBitCount: bits, splitBitCount: split, timeoutMilliseconds: 5000)
+            ?? { preconditionFailure("the sample's numbers are in range") }()
+    }
+
+    static let pull = PullRequest(
+        recordID: record(9),
+        stamp: stamp,
+        sourceNodeID: storage,
+        host: "größe-2.example.org",
+        port: 11_112,
+        timeoutMilliseconds: 60_000
+    )
+    static let purge = PurgeRequest(
+        permit: permit,
+        stamp: stamp,
+        retiredBeforeMilliseconds: 1_790_000_000_000,
+        maximumByteCount: 1 << 30,
+        timeoutMilliseconds: 60_000
+    )
+
+    static let orders: [Sample] = [
+        Sample(
+            name: "STATUS as control traffic",
+            message: .status(timeoutMilliseconds: 500),
+            flags: MessageFlags(.control),
+            streamID: 19
+        ),
+        Sample(
+            name: "GET for a repair",
+            message: .get(GetRequest(recordID: record(9), range: nil, credit: 1 << 20, timeoutMilliseconds: 0)),
+            flags: MessageFlags(.repair),
+            streamID: 19
+        ),
+        Sample(
+            name: "VERIFY for a scrub",
+            message: .verify(RecordQuery(recordID: record(9), timeoutMilliseconds: 500)),
+            flags: MessageFlags(.scrub),
+            streamID: 19
+        ),
+        Sample(
+            name: "AMEND with a tombstone",
+            message: .amend(
+                AmendRequest(
+                    amendment(.tombstone, term: 3, payload: ByteBuffer(string: "retention is over")),
+                    stamp,
+                    timeoutMilliseconds: 5000
+                )
+            ),
+            streamID: 21
+        ),
+        Sample(
+            name: "AMEND with a hold of an earlier term",
+            message: .amend(AmendRequest(amendment(), stamp, timeoutMilliseconds: 5000)),
+            streamID: 23
+        ),
+        Sample(
+            name: "AMEND with the end of a hold, before 1970",
+            message: .amend(
+                AmendRequest(amendment(.release, sequence: 2, issuedAt: -1, payload: ByteBuffer()), stamp)
+            ),
+            streamID: 25
+        ),
+        Sample(name: "AMEND-RESULT", message: .amendResult(.stored), streamID: 25),
+        Sample(
+            name: "PULL",
+            message: .pull(pull),
+            flags: MessageFlags(.repair),
+            streamID: 29
+        ),
+        Sample(
+            name: "PULL-PROGRESS",
+            message: .pullProgress(PullProgress(receivedByteCount: 262_144, payloadByteCount: 526_000)),
+            streamID: 29
+        ),
+        Sample(name: "PULL-RESULT", message: .pullResult(.alreadyStored), streamID: 29, sequence: 1),
+        Sample(name: "PURGE-PERMIT", message: .purgePermit(purge), streamID: 31),
+        Sample(
+            name: "PURGE-RESULT",
+            message: .purgeResult(PurgeResult(purgedByteCount: 1 << 29, remainingByteCount: 4096)),
+            streamID: 31
+        ),
+        Sample(
+            name: "MAP",
+            message: .map(MapRequest(stamp: stamp, isMember: true, timeoutMilliseconds: 500)),
+            flags: MessageFlags(.control),
+            streamID: 33
+        ),
+        Sample(name: "MAP-RESULT", message: .mapResult(stamp), streamID: 33),
+    ]
+
+    static let comparisons: [Sample] = [
+        Sample(
+            name: "AMENDMENTS of one record",
+            message: .amendments(AmendmentsRequest(first: record(9), last: record(9), timeoutMilliseconds: 500)),
+            streamID: 35
+        ),
+        Sample(
+            name: "AMENDMENTS of some records, continued",
+            message: .amendments(
+                AmendmentsRequest(
+                    first: record(9),
+                    firstOrder: RecordAmendment.Order(term: Term(rawValue: 2), sequence: 3),
+                    last: record(.max),
+                    limit: 1,
+                    timeoutMilliseconds: 500
+                )
+            ),
+            streamID: 37
+        ),
+        Sample(
+            name: "AMENDMENTS-RESULT",
+            message: .amendmentsResult(
+                AmendmentPage(
+                    [
+                        amendment(),
+                        amendment(.release, sequence: 2, payload: ByteBuffer()),
+                        amendment(RecordAmendment.Kind(rawValue: 0x7fff), record: record(10), payload: counting(4)),
+                    ],
+                    hasMore: true
+                )
+            ),
+            streamID: 35
+        ),
+        Sample(
+            name: "AMENDMENTS-RESULT of nothing",
+            message: .amendmentsResult(AmendmentPage([], hasMore: false)),
+            streamID: 37
+        ),
+        Sample(
+            name: "DIGEST of a group",
+            message: .digest(digest(prefix: record(0), bits: 16, split: 0)),
+            flags: MessageFlags(.scrub),
+            streamID: 39
+        ),
+        Sample(
+            name: "DIGEST of a prefix, split",
+            message: .digest(digest(prefix: record(0), bits: 61, split: 2)),
+            streamID: 41
+        ),
+        Sample(
+            name: "DIGEST-RESULT",
+            message: .digestResult([DigestPart(recordCount: 2, digest: digest)]),
+            streamID: 39
+        ),
+        Sample(name: "DIGEST-RESULT, split", message: .digestResult(splitDigest), streamID: 41),
+    ]
+
+    /// Three records, of which the second cannot be read, in the second and fourth part of a split.
+    private static var splitDigest: [DigestPart] {
+        let request = digest(prefix: record(0), bits: 64, split: 2)
+        var accumulator = DigestAccumulator(request)
+        accumulator.add(record(1 << 62), payloadDigest: digest)
+        accumulator.add(record(1 << 62 | 5), payloadDigest: nil)
+        accumulator.add(record(3 << 62 | 9), payloadDigest: digest)
+        return accumulator.finish()
+    }
+}
