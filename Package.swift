@@ -209,6 +209,15 @@ let package = Package(
                 path: "Benchmarks/ParseBenchmark",
                 swiftSettings: strict
             ),
+            .executableTarget(
+                name: "storage-benchmark",
+                dependencies: [
+                    "SegmentStore", "SegmentFormat", "ReplicationTransport", "ReplicationProtocol", "Placement", "Checksums",
+                    nioCore, nioPosix, logging,
+                ],
+                path: "Benchmarks/StorageBenchmark",
+                swiftSettings: strict
+            ),
             .testTarget(name: "ArchitectureTests", swiftSettings: strict),
         ]
 )

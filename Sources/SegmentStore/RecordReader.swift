@@ -42,15 +42,7 @@ struct RecordReader: Sendable {
         if range.count == payloadByteCount, locator.extent.byteCount <= Self.singleReadByteCount {
             let record = try bytes(place, at: 0, byteCount: locator.extent.byteCount)
             _ = try header(place, in: record)
-            let payload = try slice(place, of: record, at: locator.extent.payloadOffset, byteCount: payloadByteCount)
-            let tail = try slice(
-                place,
-                of: record,
-                at: locator.extent.tableOffset,
-                byteCount: Int(locator.extent.byteCount - locator.extent.tableOffset)
-            )
-            try check(place, payload, firstBlock: 0, table: try table(place, in: tail))
-            return payload
+            return try payload(place, in: record)
         }
         _ = try header(place, in: try bytes(place, at: 0, byteCount: UInt64(RecordHeader.byteCount)))
         if range.isEmpty { return ByteBuffer() }
@@ -65,10 +57,34 @@ struct RecordReader: Sendable {
         return try slice(place, of: blocks, at: UInt64(range.lowerBound - start), byteCount: range.count)
     }
 
+    /// Header and metadata, and the beginning of the payload's `range`, up to `limit` bytes of it: small records by one
+    /// system call.
+    func open(
+        _ id: RecordID,
+        at locator: RecordLocator,
+        range: Range<UInt64>,
+        limit: Int
+    ) throws(SegmentStoreError) -> (info: RecordInfo, bytes: ByteBuffer) {
+        let place = Place(id: id, locator: locator)
+        let payloadByteCount = locator.extent.payloadByteCount
+        let wanted = range.clamped(to: 0..<payloadByteCount)
+        guard wanted.count == Int(payloadByteCount), wanted.count <= limit else {
+            let info = try head(id, at: locator)
+            let end = min(wanted.upperBound, wanted.lowerBound + UInt64(limit))
+            return (info, try read(id, at: locator, range: Int(wanted.lowerBound)..<Int(end)))
+        }
+        let record = try bytes(place, at: 0, byteCount: locator.extent.byteCount)
+        return (try info(place, in: record), try payload(place, in: record))
+    }
+
     /// Header and metadata.
     func head(_ id: RecordID, at locator: RecordLocator) throws(SegmentStoreError) -> RecordInfo {
         let place = Place(id: id, locator: locator)
-        let head = try bytes(place, at: 0, byteCount: locator.extent.payloadOffset)
+        return try info(place, in: try bytes(place, at: 0, byteCount: locator.extent.payloadOffset))
+    }
+
+    /// What header and metadata at the beginning of `head` say.
+    private func info(_ place: Place, in head: ByteBuffer) throws(SegmentStoreError) -> RecordInfo {
         let header = try header(place, in: head)
         let metadata = try slice(
             place,
@@ -80,7 +96,7 @@ struct RecordReader: Sendable {
             throw place.mismatch("the metadata's CRC32C is wrong")
         }
         return RecordInfo(
-            id: id,
+            id: place.id,
             type: header.type,
             metadata: metadata,
             payloadByteCount: header.payloadByteCount,
@@ -162,6 +178,20 @@ struct RecordReader: Sendable {
         }
         guard buffer.readableBytes == Int(byteCount) else { throw place.mismatch("the segment ends in the record") }
         return buffer
+    }
+
+    /// The payload of a whole record whose header has been checked.
+    private func payload(_ place: Place, in record: ByteBuffer) throws(SegmentStoreError) -> ByteBuffer {
+        let extent = place.locator.extent
+        let payload = try slice(place, of: record, at: extent.payloadOffset, byteCount: Int(extent.payloadByteCount))
+        let tail = try slice(
+            place,
+            of: record,
+            at: extent.tableOffset,
+            byteCount: Int(extent.byteCount - extent.tableOffset)
+        )
+        try check(place, payload, firstBlock: 0, table: try table(place, in: tail))
+        return payload
     }
 
     private func header(_ place: Place, in buffer: ByteBuffer) throws(SegmentStoreError) -> RecordHeader {

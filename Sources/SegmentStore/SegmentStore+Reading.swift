@@ -9,6 +9,17 @@ extension SegmentStore {
         try await readers.run { [view] () throws(SegmentStoreError) in try view.head(id) }
     }
 
+    /// As ``head(_:)``, and the beginning of the payload's `range` (cut off at its end), up to `limit` bytes of it.
+    ///
+    /// One turn of a reading thread: most records are read whole by it.
+    public func open(
+        _ id: RecordID,
+        range: Range<UInt64>,
+        limit: Int
+    ) async throws(SegmentStoreError) -> (info: RecordInfo, bytes: ByteBuffer)? {
+        try await readers.run { [view] () throws(SegmentStoreError) in try view.open(id, range: range, limit: limit) }
+    }
+
     /// The bytes of a record's payload in `range`, or all of them.
     ///
     /// The CRC32C of every 64 KiB block that is touched is checked: `.checksumMismatch`, never wrong bytes.

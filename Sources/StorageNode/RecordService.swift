@@ -106,16 +106,24 @@ package struct RecordService: ReplicationService {
 
     package func get(_ id: RecordID, range: Range<UInt64>?) async throws(ReplicationError) -> GetSource {
         let store = store
-        guard let head = try await head(id) else {
+        let opened: (info: RecordInfo, bytes: ByteBuffer)?
+        do throws(SegmentStoreError) {
+            opened = try await store.open(id, range: range ?? 0..<UInt64.max, limit: Int(Self.pieceByteCount))
+        } catch {
+            throw ReplicationError(error)
+        }
+        guard let (info, first) = opened else {
+            _ = try absent(id)
             throw ReplicationError(.notFound, "the node does not hold the record")
         }
-        let whole = 0..<head.payloadByteCount
+        let whole = 0..<info.payloadByteCount
         let wanted = (range ?? whole).clamped(to: whole)
-        let position = Position(wanted.lowerBound)
+        let position = Position(wanted.lowerBound + UInt64(first.readableBytes))
         return GetSource(
-            payloadByteCount: head.payloadByteCount,
-            payloadDigest: head.payloadDigest,
-            range: wanted
+            payloadByteCount: info.payloadByteCount,
+            payloadDigest: info.payloadDigest,
+            range: wanted,
+            first: first
         ) { () throws(ReplicationError) in
             let piece = position.next(upTo: wanted.upperBound, by: Self.pieceByteCount)
             guard !piece.isEmpty else { return nil }

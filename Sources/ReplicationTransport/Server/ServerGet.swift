@@ -37,18 +37,23 @@ final class ServerGet: ServerStream {
                 payloadDigest: source.payloadDigest,
                 range: source.range
             )
-            // The first bytes come along with GET-BEGIN: a small get crosses to the event loop once.
-            var chunk = source.range.isEmpty ? nil : try await source.next()
+            // The first bytes come along with GET-BEGIN.
+            var chunk: ByteBuffer? = source.first
+            if source.first.readableBytes == 0 { chunk = source.range.isEmpty ? nil : try await source.next() }
             var opening: GetBegin? = begin
-            repeat {
+            var left = UInt64(source.range.count)
+            while true {
+                left -= min(left, UInt64(chunk?.readableBytes ?? 0))
+                // The last bytes bring the end along: a small get crosses to the event loop once.
+                let isLast = chunk == nil || left == 0
                 let isWanted = await withCheckedContinuation { continuation in
                     let (begin, chunk) = (opening, chunk)
-                    eventLoop.execute { bound.value.offer(begin, chunk, continuation) }
+                    eventLoop.execute { bound.value.offer(begin, chunk, isLast: isLast, continuation) }
                 }
-                guard isWanted, chunk != nil else { return }
+                guard isWanted, !isLast else { return }
                 opening = nil
                 chunk = try await source.next()
-            } while true
+            }
         } finished: { [unowned self] result in
             switch result {
             case .success: break
@@ -93,15 +98,25 @@ final class ServerGet: ServerStream {
         queue.close()
     }
 
-    /// The task has opened the source (`begin`), read bytes, or found its end (no `chunk`).
-    private func offer(_ begin: GetBegin?, _ chunk: ByteBuffer?, _ continuation: CheckedContinuation<Bool, Never>) {
+    /// The task has opened the source (`begin`), read bytes, or found its end.
+    private func offer(
+        _ begin: GetBegin?,
+        _ chunk: ByteBuffer?,
+        isLast: Bool,
+        _ continuation: CheckedContinuation<Bool, Never>
+    ) {
         guard !isOver else {
             continuation.resume(returning: false)
             return
         }
         if let begin, sender.opened(begin) { opening = begin }
-        if let chunk { queue.append(chunk) } else { queue.finish() }
-        queue.resumeWhenThereIsRoom(continuation)
+        if let chunk { queue.append(chunk) }
+        if isLast {
+            queue.finish()
+            continuation.resume(returning: true)
+        } else {
+            queue.resumeWhenThereIsRoom(continuation)
+        }
         connection.requestTurn(self)
         connection.sendAndFlush()
     }

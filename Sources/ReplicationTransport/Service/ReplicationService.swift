@@ -103,7 +103,9 @@ public struct GetSource: Sendable {
     public let payloadDigest: SHA256Digest
     /// The part that is delivered.
     public let range: Range<UInt64>
-    /// The next bytes, in order, of any length but best 64 KiB to 1 MiB; `nil` after the last.
+    /// The first bytes of that part, as far as they have been read already.
+    public let first: ByteBuffer
+    /// The bytes after those, in order, of any length but best 64 KiB to 1 MiB; `nil` after the last.
     public let next: @Sendable () async throws(ReplicationError) -> ByteBuffer?
 
     /// Describes a source; `next` is called by one task at a time.
@@ -111,11 +113,13 @@ public struct GetSource: Sendable {
         payloadByteCount: UInt64,
         payloadDigest: SHA256Digest,
         range: Range<UInt64>,
+        first: ByteBuffer = ByteBuffer(),
         next: @escaping @Sendable () async throws(ReplicationError) -> ByteBuffer?
     ) {
         self.payloadByteCount = payloadByteCount
         self.payloadDigest = payloadDigest
         self.range = range
+        self.first = first
         self.next = next
     }
 }

@@ -28,6 +28,18 @@ package struct StoreView: Sendable {
         return try reading(id, at: locator) { (locator) throws(SegmentStoreError) in try reader.head(id, at: locator) }
     }
 
+    /// As ``head(_:)``, and the beginning of the payload's `range` up to `limit` bytes; `nil` when the record is not known.
+    package func open(
+        _ id: RecordID,
+        range: Range<UInt64>,
+        limit: Int
+    ) throws(SegmentStoreError) -> (info: RecordInfo, bytes: ByteBuffer)? {
+        guard let locator = try locator(of: id) else { return nil }
+        return try reading(id, at: locator) { (locator) throws(SegmentStoreError) in
+            try reader.open(id, at: locator, range: range, limit: limit)
+        }
+    }
+
     /// The bytes of a record's payload in `range`, or all of them; every block that is touched is checked.
     package func read(_ id: RecordID, range: Range<Int>? = nil) throws(SegmentStoreError) -> ByteBuffer {
         let locator = try requiredLocator(of: id)
