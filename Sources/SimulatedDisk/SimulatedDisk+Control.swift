@@ -30,10 +30,23 @@ extension SimulatedDisk {
     /// Stops at this effect from now on; `nil` for none.
     package func setCrash(at effect: Int?) { state.withLockedValue { $0.crashesAt = effect } }
 
+    /// Takes back everything that was to go wrong, and the size.
+    package func calmDown() {
+        state.withLockedValue { state in
+            state.crashesAt = nil
+            state.failures = []
+            state.faults = nil
+            state.capacity = nil
+        }
+    }
+
     package func setFreeBytes(_ count: UInt64) { state.withLockedValue { $0.freeBytes = count } }
 
     /// Gives the disk a size, of which every file takes its part; writes that find no room fail.
     package func setCapacity(_ byteCount: UInt64?) { state.withLockedValue { $0.capacity = byteCount } }
+
+    /// Whether the disk has a size.
+    package var hasCapacity: Bool { state.withLockedValue { $0.capacity != nil } }
 
     /// Runs `body` on the thread that is about to sync, outside of any lock.
     package func beforeSync(_ body: (@Sendable () -> Void)?) { state.withLockedValue { $0.beforeSync = body } }
