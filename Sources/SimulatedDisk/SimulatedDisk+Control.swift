@@ -45,9 +45,6 @@ extension SimulatedDisk {
     /// Gives the disk a size, of which every file takes its part; writes that find no room fail.
     package func setCapacity(_ byteCount: UInt64?) { state.withLockedValue { $0.capacity = byteCount } }
 
-    /// Whether the disk has a size.
-    package var hasCapacity: Bool { state.withLockedValue { $0.capacity != nil } }
-
     /// Runs `body` on the thread that is about to sync, outside of any lock.
     package func beforeSync(_ body: (@Sendable () -> Void)?) { state.withLockedValue { $0.beforeSync = body } }
 
