@@ -62,8 +62,9 @@ struct ManifestFile: Sendable {
             )
             rest = rest.dropFirst(ManifestBlock.maximumEntryCount)
             try file.write([block.encoded()], at: state.nextOffset)
+            // Each block by itself: a later one that is there without it would look like damage.
+            try file.sync()
             state.appended(block)
         }
-        try file.sync()
     }
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+public import Placement
+
 extension SegmentStore {
     /// The damaged ranges and the records to be fetched for each from other nodes.
     ///
@@ -11,11 +13,15 @@ extension SegmentStore {
     /// Clears the marks of damaged ranges that miss nothing any more, durably; returns how many are left.
     ///
     /// `isReconciled`: the caller has compared this store with its peers and fetched what it lacked, so what nobody can
-    /// name is not missing either.
-    public func clearHealedDamage(isReconciled: Bool = false) async throws(SegmentStoreError) -> Int {
+    /// name is not missing either. `elsewhere`: records of which the caller knows that they are safe elsewhere and need
+    /// not be here; reads of them fail as before, and the next check of the disk finds them again.
+    public func clearHealedDamage(
+        isReconciled: Bool = false,
+        elsewhere: Set<RecordID> = []
+    ) async throws(SegmentStoreError) -> Int {
         let ranges = try await damage()
         return try await perform { (engine) throws(SegmentStoreError) in
-            try engine.clearDamage(ranges, isReconciled: isReconciled)
+            try engine.clearDamage(ranges, isReconciled: isReconciled, elsewhere: elsewhere)
         }
     }
 }

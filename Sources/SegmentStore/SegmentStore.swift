@@ -116,6 +116,9 @@ public final class SegmentStore: Sendable {
     /// How many records wait for the writer, those that are being written left out; for tests.
     package var waitingCount: Int { queue.waitingCount }
 
+    /// How many other steps wait for the writer; for tests.
+    package var waitingStepCount: Int { queue.waitingStepCount }
+
     /// Notes, durably, that what an unclean stop may have lost was compared with a peer and fetched.
     public func markReconciled() async throws(SegmentStoreError) {
         try await perform { (engine) throws(SegmentStoreError) in try engine.markReconciled() }

@@ -30,6 +30,16 @@ extension SimulatedDisk {
     /// Stops at this effect from now on; `nil` for none.
     package func setCrash(at effect: Int?) { state.withLockedValue { $0.crashesAt = effect } }
 
+    /// Takes back everything that was to go wrong, and the size.
+    package func calmDown() {
+        state.withLockedValue { state in
+            state.crashesAt = nil
+            state.failures = []
+            state.faults = nil
+            state.capacity = nil
+        }
+    }
+
     package func setFreeBytes(_ count: UInt64) { state.withLockedValue { $0.freeBytes = count } }
 
     /// Gives the disk a size, of which every file takes its part; writes that find no room fail.

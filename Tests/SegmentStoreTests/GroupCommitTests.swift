@@ -3,6 +3,7 @@
 import Dispatch
 import NIOConcurrencyHelpers
 import NIOCore
+import Placement
 import SegmentFormat
 import SegmentStore
 import SimulatedDisk
@@ -146,6 +147,35 @@ import Testing
             try await group.waitForAll()
         }
         #expect(try await store.append(records[4]) == .stored)
+        await store.close()
+    }
+
+    /// Puts that never cease to come must not keep the writer from anything else.
+    @Test func aStepIsTakenBeforeThePutsThatWait() async throws {
+        let directory = try TemporaryDirectory()
+        let disk = SimulatedDisk()
+        var configuration = Fixture.configuration(directory)
+        configuration.groupCommit.maximumRecordCount = 1
+        let store = try SegmentStore.open(configuration, logger: Fixture.logger, disk: disk, boot: Fixture.boot)
+        _ = try await store.append(Fixture.record(1000))
+        let written = NIOLockedValueBox<[String]>([])
+        disk.setFaults { event in
+            if event.operation == .write { written.withLockedValue { $0.append(event.path) } }
+            return nil
+        }
+        let gate = Gate(disk)
+        let records = try (UInt64(0)..<4).map { try Fixture.record($0) }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { _ = try await store.append(records[0]) }
+            await gate.waitUntilEntered()
+            for record in records[1...] { group.addTask { _ = try await store.append(record) } }
+            group.addTask { try await store.observe(Term(rawValue: 3)) }
+            while store.waitingCount < 3 || store.waitingStepCount < 1 { await Task.yield() }
+            gate.open()
+            try await group.waitForAll()
+        }
+        let order = written.withLockedValue { $0 }.map { $0.hasSuffix("MANIFEST") }
+        #expect(order == [false, true, false, false, false])
         await store.close()
     }
 }

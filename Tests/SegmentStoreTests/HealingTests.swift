@@ -62,6 +62,17 @@ import Testing
         #expect(try engine.clearDamage(engine.view.damage()) == 0)
     }
 
+    @Test func whatIsSafeElsewhereNeedNotBeHere() throws {
+        let machine = Machine()
+        var (engine, records) = try Self.stored(machine)
+        machine.disk.tamper(Self.first) { $0[Self.secondPayload] ^= 1 }
+        #expect(refusal { _ = try engine.read(records[1].id) } == .checksumMismatch)
+        let damage = try engine.view.damage()
+        #expect(try engine.clearDamage(damage, elsewhere: [records[0].id]) == 1)
+        #expect(try engine.clearDamage(damage, elsewhere: [records[1].id]) == 0)
+        #expect(refusal { _ = try engine.read(records[1].id) } == .checksumMismatch)
+    }
+
     @Test func whatNobodyCanNameIsClearedOnlyByAComparison() throws {
         var machine = Machine()
         var (engine, records) = try Self.stored(machine)

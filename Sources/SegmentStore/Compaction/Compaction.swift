@@ -123,7 +123,7 @@ package struct Compaction: Sendable {
             )
         } catch let error as SegmentStoreError {
             if [.checksumMismatch, .readFailed].contains(error.code) {
-                view.facts.noteDamage(record.id, at: record.locator)
+                view.noteDamage(record.id, at: record.locator)
             }
             throw error
         }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Logging
+package import Placement
 import SegmentFormat
 
 extension StoreEngine {
@@ -15,14 +16,18 @@ extension StoreEngine {
     /// Clears, durably, the mark of each of `ranges` that misses nothing any more; returns how many are left.
     ///
     /// `ranges` are the answer of `StoreView.damage`. `isReconciled`: the caller has compared this store with its peers
-    /// and fetched what it lacked, so what nobody can name is not missing either.
+    /// and fetched what it lacked, so what nobody can name is not missing either. `elsewhere`: records of which the
+    /// caller knows that they are safe elsewhere and need not be here; reads of them fail as before.
     @discardableResult
     package mutating func clearDamage(
         _ ranges: [DamagedRange],
-        isReconciled: Bool = false
+        isReconciled: Bool = false,
+        elsewhere: Set<RecordID> = []
     ) throws(SegmentStoreError) -> Int {
         try recordDamage()
-        let healed = ranges.filter { $0.missing.isEmpty && ($0.isComplete || isReconciled) }.map(\.quarantined)
+        let healed = ranges.filter { range in
+            range.missing.allSatisfy { elsewhere.contains($0) } && (range.isComplete || isReconciled)
+        }.map(\.quarantined)
         if !healed.isEmpty {
             try append(healed.map { .healed($0.segment, $0.unreadable) })
             facts.update { facts in

@@ -7,26 +7,38 @@ package import SegmentFormat
 extension StoreView {
     /// What was said about a record, in order, whether it is stored here or not.
     package func amendments(of id: RecordID) throws(SegmentStoreError) -> [StoredAmendment] {
-        let known: [IndexedRecord]
+        let known = try indexedAmendments(of: id)
+        let result = Result { () throws(SegmentStoreError) in try read(known) }
+        // A segment that was compacted may be gone between looking up and reading.
+        if case .failure = result, known.contains(where: { segments.entry(of: $0.locator.segment) == nil }) {
+            return try read(try indexedAmendments(of: id))
+        }
+        return try result.get()
+    }
+
+    private func indexedAmendments(of id: RecordID) throws(SegmentStoreError) -> [IndexedRecord] {
         do {
-            known = try index.amendments(of: id)
+            return try index.amendments(of: id)
         } catch {
             throw Self.indexError(error)
         }
+    }
+
+    private func read(_ amendments: [IndexedRecord]) throws(SegmentStoreError) -> [StoredAmendment] {
         var stored: [StoredAmendment] = []
-        for record in known {
-            try noting(id, at: record.locator) { () throws(SegmentStoreError) in
-                let info = try reader.head(id, at: record.locator)
+        for record in amendments {
+            try noting(record.id, at: record.locator) { () throws(SegmentStoreError) in
+                let info = try reader.head(record.id, at: record.locator)
                 let amendment: Amendment
                 do throws(SegmentFormatError) {
-                    amendment = try Amendment(decoding: info.metadata, subject: id, type: info.type)
+                    amendment = try Amendment(decoding: info.metadata, subject: record.id, type: info.type)
                 } catch {
-                    throw SegmentStoreError(.checksumMismatch, "amendment: \(error.message)", record: id)
+                    throw SegmentStoreError(.checksumMismatch, "amendment: \(error.message)", record: record.id)
                 }
                 stored.append(
                     StoredAmendment(
                         amendment: amendment,
-                        payload: try reader.read(id, at: record.locator, range: nil),
+                        payload: try reader.read(record.id, at: record.locator, range: nil),
                         payloadDigest: info.payloadDigest,
                         mapEpoch: info.mapEpoch,
                         writtenAtMilliseconds: info.writtenAtMilliseconds

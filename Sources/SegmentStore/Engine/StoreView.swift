@@ -121,11 +121,19 @@ package struct StoreView: Sendable {
         do {
             return try body()
         } catch {
-            if error.code == .checksumMismatch || error.code == .readFailed, facts.noteDamage(id, at: locator) {
+            if error.code == .checksumMismatch || error.code == .readFailed, noteDamage(id, at: locator) {
                 logger.error("record is damaged", metadata: ["reason": "\(error)"])
             }
             throw error
         }
+    }
+
+    /// Notes that a record was found damaged; returns whether that is news.
+    @discardableResult
+    func noteDamage(_ id: RecordID, at locator: RecordLocator) -> Bool {
+        // What failed because its segment went to the trash meanwhile is sound where it is now.
+        guard segments.entry(of: locator.segment) != nil else { return false }
+        return facts.noteDamage(id, at: locator)
     }
 
     static func indexError(_ failure: IndexFailure) -> SegmentStoreError {
@@ -152,7 +160,7 @@ package struct StoreView: Sendable {
             let stored = try reader.verify(record.id, at: record.locator, includesDigest: isSuspect)
             return stored == digest ? .same : .other(stored)
         } catch {
-            facts.noteDamage(record.id, at: record.locator)
+            noteDamage(record.id, at: record.locator)
             return .damaged
         }
     }

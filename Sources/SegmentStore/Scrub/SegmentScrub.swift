@@ -100,7 +100,7 @@ package struct SegmentScrub {
             let locator = RecordLocator(entry, in: segment)
             guard counts(entry.id, locator), !view.isSoundOnDisk(entry.id, locator) else { continue }
             damaged.append(entry.id)
-            if view.facts.noteDamage(entry.id, at: locator) {
+            if view.noteDamage(entry.id, at: locator) {
                 view.logger.error(
                     "record is damaged",
                     metadata: ["segment": "\(segment)", "offset": "\(entry.offset)"]

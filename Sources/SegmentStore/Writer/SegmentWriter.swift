@@ -35,12 +35,14 @@ struct SegmentWriter {
 
     private mutating func process(_ puts: [Put]) {
         let queue = queue
+        var freshCount = 0
         for round in StoreEngine.rounds(of: puts) {
             guard let (fresh, known) = engine.sort(round, answer: { queue.finish($0, $1) }) else { continue }
             for (put, stored) in known { compare(put, with: stored) }
+            freshCount += fresh.count
             engine.store(fresh) { queue.finish($0, $1) }
         }
-        company = puts.count + queue.waitingCount
+        company = freshCount + queue.waitingCount
     }
 
     /// Has a reading thread compare a put with the stored record; when that is damaged the put comes back to replace it.

@@ -85,13 +85,14 @@ final class WriterQueue: Sendable {
 
     // MARK: For the writer and the comparing threads
 
-    /// Waits for work: a command, or the puts of one batch.
+    /// Waits for work: a command, which goes first because puts may never cease to come, or the puts of one batch.
     ///
     /// With `company` puts expected, waits a little for as many: an eighth of what the last sync took, at most the
     /// longest delay. A put without company is taken at once. (Counted from now, not from the oldest put's arrival:
     /// what is left over from a full batch is older than the delay already, and would go alone each time.)
     func next(limits: SegmentStore.Configuration.GroupCommit, company: Int, lastSync: Int64) -> Work {
         let command: Command? = monitor.wait { state -> Command?? in
+            if case .step = state.commands.first { return state.commands.popFirst().map { .some($0) } }
             if !state.puts.isEmpty { return .some(nil) }
             // Closing waits for the puts that are out for comparison.
             if case .close = state.commands.first, state.comparingCount > 0 { return nil }
@@ -126,6 +127,9 @@ final class WriterQueue: Sendable {
 
     /// How many puts wait.
     var waitingCount: Int { monitor.withLock { $0.puts.count } }
+
+    /// How many steps wait.
+    var waitingStepCount: Int { monitor.withLock { $0.commands.count } }
 
     /// Notes that a put leaves the writer to be compared with the stored record of its id.
     func beginComparing() {
