@@ -9,7 +9,6 @@ import SegmentStore
 
 /// Orders and comparisons.
 ///
-/// Purges are not offered: the store has none yet, and the server says UNSUPPORTED.
 extension RecordService {
     /// Ids asked of the index at once.
     private static let digestPageCount = 1024
@@ -95,6 +94,29 @@ extension RecordService {
         } catch {
             throw ReplicationError(error)
         }
+    }
+
+    /// One segment after another, the one retired first first.
+    package func purge(_ request: PurgeRequest) async throws(ReplicationError) -> PurgeResult {
+        let retired = store.status.trash.filter { segment in
+            segment.retiredAtMilliseconds < Int64(clamping: request.retiredBeforeMilliseconds)
+        }.sorted { $0.retiredAtMilliseconds < $1.retiredAtMilliseconds }
+        let permit = SegmentFormat.Amendment.Reference(high: request.permit.high, low: request.permit.low)
+        var purgedCount: UInt64 = 0
+        for segment in retired where purgedCount < request.maximumSegmentCount {
+            guard !Task.isCancelled else { break }
+            do throws(SegmentStoreError) {
+                try await store.purge(segment.segment, permit: permit, under: request.stamp.term)
+                purgedCount += 1
+            } catch {
+                // Its time in the trash is not over, or another permit was quicker.
+                guard error.code == .held || error.code == .notFound else { throw ReplicationError(error) }
+            }
+        }
+        return PurgeResult(
+            purgedSegmentCount: purgedCount,
+            remainingSegmentCount: UInt64(retired.count) - purgedCount
+        )
     }
 
     package func pull(

@@ -161,8 +161,10 @@ package struct RecordService: ReplicationService {
             acceptsWrites: status.acceptsWrites,
             isUncertain: status.isUncertain,
             reason: status.reason ?? "",
-            // When each record was checked last is not known yet.
-            scrub: ScrubStatus(quarantinedCount: UInt64(status.quarantinedRanges.count))
+            scrub: ScrubStatus(
+                quarantinedCount: UInt64(status.quarantinedRanges.count),
+                oldestUnverifiedSeconds: UInt64(clamping: status.oldestUnchecked.components.seconds)
+            )
         )
     }
 

@@ -121,9 +121,9 @@ struct OrderTests {
                 permit: Orders.permit,
                 Orders.stamp(3),
                 retiredBeforeMilliseconds: 1000,
-                maximumByteCount: 1 << 30
+                maximumSegmentCount: 1 << 30
             )
-            #expect(result == PurgeResult(purgedByteCount: 1 << 30, remainingByteCount: 1))
+            #expect(result == PurgeResult(purgedSegmentCount: 1 << 30, remainingSegmentCount: 1))
             #expect(service.state.withLockedValue { $0.purges.map(\.retiredBeforeMilliseconds) } == [1000])
         }
     }
@@ -153,7 +153,7 @@ struct OrderTests {
                             permit: Orders.permit,
                             Orders.stamp(0, epoch: 0),
                             retiredBeforeMilliseconds: 0,
-                            maximumByteCount: 0
+                            maximumSegmentCount: 0
                         )
                     }),
                 ]

@@ -22,6 +22,7 @@ struct RecordServiceTests {
         let id: NodeID
         let port: Int
         let client: ReplicationClient
+        let store: SegmentStore
     }
 
     private static var quiet: Logger { Logger(label: "test") { _ in SwiftLogNoOpLogHandler() } }
@@ -40,16 +41,23 @@ struct RecordServiceTests {
         try result.get()
     }
 
-    /// Runs `body` with a node whose data is in `directory`.
+    /// Runs `body` with a node whose data is in `directory`; a hasty one has small segments and no grace.
     private static func withNode(
         _ number: UInt64,
         in directory: String,
+        isHasty: Bool = false,
         body: (Node) async throws -> Void
     ) async throws {
         let id = NodeID(high: 9, low: number)
         var configuration = SegmentStore.Configuration(directory: directory, clusterID: cluster, nodeID: id)
         configuration.segmentByteCount = 64 << 20
         configuration.softLimitFreeBytes = 0
+        if isHasty {
+            configuration.segmentByteCount = 1 << 20
+            configuration.allocationByteCount = 1 << 20
+            configuration.deletionGrace = .zero
+            configuration.trashGrace = .zero
+        }
         let store = try SegmentStore.open(configuration, logger: quiet)
         let group = MultiThreadedEventLoopGroup.singleton
         let identity = HelloIdentity(clusterID: cluster, nodeID: id, incarnation: 1, role: .storage)
@@ -76,7 +84,7 @@ struct RecordServiceTests {
         )
         let result: Result<Void, any Error>
         do {
-            result = .success(try await body(Node(id: id, port: port, client: client)))
+            result = .success(try await body(Node(id: id, port: port, client: client, store: store)))
         } catch {
             result = .failure(error)
         }
@@ -308,21 +316,53 @@ struct RecordServiceTests {
         }
     }
 
-    @Test func `purges are not offered yet`() async throws {
+    @Test func `a permit empties the trash of what was retired before`() async throws {
         try await Self.withDirectory { directory in
-            try await Self.withNode(1, in: directory) { node in
-                let code = try await Self.code {
-                    _ = try await node.client.purge(
-                        permit: ReferenceID(high: 1, low: 1),
-                        Self.stamp,
-                        retiredBeforeMilliseconds: 0,
-                        maximumByteCount: .max
-                    )
+            try await Self.withNode(1, in: directory, isHasty: true) { node in
+                // Segments of which nothing counts any more, and the active one.
+                for low: UInt64 in 1...12 { _ = try await Self.put(low, byteCount: 300_000, at: node.client) }
+                for low: UInt64 in 1...12 {
+                    _ = try await Self.amend(node, Self.amendment(.tombstone, of: low, sequence: low), Self.stamp)
+                }
+                while try await node.store.compactNext() != nil {}
+                let trash = node.store.status.trash
+                #expect(trash.count >= 2)
+                let early = try await Self.purge(node, before: 0)
+                #expect(early == PurgeResult(purgedSegmentCount: 0, remainingSegmentCount: 0))
+                let one = try await Self.purge(node, before: .max, atMost: 1)
+                #expect(one == PurgeResult(purgedSegmentCount: 1, remainingSegmentCount: UInt64(trash.count) - 1))
+                let rest = try await Self.purge(node, before: .max)
+                #expect(rest == PurgeResult(purgedSegmentCount: UInt64(trash.count) - 1, remainingSegmentCount: 0))
+                #expect(node.store.status.trash.isEmpty)
+                let stale = try await Self.code {
+                    _ = try await Self.purge(node, before: .max, term: 2)
                     return .stored
                 }
-                #expect(code == .unsupported)
+                #expect(stale == .staleTerm)
+            }
+        }
+    }
+
+    private static func purge(
+        _ node: Node,
+        before: UInt64,
+        atMost limit: UInt64 = .max,
+        term: UInt64 = 3
+    ) async throws -> PurgeResult {
+        try await node.client.purge(
+            permit: ReferenceID(high: 1, low: 1),
+            OrderStamp(term: Term(rawValue: term), mapEpoch: stamp.mapEpoch),
+            retiredBeforeMilliseconds: before,
+            maximumSegmentCount: limit
+        )
+    }
+
+    @Test func `a status says what checking has found`() async throws {
+        try await Self.withDirectory { directory in
+            try await Self.withNode(1, in: directory) { node in
                 let status = try await node.client.status()
-                #expect(status.scrub == ScrubStatus(quarantinedCount: 0))
+                #expect(status.scrub?.quarantinedCount == 0)
+                #expect(status.scrub?.oldestUnverifiedSeconds != nil)
             }
         }
     }

@@ -73,7 +73,7 @@ extension PurgeRequest {
             permit: permit,
             stamp: stamp,
             retiredBeforeMilliseconds: retiredBeforeMilliseconds,
-            maximumByteCount: try reader.integer(),
+            maximumSegmentCount: try reader.integer(),
             timeoutMilliseconds: timeoutMilliseconds
         )
     }
@@ -84,19 +84,19 @@ extension PurgeRequest {
         buffer.writeRepeatingByte(0, count: 4)
         stamp.write(to: &buffer)
         buffer.writeLittle(retiredBeforeMilliseconds)
-        buffer.writeLittle(maximumByteCount)
+        buffer.writeLittle(maximumSegmentCount)
     }
 }
 
 extension PurgeResult {
     init(reading reader: inout PayloadReader) throws(ReplicationError) {
-        let purgedByteCount: UInt64 = try reader.integer()
-        self.init(purgedByteCount: purgedByteCount, remainingByteCount: try reader.integer())
+        let purgedSegmentCount: UInt64 = try reader.integer()
+        self.init(purgedSegmentCount: purgedSegmentCount, remainingSegmentCount: try reader.integer())
     }
 
     func write(to buffer: inout ByteBuffer) {
-        buffer.writeLittle(purgedByteCount)
-        buffer.writeLittle(remainingByteCount)
+        buffer.writeLittle(purgedSegmentCount)
+        buffer.writeLittle(remainingSegmentCount)
     }
 }
 

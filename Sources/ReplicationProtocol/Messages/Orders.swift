@@ -56,40 +56,40 @@ public struct PullProgress: Hashable, Sendable {
     }
 }
 
-/// PURGE-PERMIT: a node may destroy bytes that it retired before a moment.
+/// PURGE-PERMIT: a node may destroy segments that it retired before a moment.
 public struct PurgeRequest: Hashable, Sendable {
     public var permit: ReferenceID
     public var stamp: OrderStamp
     /// Milliseconds since 1970 UTC: what was retired later stays.
     public var retiredBeforeMilliseconds: UInt64
-    /// At most so many bytes are destroyed.
-    public var maximumByteCount: UInt64
+    /// At most so many segments are destroyed.
+    public var maximumSegmentCount: UInt64
     public var timeoutMilliseconds: UInt32
 
     public init(
         permit: ReferenceID,
         stamp: OrderStamp,
         retiredBeforeMilliseconds: UInt64,
-        maximumByteCount: UInt64,
+        maximumSegmentCount: UInt64,
         timeoutMilliseconds: UInt32 = 0
     ) {
         self.permit = permit
         self.stamp = stamp
         self.retiredBeforeMilliseconds = retiredBeforeMilliseconds
-        self.maximumByteCount = maximumByteCount
+        self.maximumSegmentCount = maximumSegmentCount
         self.timeoutMilliseconds = timeoutMilliseconds
     }
 }
 
 /// PURGE-RESULT: what a node did with a permit.
 public struct PurgeResult: Hashable, Sendable {
-    public var purgedByteCount: UInt64
-    /// Retired before the moment and still there: beyond the limit, or kept by the node for a reason of its own.
-    public var remainingByteCount: UInt64
+    public var purgedSegmentCount: UInt64
+    /// Retired before the moment and still there: beyond the limit, or not long enough in the trash.
+    public var remainingSegmentCount: UInt64
 
-    public init(purgedByteCount: UInt64, remainingByteCount: UInt64) {
-        self.purgedByteCount = purgedByteCount
-        self.remainingByteCount = remainingByteCount
+    public init(purgedSegmentCount: UInt64, remainingSegmentCount: UInt64) {
+        self.purgedSegmentCount = purgedSegmentCount
+        self.remainingSegmentCount = remainingSegmentCount
     }
 }
 

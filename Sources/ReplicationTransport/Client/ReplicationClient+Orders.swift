@@ -69,12 +69,12 @@ extension ReplicationClient {
         }
     }
 
-    /// Lets the peer destroy bytes that it retired before a moment.
+    /// Lets the peer destroy segments that it retired before a moment.
     public func purge(
         permit: ReferenceID,
         _ stamp: OrderStamp,
         retiredBeforeMilliseconds: UInt64,
-        maximumByteCount: UInt64,
+        maximumSegmentCount: UInt64,
         priority: RequestPriority = .foreground,
         timeout: TimeAmount? = nil
     ) async throws(ReplicationError) -> PurgeResult {
@@ -83,7 +83,7 @@ extension ReplicationClient {
                 permit: permit,
                 stamp: stamp,
                 retiredBeforeMilliseconds: retiredBeforeMilliseconds,
-                maximumByteCount: maximumByteCount,
+                maximumSegmentCount: maximumSegmentCount,
                 timeoutMilliseconds: $0
             )
             return .purgePermit(request)

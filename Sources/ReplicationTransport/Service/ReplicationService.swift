@@ -45,7 +45,7 @@ public protocol ReplicationService: Sendable {
         progress: @escaping @Sendable (PullProgress) -> Void
     ) async throws(ReplicationError) -> PutOutcome
 
-    /// Destroys bytes that were retired before.
+    /// Destroys what was retired before.
     func purge(_ request: PurgeRequest) async throws(ReplicationError) -> PurgeResult
 
     /// What ``persist(_:)`` was last told; the server asks once, before it listens.

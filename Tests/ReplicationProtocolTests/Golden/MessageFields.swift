@@ -85,10 +85,10 @@ struct MessageFields {
             add("timeout", request.timeoutMilliseconds)
             add(request.stamp)
             add("retired before", request.retiredBeforeMilliseconds)
-            add("at most", request.maximumByteCount)
+            add("at most", request.maximumSegmentCount)
         case .purgeResult(let result):
-            add("purged", result.purgedByteCount)
-            add("remaining", result.remainingByteCount)
+            add("purged", result.purgedSegmentCount)
+            add("remaining", result.remainingSegmentCount)
         case .map(let request):
             add("timeout", request.timeoutMilliseconds)
             add(request.stamp)

@@ -45,7 +45,7 @@ extension Samples {
         permit: permit,
         stamp: stamp,
         retiredBeforeMilliseconds: 1_790_000_000_000,
-        maximumByteCount: 1 << 30,
+        maximumSegmentCount: 1 << 30,
         timeoutMilliseconds: 60_000
     )
 
@@ -107,7 +107,7 @@ extension Samples {
         Sample(name: "PURGE-PERMIT", message: .purgePermit(purge), streamID: 31),
         Sample(
             name: "PURGE-RESULT",
-            message: .purgeResult(PurgeResult(purgedByteCount: 1 << 29, remainingByteCount: 4096)),
+            message: .purgeResult(PurgeResult(purgedSegmentCount: 1 << 29, remainingSegmentCount: 4096)),
             streamID: 31
         ),
         Sample(

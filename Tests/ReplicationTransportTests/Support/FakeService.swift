@@ -181,7 +181,7 @@ final class FakeService: ReplicationService {
 
     func purge(_ request: PurgeRequest) async throws(ReplicationError) -> PurgeResult {
         state.withLockedValue { $0.purges.append(request) }
-        return PurgeResult(purgedByteCount: request.maximumByteCount, remainingByteCount: 1)
+        return PurgeResult(purgedSegmentCount: request.maximumSegmentCount, remainingSegmentCount: 1)
     }
 
     func fencePosition() async throws(ReplicationError) -> FencePosition {
