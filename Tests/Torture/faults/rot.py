@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bits that flip on one node's disk, and stay flipped."""
+
+import contextlib
+import os
+import random
+
+from .base import Fault
+
+BLOCK = 64 << 10
+SEGMENTS_AT_ONCE = 3
+
+
+def data_ranges(file, byte_count):
+    """The ranges of an open file that were ever written."""
+    end = 0
+    while end < byte_count:
+        try:
+            start = os.lseek(file, end, os.SEEK_DATA)
+        except OSError:
+            return
+        end = os.lseek(file, start, os.SEEK_HOLE)
+        yield start, end
+
+
+def flip(path, dice):
+    """Flips one bit in each 64 KiB block of what was written of a file, on the disk. Returns how many."""
+    count = 0
+    file = os.open(path, os.O_RDWR)
+    try:
+        for start, end in data_ranges(file, os.fstat(file).st_size):
+            for block in range(start - start % BLOCK, end, BLOCK):
+                target = dice.randrange(max(start, block), min(end, block + BLOCK))
+                (byte,) = os.pread(file, 1, target)
+                os.pwrite(file, bytes([byte ^ 1 << dice.randrange(8)]), target)
+                count += 1
+        os.fsync(file)
+        # So that the next read comes from the disk.
+        os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+    finally:
+        os.close(file)
+    return count
+
+
+class Rot(Fault):
+    """One bit in each 64 KiB block of the newest segments that are not rotten yet, with the node running.
+
+    Always at the same node: what is acknowledged has a copy elsewhere, and no read may see the damage.
+    """
+
+    def __init__(self, scene, dice):
+        super().__init__(scene, dice)
+        self.node = scene.rotten
+        self.disks = frozenset([self.node])
+        self.bits = random.Random(dice.getrandbits(64))
+        self.flipped = 0
+
+    def __str__(self):
+        return "rot on %s" % self.node + (" (%d bits)" % self.flipped if self.flipped else "")
+
+    def strike(self):
+        self.scene.is_rotten = True  # from now on: nothing heals what this flips
+
+    def relieve(self):
+        # At the end of the load, so that this round's images are hit.
+        directory = os.path.join(self.scene.directory_of(self.node), "segments")
+        for name in sorted(os.listdir(directory))[-SEGMENTS_AT_ONCE:]:
+            path = os.path.join(directory, name)
+            if path not in self.scene.rotten_files:
+                self.scene.rotten_files.add(path)
+                with contextlib.suppress(FileNotFoundError):
+                    self.flipped += flip(path, self.bits)
+
+    def check(self, outcome):
+        if not self.flipped:
+            self.problems.append("no bit was flipped on %s" % self.node)
+        elif not outcome.reported:
+            self.problems.append("%d bits were flipped on %s, and `study show` says nothing" % (self.flipped, self.node))
+        return self.problems
