@@ -71,6 +71,8 @@ class DiskErrors(Fault):
         return status is not None and not status["acceptsWrites"] and "no more records" in (status.get("reason") or "")
 
     def during(self):
+        # A segment is begun every few seconds.
+        self.scene.wait(str(self), lambda: self._faults() > self.before or not self.scene.load.is_running())
         if self.follows != "failed":
             return
         self.scene.wait(
