@@ -31,7 +31,7 @@ class Scene:
         # Damage that lasts is done to the disk of one node only: its copies may be lost, and no others.
         self.rotten = dice.choice(self.nodes)
         self.is_rotten = False
-        self.rotten_files = set()
+        self.rotten_up_to = {}  # of each file, so that no bit is flipped back
         # The node whose disk is small, if such a disk can be mounted.
         self.small = dice.choice(self.nodes)
         self.small_disk, self.no_small_disk = None, ""

@@ -73,7 +73,7 @@ class Round:
             for fault in begun:
                 fault.relieve()
             load.finish()
-        self.acknowledged, self.refusals = load.acknowledged(), load.refusals()
+            self.acknowledged, self.refusals = load.acknowledged(), load.refusals()
         waited = time.monotonic()
         self.scene.wait_settled()
         self.ready_seconds = time.monotonic() - waited

@@ -49,6 +49,6 @@ def _go_together(one, other):
         return False
     if (one.blinds and other.looks) or (one.looks and other.blinds):
         return False
-    if one.disks and other.disks and one.disks != other.disks:
+    if one.disks and other.disks and (one.disks != other.disks or (one.looks and other.looks)):
         return False
     return not (one.disks & other.uses or one.uses & other.disks)

@@ -23,12 +23,16 @@ def data_ranges(file, byte_count):
         yield start, end
 
 
-def flip(path, dice):
-    """Flips one bit in each 64 KiB block of what was written of a file, on the disk. Returns how many."""
-    count = 0
+def flip(path, dice, begin):
+    """Flips one bit in each 64 KiB block that was written of a file from `begin` on, on the disk.
+
+    Returns how many, and where what was written ended.
+    """
+    count, end = 0, begin
     file = os.open(path, os.O_RDWR)
     try:
         for start, end in data_ranges(file, os.fstat(file).st_size):
+            start = max(start, begin)
             for block in range(start - start % BLOCK, end, BLOCK):
                 target = dice.randrange(max(start, block), min(end, block + BLOCK))
                 (byte,) = os.pread(file, 1, target)
@@ -39,11 +43,11 @@ def flip(path, dice):
         os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
     finally:
         os.close(file)
-    return count
+    return count, max(begin, end)
 
 
 class Rot(Fault):
-    """One bit in each 64 KiB block of the newest segments that are not rotten yet, with the node running.
+    """One bit in each 64 KiB block of what is new in the newest segments, with the node running.
 
     Always at the same node: what is acknowledged has a copy elsewhere, and no read may see the damage.
     """
@@ -66,10 +70,9 @@ class Rot(Fault):
         directory = os.path.join(self.scene.directory_of(self.node), "segments")
         for name in sorted(os.listdir(directory))[-SEGMENTS_AT_ONCE:]:
             path = os.path.join(directory, name)
-            if path not in self.scene.rotten_files:
-                self.scene.rotten_files.add(path)
-                with contextlib.suppress(FileNotFoundError):
-                    self.flipped += flip(path, self.bits)
+            with contextlib.suppress(FileNotFoundError):
+                count, self.scene.rotten_up_to[path] = flip(path, self.bits, self.scene.rotten_up_to.get(path, 0))
+                self.flipped += count
 
     def check(self, outcome):
         if not self.flipped:
