@@ -20,7 +20,7 @@ SETTLE_SECONDS = 240
 # In every child's environment (Sources/Supervisor/RunDirectory.swift).
 MARKER = b"VARVE_SUPERVISED_DIRECTORY="
 
-CRASH = re.compile(r"Fatal error|Program crashed|Illegal instruction|Segmentation fault|PANIC:| critical |AddressSanitizer")
+CRASH = re.compile(r"Fatal error|Program crashed|Illegal instruction|Segmentation fault|PANIC:| critical ")
 ENDED = re.compile(r"process ended .*name=(\S+) .*status=\"?([^\"]*?)\"?$")
 
 

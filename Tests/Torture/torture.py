@@ -13,6 +13,7 @@ import argparse
 import os
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -189,7 +190,7 @@ def options():
     parser.add_argument("--keep", action="store_true", help="keep the cluster's data and logs")
     chosen = parser.parse_args()
     chosen.faults = chosen.faults.split(",")
-    unknown = set(chosen.faults) - set(faults.NAMES)
+    unknown = set(chosen.faults) - {kind.__name__ for kind, _ in faults.WEIGHTS + faults.BEYOND}
     if unknown:
         parser.error("no such fault: %s" % ", ".join(sorted(unknown)))
     if not os.access(binary(), os.X_OK):
@@ -199,6 +200,8 @@ def options():
 
 def main():
     chosen = options()
+    # As an interrupt: the cluster is ended and the small disk unmounted.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("torture: terminated"))
     seed = random.SystemRandom().randrange(1 << 32) if chosen.seed is None else chosen.seed
     print("torture: %d rounds, seed %d (repeat with --seed %d)" % (chosen.rounds, seed, seed), flush=True)
     work = tempfile.mkdtemp(prefix="varve-torture-")

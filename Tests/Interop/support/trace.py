@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads a storage node's system calls and judges them: no record is acknowledged that is not synced.
 
-Knows two formats, from their documents: the replication protocol's messages (docs/replication-protocol.md), to see which
-record a PUT-ACK on a socket is about, and the segments' records (docs/formats/segment.md), to see where in which file
-that record was written. Everything else is what strace says.
+Knows two formats, from their documents: the replication protocol's messages (docs/replication-protocol.md), to see
+which record a PUT-ACK on a socket is about, and the segments' records (docs/formats/segment.md), to see where in which
+file that record was written. Everything else is what strace says.
 """
 
 import bisect
@@ -20,7 +20,7 @@ MESSAGE_HEADER = 32
 RECORD_HEADER, RECORD_TRAILER, BLOCK, ALIGNMENT = 160, 16, 65536, 512
 INSTANCE, LARGE = 1, 2
 
-# NAME(FD<PATH>, ...) = RESULT, whole, begun only, or resumed. With -xx everything in quotes and brackets is hexadecimal.
+# NAME(FD<PATH>, ...) = RESULT: whole, begun, or resumed. With -xx all in quotes and brackets is hexadecimal.
 LINE = re.compile(r"^(\d+) +(.*)$")
 BEGUN = re.compile(r"^(.*) <unfinished \.\.\.>$")
 RESUMED = re.compile(r"^<\.\.\. (\w+) resumed>(.*)$")
@@ -192,7 +192,7 @@ def judge(traced):
                 continue
             identity = puts.get((call.path, stream))
             if identity is None:
-                problems.append("line %d: PUT-ACK of stream %d, whose PUT-BEGIN is not in the trace" % (call.begin, stream))
+                problems.append("line %d: PUT-ACK of stream %d without a PUT-BEGIN" % (call.begin, stream))
                 continue
             problem = "was not written"
             for written in records.get(identity, []):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The ways to hurt a cluster, and the choice among them."""
 
-from .disk_errors import DiskErrors
+from .disk_errors import DiskErrors, LyingDisk
 from .indexes import EveryIndexGone, IndexGone
 from .moments import KillAtMoment
 from .rot import Rot
@@ -15,11 +15,13 @@ WEIGHTS = (
     (DiskErrors, 5), (DiskFull, 2), (CutSockets, 2),
 )  # fmt: skip
 NAMES = [kind.__name__ for kind, _ in WEIGHTS]
+# Only when asked for by name: what no archive survives.
+BEYOND = ((LyingDisk, 1),)
 
 
 def unavailable(scene):
     """{name: why} of the faults that this machine does not permit."""
-    reasons = {kind.__name__: kind.unavailable(scene) for kind, _ in WEIGHTS}
+    reasons = {kind.__name__: kind.unavailable(scene) for kind, _ in WEIGHTS + BEYOND}
     return {name: reason for name, reason in reasons.items() if reason}
 
 
@@ -30,7 +32,8 @@ def plan(scene, dice, names):
     there are: what is synced stays. Disks fail at one node at a time.
     """
     missing = unavailable(scene)
-    kinds = [(kind, weight) for kind, weight in WEIGHTS if kind.__name__ in names and kind.__name__ not in missing]
+    possible = set(names) - set(missing)
+    kinds = [(kind, weight) for kind, weight in WEIGHTS + BEYOND if kind.__name__ in possible]
     wanted = min(dice.choice((1, 1, 2, 2, 3)), len(kinds))
     chosen = []
     # What goes with nothing that was chosen before leaves its place to another throw.

@@ -33,11 +33,12 @@ ERRORS = (
 
 class DiskErrors(Fault):
     looks = True
+    errors = ERRORS
 
     def __init__(self, scene, dice):
         super().__init__(scene, dice)
         self.node = dice.choice(scene.nodes)
-        self.call, self.how, self.times, self.part, self.follows = dice.choice(ERRORS)
+        self.call, self.how, self.times, self.part, self.follows = dice.choice(self.errors)
         # Calls on the manifest and of segments being made are few.
         self.after = dice.randint(0, 30) if self.part == "segments/" and self.call in ("write", "sync") else 0
         self.disks = self.away = frozenset([self.node])
@@ -76,7 +77,8 @@ class DiskErrors(Fault):
         if self.follows != "failed":
             return
         self.scene.wait(
-            "%s to take no more records (%s)" % (self.node, self), lambda: self._fails() or not self.scene.load.is_running(), 150
+            "%s to take no more records (%s)" % (self.node, self),
+            lambda: self._fails() or not self.scene.load.is_running(),
         )
         if not self._fails():
             return  # the load ended before such a call was made
@@ -108,3 +110,9 @@ class DiskErrors(Fault):
             pid = self.scene.kill(self.node)
             if pid:
                 self.scene.cluster.wait_gone(pid)
+
+
+class LyingDisk(DiskErrors):
+    """Syncs that succeed and lose what was written: beyond what is promised, to see that the torture notices."""
+
+    errors = (("sync", "lie", 3, "segments/", "serves"),)

@@ -6,7 +6,9 @@ import time
 
 from .base import Fault
 
-MOMENTS = ("as the manifest grows", "as a segment appears", "as the index grows", "as it starts", "as it opens its store")
+MOMENTS = (
+    "as the manifest grows", "as a segment appears", "as the index grows", "as it starts", "as it opens its store",
+)  # fmt: skip
 WATCH_SECONDS = 15
 
 

@@ -78,5 +78,6 @@ class Rot(Fault):
         if not self.flipped:
             self.problems.append("no bit was flipped on %s" % self.node)
         elif not outcome.reported:
-            self.problems.append("%d bits were flipped on %s, and `study show` says nothing" % (self.flipped, self.node))
+            said = "%d bits were flipped on %s, and `study show` says nothing"
+            self.problems.append(said % (self.flipped, self.node))
         return self.problems

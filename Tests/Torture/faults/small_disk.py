@@ -103,7 +103,8 @@ class DiskFull(Fault):
         self.scene.wait("%s to say that its disk is full" % self.node, self._refuses, 120)
         gone = self.segments - set(self._segments())
         if gone:
-            self.problems.append("%s removed segments when its disk was full: %s" % (self.node, ", ".join(sorted(gone))))
+            names = ", ".join(sorted(gone))
+            self.problems.append("%s removed segments when its disk was full: %s" % (self.node, names))
 
     def relieve(self):
         # That it takes writes again by itself is what the end of the round waits for.

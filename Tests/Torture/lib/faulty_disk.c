@@ -7,8 +7,9 @@
 //
 // PREFIX   of the file's path. CALL: write (pwrite, pwritev, pwritev2), sync (fdatasync, fsync), read (pread), open,
 // allocate (fallocate). AFTER: how many such calls succeed first. TIMES: how many fail then, -1 all of them.
-// HOW      EIO or ENOSPC; `short`: half of the bytes are written; `lose`: a sync fails with EIO, and what was written to
-//          the file since its last sync becomes zeros, as on a disk that could not write it.
+// HOW      EIO or ENOSPC; `short`: half of the bytes are written; `lose`: a sync fails with EIO, and what was written
+//          to the file since its last sync becomes zeros, as on a disk that could not write it; `lie`: the same, and
+//          the sync succeeds. No software can help that: it is there to show that the torture notices lost images.
 //
 // Every fault is noted in the file FAULTY_DISK_LOG: "CALL HOW PATH". Another rule file begins to count anew.
 #define _GNU_SOURCE
@@ -30,8 +31,8 @@ enum { maximum_rules = 16, maximum_writes = 65536 };
 typedef enum { call_write, call_sync, call_read, call_open, call_allocate, call_count } call_kind;
 static const char *const call_names[call_count] = {"write", "sync", "read", "open", "allocate"};
 
-typedef enum { how_nothing, how_eio, how_enospc, how_short, how_lose, how_count } fault_how;
-static const char *const how_names[how_count] = {"-", "EIO", "ENOSPC", "short", "lose"};
+typedef enum { how_nothing, how_eio, how_enospc, how_short, how_lose, how_lie, how_count } fault_how;
+static const char *const how_names[how_count] = {"-", "EIO", "ENOSPC", "short", "lose", "lie"};
 
 typedef struct {
     char prefix[PATH_MAX];
@@ -51,7 +52,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static rule rules[maximum_rules];
 static int rule_count;
 static struct stat control_seen;
-// What was written and not synced; only kept while a rule says `lose`.
+// What was written and not synced; only kept while a rule says `lose` or `lie`.
 static written_range writes[maximum_writes];
 static int write_count;
 
@@ -157,7 +158,7 @@ static fault_how fault_of_file(call_kind call, int file) {
 
 static int loses(void) {
     for (int index = 0; index < rule_count; index++)
-        if (rules[index].how == how_lose) return 1;
+        if (rules[index].how == how_lose || rules[index].how == how_lie) return 1;
     return 0;
 }
 
@@ -248,7 +249,8 @@ ssize_t pwritev64(int file, const struct iovec *vectors, int count, off_t offset
 static int synced(int file, int (*real)(int)) {
     fault_how how = fault_of_file(call_sync, file);
     if (how != how_nothing) {
-        if (how == how_lose) settle_writes(file, 1);
+        if (how == how_lose || how == how_lie) settle_writes(file, 1);
+        if (how == how_lie) return 0;
         errno = error_of(how);
         return -1;
     }
