@@ -117,7 +117,8 @@ if wanted kill; then
     )
     if [ "$status" -ne 0 ] && [ "$torture_failed" -eq 0 ]; then torture_failed=1; fi
     step "checking that the torture notices a disk that loses what it has synced"
-    if Tests/Torture/run.sh --rounds 1 --faults LyingDisk >"$reports/bite.txt" 2>&1 ||
+    chmod 711 "$reports" # the cluster's Postgres is another user
+    if TMPDIR="$reports" Tests/Torture/run.sh --rounds 1 --faults LyingDisk >"$reports/bite.txt" 2>&1 ||
         ! grep -q "has lost the copy on" "$reports/bite.txt"; then
         cat "$reports/bite.txt"
         torture_failed=$((torture_failed + 1))

@@ -143,7 +143,7 @@ def check_everything(scene, everything):
     if scene.is_rotten and not verifier.reported and not heals:
         problems.append("bits were flipped on %s, and no copy was called damaged" % scene.rotten)
     problems += scene.strangers() + scene.crashes()
-    print("%d instances acknowledged; %d copies on %s damaged and said so" % (
+    print("%d instances acknowledged; %d copies called damaged or missing, at %s" % (
         sum(map(len, everything.values())), verifier.reported, scene.rotten), flush=True)  # fmt: skip
     return problems
 

@@ -116,3 +116,9 @@ class LyingDisk(DiskErrors):
     """Syncs that succeed and lose what was written: beyond what is promised, to see that the torture notices."""
 
     errors = (("sync", "lie", 3, "segments/", "serves"),)
+
+    def __init__(self, scene, dice):
+        super().__init__(scene, dice)
+        # Where nothing may be lost.
+        self.node = next(node for node in scene.nodes if node != scene.rotten)
+        self.disks = self.away = frozenset([self.node])
