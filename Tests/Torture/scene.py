@@ -134,11 +134,6 @@ class Scene:
             return None
         return next((one for one in json.loads(body)["nodes"] if one["name"] == node), None)
 
-    def heals(self):
-        """Whether this binary repairs copies by itself: then its nodes report on their scrub."""
-        status = self.node_status(self.nodes[0])
-        return status is not None and "scrub" in status
-
     def journal_entries(self):
         status, body, _ = self.cluster.get("/metrics", timeout=30)
         found = re.search(r"^varve_journal_entries (\S+)$", body.decode(errors="replace"), re.MULTILINE)

@@ -34,6 +34,7 @@ DCMSEND_EVERY = 4
 # How many more images must be acknowledged under a fault, and how long that may take at most.
 PROGRESS = 12
 PROGRESS_SECONDS = 180
+HEAL_SECONDS = 1800
 # How many of this round's images are read under the fault, and of all earlier ones behind it.
 SAMPLE = 20
 EARLIER_SAMPLE = 100
@@ -120,14 +121,13 @@ class Round:
         )  # fmt: skip
 
 
-def check_everything(scene, everything):
+def check_everything(scene, everything, heals):
     """All rounds again, after a restart of the whole cluster."""
     print("all rounds again, every copy read, after a restart of the whole cluster", flush=True)
     scene.stop()
     scene.start()
     scene.wait_settled()
     verifier = Verifier(scene)
-    heals = scene.heals()
     problems = []
     for label, instances in everything.items():
         problems += verifier.read(label, instances)
@@ -139,7 +139,7 @@ def check_everything(scene, everything):
             again = [text for item in everything.items() for text in verifier.copies(*item, verify=True)]
             return not again and verifier.reported == 0
 
-        scene.wait("every copy to be good again", is_healed, 1800)
+        scene.wait("every copy to be good again", is_healed, HEAL_SECONDS)
     if scene.is_rotten and not verifier.reported and not heals:
         problems.append("bits were flipped on %s, and no copy was called damaged" % scene.rotten)
     problems += scene.strangers() + scene.crashes()
@@ -174,7 +174,7 @@ def run(scene, seed, chosen, work):
         passed += not one.problems
         if one.problems and (scene.cluster.process is None or scene.cluster.process.poll() is not None or chosen.stop):
             return passed, failures
-    problems = check_everything(scene, everything)
+    problems = check_everything(scene, everything, chosen.heals)
     for problem in problems[:8]:
         print("    " + problem, flush=True)
     return passed + (not problems), failures + ["at the end: " + problem for problem in problems]
@@ -186,6 +186,7 @@ def options():
     parser.add_argument("--seed", type=int, default=None, help="of the random choices; printed at the start")
     parser.add_argument("--first", type=int, default=1, help="the number of the first round, to repeat one of a seed")
     parser.add_argument("--faults", default=",".join(faults.NAMES), help="only these (default %(default)s)")
+    parser.add_argument("--heals", action="store_true", help="demand that damaged copies are good again in half an hour")
     parser.add_argument("--stop", action="store_true", help="end with the first round that has problems")
     parser.add_argument("--keep", action="store_true", help="keep the cluster's data and logs")
     chosen = parser.parse_args()
