@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the interop tests, the kill test and the benchmarks share."""
+"""What the interop tests, the torture and the benchmarks share."""
 
 import os
 import sys

@@ -32,7 +32,7 @@ def free_ports(count):
             probe.close()
 
 
-def _lives(pid):
+def lives(pid):
     """Whether the process is there and not a zombie that nobody has waited for."""
     try:
         with open("/proc/%d/stat" % pid) as file:
@@ -48,7 +48,7 @@ class ClusterError(RuntimeError):
 class Cluster:
     """Start, stop and hurt a cluster. Its directory stays until the caller removes it."""
 
-    def __init__(self, directory=None, storage_nodes=3, options=()):
+    def __init__(self, directory=None, storage_nodes=3, options=(), environment=None):
         self.directory = directory or tempfile.mkdtemp(prefix="varve-test-")
         # Where this runs as root, Postgres runs as another user, who has to get in.
         os.chmod(self.directory, 0o711)
@@ -56,6 +56,8 @@ class Cluster:
         self.log = os.path.join(self.directory, "up.log")
         self.storage_nodes = storage_nodes
         self.options = list(options)
+        # On top of what this process has: of `varve up` and so of all it starts.
+        self.environment = environment or {}
         self.port, self.http = free_ports(2)
         self.url = "http://127.0.0.1:%d" % self.http
         self.dicomweb = self.url + "/dicom-web"
@@ -68,6 +70,7 @@ class Cluster:
                 [binary(), "up", "--data", self.data, "--storage-nodes", str(self.storage_nodes)]
                 + ["--copies", "2", "--ack", "2", "--dicom-port", str(self.port), "--http-port", str(self.http)]
                 + self.options,
+                env={**os.environ, **self.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
@@ -118,7 +121,7 @@ class Cluster:
         try:
             with open(os.path.join(self.data, "run", name + ".pid")) as file:
                 pid = int(file.read().split()[0])
-            return pid if _lives(pid) else None
+            return pid if lives(pid) else None
         except (FileNotFoundError, ValueError, IndexError):
             return None
 
@@ -137,7 +140,7 @@ class Cluster:
         """Until no process has this id any more, or only an unreaped one."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            if not _lives(pid):
+            if not lives(pid):
                 return
             time.sleep(0.02)
         raise ClusterError("process %d lives on" % pid)

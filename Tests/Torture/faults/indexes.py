@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Indexes that are gone when their node starts."""
+
+import shutil
+
+from .base import Fault
+
+
+class IndexGone(Fault):
+    def __init__(self, scene, dice):
+        super().__init__(scene, dice)
+        self.node = dice.choice(scene.nodes)
+        self.uses = self.away = frozenset([self.node])
+
+    def __str__(self):
+        return "index of %s gone" % self.node
+
+    def strike(self):
+        with self.scene.ended(self.node):
+            shutil.rmtree(self.scene.directory_of(self.node) + "/index")
+
+
+class EveryIndexGone(Fault):
+    """The cluster is stopped in order and started without any index."""
+
+    halts = is_alone = True
+
+    def __str__(self):
+        return "every index gone"
+
+    def strike(self):
+        self.scene.stop()
+        for node in self.scene.nodes:
+            shutil.rmtree(self.scene.directory_of(node) + "/index")
+        self.scene.start()
