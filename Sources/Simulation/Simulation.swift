@@ -52,6 +52,8 @@ package enum Simulation {
         workload.readAll()
         if !world.run(until: world.now + 20_000_000, { workload.openCount == 0 }) { world.violate("reads do not end") }
         check(cluster)
+        world.end()
+        cluster.end()
         return Report(
             seed: seed,
             hash: world.trace.hash,

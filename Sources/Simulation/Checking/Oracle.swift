@@ -117,6 +117,9 @@ final class Oracle {
 
     func catalogRefused(_ id: RecordID) { refused.insert(id) }
 
+    /// Whether the catalog refused what was promised without it, and said so (docs/decisions/0025).
+    func isReported(_ promise: Promise) -> Bool { promise.isNoted && refused.contains(promise.instance.recordID) }
+
     // MARK: Amendments
 
     func willDelete(_ id: RecordID) { doomed.insert(id) }
@@ -184,8 +187,7 @@ final class Oracle {
                 continue
             }
             // Two contents were promised while the catalog was away: one is reported instead of entered.
-            let isReported = refused.contains(promise.instance.recordID)
-            if rows.isEmpty || !isReported || !promise.isNoted {
+            if rows.isEmpty || !isReported(promise) {
                 world.violate("the catalog does not have \(promise.instance.name), and nobody was told")
             }
         }

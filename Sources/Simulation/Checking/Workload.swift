@@ -190,7 +190,7 @@ final class Workload {
 
     /// Reads everything that was promised.
     func readAll() {
-        for promise in cluster.oracle.kept where cluster.oracle.promises[promise.instance.sopInstanceUID]?.count == 1 {
+        for promise in cluster.oracle.kept where !cluster.oracle.isReported(promise) {
             openCount += 1
             world.after(world.time(0...500_000)) { [self] in read(promise.instance, isFinal: true) }
         }

@@ -42,4 +42,18 @@ final class SimulatedCluster {
         for node in nodes + [foreigner] where !node.start() { world.violate("\(node.name) does not start") }
         for ingest in ingests { ingest.start() }
     }
+
+    /// Lets go of everything that refers to each other.
+    func end() {
+        for node in nodes + [foreigner] {
+            if node.isRunning { node.stop() }
+            node.crashed = { _ in }
+        }
+        for ingest in ingests {
+            if ingest.isRunning { ingest.die(withPower: true) }
+            ingest.refused = { _ in }
+        }
+        oracle.candidates = { _ in [] }
+        for wire in links.joined().flatMap(\.wires) { wire.forget() }
+    }
 }

@@ -96,6 +96,7 @@ final class IngestProcess: Process {
             for wire in way.wires where !withPower { wire.killed(.toServer) }
             way.wires = []
         }
+        links = [:]
         records = nil
         disk = withPower ? disk.afterPowerLoss(using: &world.random) : disk.afterProcessKill()
     }
@@ -235,13 +236,14 @@ final class IngestProcess: Process {
         _ completion: @escaping (Result<CatalogModel.Outcome, CatalogModel.Failure>) -> Void
     ) {
         var isOver = false
-        catalog.commit(entry) { [self] result in
-            after(0) {
+        catalog.commit(
+            entry,
+            callback { result in
                 guard !isOver else { return }
                 isOver = true
                 completion(result)
             }
-        }
+        )
         after(Limits.catalogTimeout) {
             guard !isOver else { return }
             isOver = true
@@ -253,12 +255,12 @@ final class IngestProcess: Process {
 
     private func watchCatalog() {
         after(Limits.healthInterval) { [self] in
-            catalog.fetchMap { [self] map in
-                after(0) { [self] in
+            catalog.fetchMap(
+                callback { [self] map in
                     catalogIsAway = map == nil
                     if let map, map.epoch > self.map.epoch { self.map = map }
                 }
-            }
+            )
             watchCatalog()
         }
     }
@@ -275,8 +277,9 @@ final class IngestProcess: Process {
         }
         if catalogIsAway { return ask() }
         var isOver = false
-        catalog.lookUp(instance.sopInstanceUID) { [self] result in
-            after(0) { [self] in
+        catalog.lookUp(
+            instance.sopInstanceUID,
+            callback { [self] result in
                 guard !isOver else { return }
                 isOver = true
                 switch result {
@@ -286,7 +289,7 @@ final class IngestProcess: Process {
                     ask()
                 }
             }
-        }
+        )
         after(Limits.catalogTimeout) { [self] in
             guard !isOver else { return }
             isOver = true

@@ -29,6 +29,7 @@ final class JournalDrainModel {
         entries = read[...]
         postponed = []
         limit -= max(1, read.count)
+        ingest.world.note("\(ingest.name): draining file \(next.number) of \(next.entryCount), \(limit) to come")
         if ingest.world.has(.dropJournalEarly) { _ = ingest.withJournal { try $0.remove(next) } }
         nextEntry()
     }

@@ -45,6 +45,7 @@ struct JournalModel {
         self.disk = disk
         self.skipsSync = skipsSync
         try disk.createDirectory(Self.directory)
+        try disk.syncDirectory("/")
         for name in try disk.fileNames(in: Self.directory) {
             guard let number = UInt64(name.prefix { $0 != "." }) else { continue }
             let entryCount = try Self.entries(disk, number).count
@@ -105,9 +106,9 @@ struct JournalModel {
     /// Removes a file whose entries are all settled.
     mutating func remove(_ file: File) throws {
         try disk.removeFile(Self.path(file.number))
-        try disk.syncDirectory(Self.directory)
         sealed.removeAll { $0 == file }
         count -= file.entryCount
+        try disk.syncDirectory(Self.directory)
     }
 
     /// Whether a record is noted in it, whatever else happens.

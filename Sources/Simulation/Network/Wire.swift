@@ -146,5 +146,11 @@ final class Wire {
         finish(direction)
     }
 
+    /// Both processes and all they knew of each other are gone.
+    func forget() {
+        ends = [nil, nil]
+        flows = [Flow(), Flow()]
+    }
+
     var isOver: Bool { ends[0] == nil && ends[1] == nil }
 }

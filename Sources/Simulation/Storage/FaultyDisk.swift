@@ -17,6 +17,8 @@ final class DiskFaults: Sendable {
         /// Faults that happened and were not told yet.
         var happened: [(FaultKind, String)] = []
         var lyingWrites = 0
+        /// Operations of which the next one fails.
+        var failNext: [SimulatedDisk.Operation] = []
         var isQuiet = true
     }
 
@@ -25,9 +27,14 @@ final class DiskFaults: Sendable {
     init(seed: UInt64) { state = NIOLockedValueBox(State(generator: SeededGenerator(seed: seed))) }
 
     func decide(_ event: SimulatedDisk.Event, on disk: SimulatedDisk) -> SimulatedDisk.Fault? {
-        let paths = disk.paths
+        let mayLie = state.withLockedValue { !$0.isQuiet && $0.lyingWrites > 0 }
+        let paths = mayLie ? disk.paths : []
         return state.withLockedValue { state in
             guard !state.isQuiet else { return nil }
+            if let index = state.failNext.firstIndex(of: event.operation) {
+                state.failNext.remove(at: index)
+                return .error(5)
+            }
             if state.lyingWrites > 0, event.operation == .write, event.path.contains("/segments/"),
                 event.range.lowerBound >= 4096
             {

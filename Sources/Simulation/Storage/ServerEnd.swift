@@ -114,6 +114,9 @@ final class ServerEnd: MessageEnd {
         node.connections.removeAll { $0 === self }
     }
 
+    /// The process is gone, and all that it knew.
+    func forget() { streams = [:] }
+
     // MARK: For streams
 
     func receivedUnsolicited(byteCount: Int) throws(ReplicationError) { try unsolicited.received(byteCount: byteCount) }
@@ -157,7 +160,7 @@ final class ServerEnd: MessageEnd {
 
 /// A request on the storage node's side; follows `ServerStream` of ReplicationTransport.
 class ServerStream: MessageStream {
-    unowned let connection: ServerEnd
+    let connection: ServerEnd
     let deadline: Int64?
     private(set) var isOver = false
     /// Whether a step of the store runs for it, which may use its memory.

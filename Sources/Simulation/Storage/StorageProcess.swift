@@ -81,13 +81,19 @@ final class StorageProcess: Process {
         died()
         world.note("\(name) dies\(withPower ? " with its machine" : "")")
         if withPower { store.losePower() } else { store.kill() }
-        for connection in connections where !withPower { connection.wire.killed(.toClient) }
+        for connection in connections {
+            connection.forget()
+            if !withPower { connection.wire.killed(.toClient) }
+        }
         connections = []
     }
 
     /// Leaves in order.
     func stop() {
-        for connection in connections { connection.wire.killed(.toClient) }
+        for connection in connections {
+            connection.forget()
+            connection.wire.killed(.toClient)
+        }
         connections = []
         store.close()
         died()
@@ -231,10 +237,12 @@ final class StorageProcess: Process {
     }
 
     /// A coordinator's order; there is no message for it yet.
+    ///
+    /// `applied` is called in the step itself, so that the order of calls is that of the store.
     func amend(
         _ amendment: Amendment,
         under authority: Term,
-        _ answer: @escaping (Result<AppendOutcome, SegmentStoreError>) -> Void
+        applied: @escaping (Result<AppendOutcome, SegmentStoreError>) -> Void
     ) {
         let new = NewAmendment(
             amendment: amendment,
@@ -244,10 +252,9 @@ final class StorageProcess: Process {
         let authority = world.has(.ignoreTerm) ? Term(rawValue: 1 << 40) : authority
         step(100...900) { engine in
             if self.world.has(.ignoreHold), amendment.kind == .tombstone { self.releaseHolds(&engine, amendment, authority) }
-            return engine.amend([new], under: authority).first
-                ?? .failure(SegmentStoreError(.invalid, "the amendment was not answered"))
-        } _: {
-            answer($0)
+            let result = engine.amend([new], under: authority).first
+            if let result, !self.store.disk.isCrashed { applied(result) }
+        } _: { _ in
         }
     }
 

@@ -140,7 +140,7 @@ final class FaultInjector {
         case .syncError, .writeError:
             guard node.isRunning else { return }
             world.count(kind, node.name)
-            disk.failNext(kind == .syncError ? .sync : .write, number: 5)
+            node.store.faults.state.withLockedValue { $0.failNext = [kind == .syncError ? .sync : .write] }
         case .bitRot, .badSector: rot(node, kind)
         case .lostWrite, .misdirectedWrite:
             guard node.store.isUnsound else { return }

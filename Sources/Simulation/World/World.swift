@@ -46,6 +46,9 @@ final class World {
         return isDone()
     }
 
+    /// Lets go of all that is still to happen.
+    func end() { queue.removeAll() }
+
     // MARK: Chance
 
     func chance(_ percent: Double) -> Bool {
@@ -129,6 +132,12 @@ class Process {
     /// Runs `body` later in this life of the process, and not while it is stopped.
     func after(_ delay: Int64, _ body: @escaping () -> Void) {
         perform(generation, delay, body)
+    }
+
+    /// What someone outside is to call back: heard in this life only.
+    func callback<Value>(_ body: @escaping (Value) -> Void) -> (Value) -> Void {
+        let life = generation
+        return { [self] value in perform(life, 0) { body(value) } }
     }
 
     private func perform(_ life: Int, _ delay: Int64, _ body: @escaping () -> Void) {
