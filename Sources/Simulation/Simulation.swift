@@ -39,7 +39,7 @@ package enum Simulation {
         injector.heal()
         let end = world.now + 60_000_000
         let isQuiet = world.run(until: end) {
-            workload.openCount == 0 && cluster.ingests.allSatisfy { $0.isRunning && $0.journalCount == 0 }
+            workload.openCount == 0 && cluster.ingests.allSatisfy { $0.isRunning && $0.owes(beside: cluster.oracle.doomed) == 0 }
         }
         if !isQuiet {
             let journals = cluster.ingests.map { "\($0.journalCount)" }.joined(separator: ", ")
@@ -52,8 +52,8 @@ package enum Simulation {
         workload.readAll()
         if !world.run(until: world.now + 20_000_000, { workload.openCount == 0 }) { world.violate("reads do not end") }
         check(cluster)
-        world.end()
         cluster.end()
+        world.end()
         return Report(
             seed: seed,
             hash: world.trace.hash,
@@ -87,6 +87,7 @@ package enum Simulation {
             }
             for node in cluster.nodes { cluster.oracle.inspect(node) }
             cluster.oracle.checkCopies()
+            cluster.oracle.checkDamage()
         }
         for node in cluster.nodes + [cluster.foreigner] where node.isRunning { node.stop() }
     }

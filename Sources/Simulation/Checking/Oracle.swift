@@ -160,14 +160,37 @@ final class Oracle {
         for (_, known) in promises.sorted(by: { $0.key < $1.key }) {
             for promise in known where promise.nodes.contains(id) && !doomed.contains(promise.instance.recordID) {
                 let head = Result { () throws(SegmentStoreError) in try engine.head(promise.instance.recordID) }
-                if case .success(nil) = head, !isUncertain || world.has(.certainWhenUncertain) {
+                if case .success(nil) = head, !isUncertain {
                     return world.violate("\(node.name) says for certain that it does not have \(promise.instance.name)")
                 }
             }
         }
     }
 
+    /// A node told someone that it does not have a record, and that it is sure.
+    func denied(_ id: RecordID, by node: NodeID) {
+        guard !doomed.contains(id) else { return }
+        for promise in promises.values.joined() where promise.instance.recordID == id && promise.nodes.contains(node) {
+            world.violate("\(nodes[node]?.name ?? "") denies \(promise.instance.name), which it acknowledged")
+        }
+    }
+
     // MARK: At the end
+
+    /// Damage of one place costs the records at that place and no others: nothing is cut off or removed.
+    func checkDamage() {
+        for node in nodes.values.sorted(by: { $0.store.number < $1.store.number }) {
+            guard let damage = node.store.damageCount, damage > 0, let engine = node.store.engine else { continue }
+            let lost = kept.filter { promise in
+                promise.nodes.contains(node.store.id)
+                    && (Result { () throws(SegmentStoreError) in try engine.read(promise.instance.recordID) }).isFailure
+            }
+            // A bad sector may lie in two records.
+            if lost.count > 2 * damage {
+                world.violate("\(node.name) lost \(lost.count) records by damage of \(damage) places")
+            }
+        }
+    }
 
     /// Every promise that must be kept, in order.
     var kept: [Promise] {
@@ -211,6 +234,15 @@ final class Oracle {
                 }
                 check(promise.instance, in: engine, "at the end \(node.name)")
             }
+        }
+    }
+}
+
+extension Result {
+    fileprivate var isFailure: Bool {
+        switch self {
+        case .success: false
+        case .failure: true
         }
     }
 }

@@ -31,6 +31,7 @@ final class SimulatedCluster {
             IngestProcess(world: world, number: number, nodes: nodes, ways: ways, catalog: catalog)
         }
         oracle = Oracle(world: world, nodes: nodes, catalog: catalog)
+        for node in nodes { node.denied = { [oracle] in oracle.denied($0, by: $1) } }
         for ingest in ingests { ingest.refused = { [oracle] in oracle.catalogRefused($0) } }
     }
 
@@ -48,12 +49,13 @@ final class SimulatedCluster {
         for node in nodes + [foreigner] {
             if node.isRunning { node.stop() }
             node.crashed = { _ in }
+            node.denied = { _, _ in }
+            node.forget()
         }
         for ingest in ingests {
             if ingest.isRunning { ingest.die(withPower: true) }
             ingest.refused = { _ in }
         }
         oracle.candidates = { _ in [] }
-        for wire in links.joined().flatMap(\.wires) { wire.forget() }
     }
 }

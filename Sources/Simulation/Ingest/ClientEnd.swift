@@ -109,6 +109,12 @@ final class ClientEnd: MessageEnd {
         over(self, reason)
     }
 
+    override func forget() {
+        super.forget()
+        streams = [:]
+        creditless = []
+    }
+
     private func startTicks() {
         liveness = LivenessMonitor(
             pingAfterNanoseconds: Limits.pingInterval * 1000,

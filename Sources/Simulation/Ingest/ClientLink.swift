@@ -37,6 +37,13 @@ final class ClientLink {
 
     func start() { connect(isFirst: true) }
 
+    /// The process is gone.
+    func forget() {
+        if case .connected(let connection) = state { connection.forget() }
+        state = .stopped
+        early = []
+    }
+
     func submit(_ stream: ClientStream) {
         switch state {
         case .connected(let connection): connection.submit(stream)

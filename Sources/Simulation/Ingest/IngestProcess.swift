@@ -54,6 +54,12 @@ final class IngestProcess: Process {
 
     var journalCount: Int { records?.count ?? 0 }
 
+    /// How many entries of its journal are not settled, leaving aside records that were deleted meanwhile.
+    func owes(beside deleted: Set<RecordID>) -> Int {
+        guard let records, records.count > 0 else { return 0 }
+        return deleted.isEmpty ? records.count : records.all.count { !deleted.contains($0.recordID) }
+    }
+
     func jumpClock(by milliseconds: Int64) { skew += milliseconds }
 
     func name(of node: NodeID) -> String { map[node]?.name ?? "\(node)" }
@@ -96,6 +102,7 @@ final class IngestProcess: Process {
             for wire in way.wires where !withPower { wire.killed(.toServer) }
             way.wires = []
         }
+        for link in links.values { link.forget() }
         links = [:]
         records = nil
         disk = withPower ? disk.afterPowerLoss(using: &world.random) : disk.afterProcessKill()

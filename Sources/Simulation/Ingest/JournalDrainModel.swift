@@ -38,6 +38,7 @@ final class JournalDrainModel {
         guard let entry = entries.popFirst() else { return endFile() }
         ingest.describe(entry) { [self] instance in
             guard let instance else {
+                ingest.world.note("\(ingest.name): record of \(entry.instance) is unreadable now")
                 postponed.append(entry)
                 return nextEntry()
             }

@@ -111,11 +111,15 @@ struct JournalModel {
         try disk.syncDirectory(Self.directory)
     }
 
-    /// Whether a record is noted in it, whatever else happens.
-    func names(_ id: RecordID) -> Bool {
+    /// All that is noted in it.
+    var all: [Entry] {
         let numbers = sealed.map(\.number) + (active.map { [$0.number] } ?? [])
-        return numbers.contains { number in ((try? Self.entries(disk, number)) ?? []).contains { $0.recordID == id } }
+        // A file that can't be read has nothing to show.
+        return numbers.flatMap { (try? Self.entries(disk, $0)) ?? [] }
     }
+
+    /// Whether a record is noted in it, whatever else happens.
+    func names(_ id: RecordID) -> Bool { all.contains { $0.recordID == id } }
 
     // MARK: Files
 

@@ -53,6 +53,7 @@ final class StoreOperation {
     }
 
     func start() {
+        world.atEnd { [weak self] in self?.puts = [:] }
         ingest.after(Limits.slowNodeDelay + Int64(instance.payload.readableBytes) * 5) { [self] in
             guard !isDecided else { return }
             perform(quorum.slow())

@@ -40,6 +40,11 @@ class MessageEnd {
     func dataBegan(_ header: MessageHeader) throws(ReplicationError) -> (any DataTaking)? { nil }
     func eventCompleted() {}
     func disconnected(_ reason: ReplicationError) {}
+    /// The process is gone, and all that it knew.
+    func forget() {
+        turns = []
+        inbound = nil
+    }
 
     func handshakeCompleted(version: UInt16) { reader.handshakeCompleted(version: version) }
 
@@ -118,6 +123,7 @@ class MessageEnd {
         guard !hasEnded else { return }
         hasEnded = true
         turns = []
+        inbound = nil
         disconnected(reason)
     }
 

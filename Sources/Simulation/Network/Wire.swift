@@ -40,6 +40,7 @@ final class Wire {
         self.world = world
         self.link = link
         link.wires.append(self)
+        world.atEnd { [weak self] in self?.forget() }
     }
 
     func attach(client: MessageEnd, server: MessageEnd) {
@@ -148,6 +149,7 @@ final class Wire {
 
     /// Both processes and all they knew of each other are gone.
     func forget() {
+        for end in ends { end?.forget() }
         ends = [nil, nil]
         flows = [Flow(), Flow()]
     }

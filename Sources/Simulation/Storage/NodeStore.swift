@@ -20,6 +20,8 @@ final class NodeStore {
     private(set) var indexes = MemoryIndexProvider()
     /// Between a start and the next death.
     var engine: StoreEngine?
+    /// How many places of the disk were damaged; `nil` when its writes went astray, and nobody can tell.
+    var damageCount: Int? = 0
     private var boot = 1
     private let world: World
     private static let logger = Logger(label: "simulation") { _ in SwiftLogNoOpLogHandler() }
@@ -98,6 +100,7 @@ final class NodeStore {
         disk = disk.afterPowerLoss(using: &world.random)
         boot += 1
         attachFaults()
+        if world.has(.staleIndex) { tearIndex() }
     }
 
     /// Leaves in order.
@@ -121,6 +124,27 @@ final class NodeStore {
     }
 
     // MARK: Defects
+
+    /// Leaves of the index what a loss of power may leave of a file that was never synced: some of its pages.
+    private func tearIndex() {
+        let owner = IndexOwner(cluster: configuration.clusterID, node: id)
+        let torn = MemoryIndexProvider()
+        guard let old = try? indexes.open(for: owner), let new = try? torn.open(for: owner) else { return }
+        for number in UInt16(0)..<UInt16(PlacementGroup.count) {
+            guard let group = PlacementGroup(rawValue: number) else { continue }
+            for id in (try? old.list(group: group, after: nil, limit: 1000)) ?? [] where world.chance(50) {
+                guard let locator = try? old.lookUp([id]).first?.locator else { continue }
+                _ = try? new.insert([IndexedRecord(id: id, locator: locator)], segment: locator.segment, indexedUpTo: 0)
+            }
+        }
+        for path in disk.paths {
+            guard let name = path.split(separator: "/").last, let segment = SegmentID(fileName: String(name)),
+                let end = try? old.indexedEnd(of: segment)
+            else { continue }
+            _ = try? new.insert([], segment: segment, indexedUpTo: end)
+        }
+        indexes = torn
+    }
 
     /// Cuts every segment behind its first whole batch that is followed by something broken.
     private func truncateDamage() {
@@ -170,7 +194,7 @@ enum Limits {
     static let windowByteCount = 6 << 10
     static let streamCredit = 3 << 10
     static let connectionCredit = 5 << 10
-    static let memoryByteCount = 64 << 10
+    static let memoryByteCount = 32 << 10
     static let readAheadByteCount = 4 << 10
     static let getCredit: UInt64 = 6 << 10
     static let maximumStreams: UInt32 = 24

@@ -114,8 +114,10 @@ final class ServerEnd: MessageEnd {
         node.connections.removeAll { $0 === self }
     }
 
-    /// The process is gone, and all that it knew.
-    func forget() { streams = [:] }
+    override func forget() {
+        super.forget()
+        streams = [:]
+    }
 
     // MARK: For streams
 

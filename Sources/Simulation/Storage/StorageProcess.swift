@@ -23,6 +23,8 @@ final class StorageProcess: Process {
     /// How much slower than usual the disk is.
     var slowness: Int64 = 1
     private var incarnation: UInt64 = 0
+    /// Told when it says for certain that it does not have a record.
+    var denied: (RecordID, NodeID) -> Void = { _, _ in }
     /// Told when the process is dead because its disk stopped at an effect.
     var crashed: (StorageProcess) -> Void = { _ in }
 
@@ -99,6 +101,12 @@ final class StorageProcess: Process {
         died()
     }
 
+    /// Lets go of who waits for it.
+    func forget() {
+        waiting = []
+        memory = ServerMemory()
+    }
+
     /// Whether the process lives on after a step; it may have died in the middle of it.
     private func survived() -> Bool {
         tellDiskFaults()
@@ -108,7 +116,10 @@ final class StorageProcess: Process {
     }
 
     func tellDiskFaults() {
-        for (kind, detail) in store.faults.takeHappened() { world.count(kind, "\(name): \(detail)") }
+        for (kind, detail) in store.faults.takeHappened() {
+            if kind == .lostWrite || kind == .misdirectedWrite { store.damageCount = nil }
+            world.count(kind, "\(name): \(detail)")
+        }
     }
 
     private func diskTime(_ range: ClosedRange<Int64>) -> Int64 { world.time(range) * slowness }
@@ -190,8 +201,9 @@ final class StorageProcess: Process {
                         )
                     )
                 }
-        } _: {
-            answer($0)
+        } _: { [self] result in
+            if case .success(nil) = result { denied(id, store.id) }
+            answer(result)
         }
     }
 

@@ -155,6 +155,7 @@ final class FaultInjector {
         let disk = node.store.disk
         guard let path = world.pick(disk.paths), let bytes = disk.bytes(at: path), !bytes.isEmpty else { return }
         let place = world.number(0...bytes.count - 1)
+        node.store.damageCount = node.store.damageCount.map { $0 + 1 }
         world.count(kind, "\(node.name): \(place) of \(path)")
         if kind == .bitRot {
             let mask = UInt8(1 << world.number(0...7))

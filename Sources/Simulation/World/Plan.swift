@@ -49,7 +49,8 @@ struct Plan {
         if Bool.random(using: &random) {
             var order = Array(0..<hostCount)
             order.shuffle(using: &random)
-            let unsound = Set(order.prefix(acknowledgements - 1))
+            // Enough hosts stay sound to store on.
+            let unsound = Set(order.prefix(min(acknowledgements - 1, hostCount - acknowledgements)))
             unsoundNodes = Set(hosts.indices.filter { unsound.contains(hosts[$0]) })
         }
     }

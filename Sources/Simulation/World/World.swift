@@ -16,6 +16,7 @@ final class World {
     private(set) var violation: String?
     private var queue = EventQueue()
     private(set) var eventCount = 0
+    private var endings: [() -> Void] = []
 
     init(_ plan: Plan, traceLimit: Int) {
         self.plan = plan
@@ -47,7 +48,14 @@ final class World {
     }
 
     /// Lets go of all that is still to happen.
-    func end() { queue.removeAll() }
+    func end() {
+        queue.removeAll()
+        for ending in endings { ending() }
+        endings = []
+    }
+
+    /// Has `body` run when the run is over.
+    func atEnd(_ body: @escaping () -> Void) { endings.append(body) }
 
     // MARK: Chance
 
