@@ -39,7 +39,8 @@ package enum Simulation {
         injector.heal()
         let end = world.now + 60_000_000
         let isQuiet = world.run(until: end) {
-            workload.openCount == 0 && cluster.ingests.allSatisfy { $0.isRunning && $0.owes(beside: cluster.oracle.doomed) == 0 }
+            workload.openCount == 0
+                && cluster.ingests.allSatisfy { $0.isRunning && $0.owes(beside: cluster.oracle.doomed) == 0 }
         }
         if !isQuiet {
             let journals = cluster.ingests.map { "\($0.journalCount)" }.joined(separator: ", ")

@@ -145,11 +145,9 @@ final class Oracle {
         guard let engine = node.store.engine, node.isRunning else { return }
         let id = node.store.id
         for fact in tombstones where fact.node == id && isSound(id) {
-            if case .success(let head) = Result(catching: { () throws(SegmentStoreError) in try engine.head(fact.record) }),
-                head != nil
-            {
-                return world.violate("\(node.name) shows a record that was deleted there")
-            }
+            let head = Result { () throws(SegmentStoreError) in try engine.head(fact.record) }
+            guard case .success(.some) = head else { continue }
+            return world.violate("\(node.name) shows a record that was deleted there")
         }
         for fact in holds.subtracting(tombstones) where fact.node == id && isSound(id) {
             if let standing = try? engine.standing(of: fact.record), !standing.isHeld {
@@ -229,7 +227,9 @@ final class Oracle {
             for id in promise.nodes.sorted() where isSound(id) {
                 guard let node = nodes[id] else { continue }
                 guard let engine = node.store.engine else {
-                    world.violate("\(node.name) can't be opened at the end: \(node.lastStartFailure?.description ?? "")")
+                    world.violate(
+                        "\(node.name) can't be opened at the end: \(node.lastStartFailure?.description ?? "")"
+                    )
                     return
                 }
                 check(promise.instance, in: engine, "at the end \(node.name)")

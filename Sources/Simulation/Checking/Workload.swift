@@ -174,7 +174,9 @@ final class Workload {
         let amendment = cluster.coordinator.order(kind, id, term: term)
         for node in cluster.nodes where node.isRunning {
             node.amend(amendment, under: term) { [self] result in
-                world.note("\(node.name): \(kind == .hold ? "hold" : "deletion") under term \(term.rawValue): \(result)")
+                world.note(
+                    "\(node.name): \(kind == .hold ? "hold" : "deletion") under term \(term.rawValue): \(result)"
+                )
                 guard case .success = result else { return }
                 if kind == .hold {
                     cluster.oracle.held(id, on: node.store.id)

@@ -87,7 +87,8 @@ final class ClientGet: ClientStream, DataTaking {
     private var isLast = false
     private let completion: (Result<ByteBuffer, ReplicationError>) -> Void
 
-    init(_ process: Process, _ recordID: RecordID, completion: @escaping (Result<ByteBuffer, ReplicationError>) -> Void) {
+    init(_ process: Process, _ recordID: RecordID, completion: @escaping (Result<ByteBuffer, ReplicationError>) -> Void)
+    {
         self.recordID = recordID
         self.completion = completion
         super.init(process)
@@ -161,7 +162,11 @@ final class ClientHead: ClientStream {
     private var receiver = HeadReceiver()
     private let completion: (Result<HeadResult?, ReplicationError>) -> Void
 
-    init(_ process: Process, _ recordID: RecordID, completion: @escaping (Result<HeadResult?, ReplicationError>) -> Void) {
+    init(
+        _ process: Process,
+        _ recordID: RecordID,
+        completion: @escaping (Result<HeadResult?, ReplicationError>) -> Void
+    ) {
         self.recordID = recordID
         self.completion = completion
         super.init(process)
@@ -197,7 +202,11 @@ final class ClientList: ClientStream {
     private let request: ListRequest
     private let completion: (Result<[RecordID], ReplicationError>) -> Void
 
-    init(_ process: Process, _ request: ListRequest, completion: @escaping (Result<[RecordID], ReplicationError>) -> Void) {
+    init(
+        _ process: Process,
+        _ request: ListRequest,
+        completion: @escaping (Result<[RecordID], ReplicationError>) -> Void
+    ) {
         self.request = request
         self.completion = completion
         super.init(process)

@@ -123,7 +123,7 @@ final class IngestProcess: Process {
         link.submit(stream)
     }
 
-    private func isConnected(_ node: NodeID) -> Bool { links[node]?.isConnected ?? false }
+    func isConnected(_ node: NodeID) -> Bool { links[node]?.isConnected ?? false }
 
     /// The members that may be written to, connected ones first.
     func writable(_ group: PlacementGroup) -> [StorageMember] {
@@ -358,7 +358,9 @@ final class IngestProcess: Process {
     /// What the catalog is to know of a record, from the record alone.
     func describe(_ entry: JournalModel.Entry, _ completion: @escaping (CatalogModel.Entry?) -> Void) {
         head(entry.recordID, copies: entry.nodes) { [self] head in
-            guard let head, let metadata = try? InstanceMetadata(decoding: head.metadata) else { return completion(nil) }
+            guard let head, let metadata = try? InstanceMetadata(decoding: head.metadata) else {
+                return completion(nil)
+            }
             // Its attributes are in its payload.
             read(entry.recordID, copies: entry.nodes) { bytes in
                 guard bytes != nil else { return completion(nil) }

@@ -84,7 +84,8 @@ final class StoreOperation {
         for (_, put) in open { put.abandon(ReplicationError(.cancelled, "the write is decided")) }
     }
 
-    private func put(to node: NodeID) {
+    /// Asks the same node again, twice at most, when all was sent and the answer was lost; as `repeating` does.
+    private func put(to node: NodeID, repetitions: Int = 0) {
         let request = PutRequest(
             recordID: instance.recordID,
             recordType: 1,
@@ -95,10 +96,30 @@ final class StoreOperation {
         )
         let put = ClientPut(ingest, request, payload: instance.payload) { [self] result in
             // Answers come back through the event loop of the task that waits.
-            ingest.after(0) { self.answered(node, result) }
+            ingest.after(0) {
+                guard !self.isDecided else { return }
+                if case .failure(let error) = result, error.retry == .sameNode, repetitions < 2 {
+                    self.puts[node] = nil
+                    return self.whenConnected(node, patience: Limits.repeatPatience) { isConnected in
+                        guard !self.isDecided else { return }
+                        if isConnected {
+                            self.put(to: node, repetitions: repetitions + 1)
+                        } else {
+                            self.answered(node, result)
+                        }
+                    }
+                }
+                self.answered(node, result)
+            }
         }
         puts[node] = put
         ingest.submit(put, to: node)
+    }
+
+    private func whenConnected(_ node: NodeID, patience: Int64, _ body: @escaping (Bool) -> Void) {
+        if ingest.isConnected(node) { return body(true) }
+        guard patience > 0 else { return body(false) }
+        ingest.after(20_000) { self.whenConnected(node, patience: patience - 20_000, body) }
     }
 
     private func answered(_ node: NodeID, _ result: Result<PutOutcome, ReplicationError>) {

@@ -145,6 +145,10 @@ private final class DefectiveFile: DiskFile {
         try file.read(at: offset, byteCount: byteCount)
     }
 
+    func readPastCache(at offset: UInt64, byteCount: Int) throws(DiskError) -> ByteBuffer {
+        try file.readPastCache(at: offset, byteCount: byteCount)
+    }
+
     func write(_ buffers: [ByteBuffer], at offset: UInt64) throws(DiskError) { try file.write(buffers, at: offset) }
 
     func sync() throws(DiskError) {

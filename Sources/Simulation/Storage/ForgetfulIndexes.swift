@@ -50,6 +50,10 @@ private final class ForgetfulIndex: RecordIndex {
         return try index.insert(kept, segment: segment, indexedUpTo: end)
     }
 
+    func move(_ moves: [IndexMove]) throws(IndexFailure) { try index.move(moves) }
+
+    func forget(_ segment: SegmentID) throws(IndexFailure) { try index.forget(segment) }
+
     func indexedEnd(of segment: SegmentID) throws(IndexFailure) -> UInt64? { try index.indexedEnd(of: segment) }
 
     func list(group: PlacementGroup, after previous: RecordID?, limit: Int) throws(IndexFailure) -> [RecordID] {

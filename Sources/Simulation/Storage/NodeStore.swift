@@ -205,6 +205,7 @@ enum Limits {
     static let idleTimeout: Int64 = 1_500_000
     static let requestTimeout: Int64 = 1_500_000
     static let slowNodeDelay: Int64 = 250_000
+    static let repeatPatience: Int64 = 200_000
     static let catalogTimeout: Int64 = 400_000
     static let healthInterval: Int64 = 200_000
     static let clientTimeout: Int64 = 5_000_000

@@ -156,7 +156,9 @@ final class ServerEnd: MessageEnd {
     }
 
     private func returnCredit(alongOthers: Bool) {
-        if let byteCount = unsolicited.takeReturn(alongOthers: alongOthers) { send(.credit(byteCount: UInt64(byteCount))) }
+        if let byteCount = unsolicited.takeReturn(alongOthers: alongOthers) {
+            send(.credit(byteCount: UInt64(byteCount)))
+        }
     }
 }
 

@@ -183,7 +183,10 @@ final class ServerPut: ServerStream, DataTaking {
     private func abortLarge() {
         guard let record = large else { return }
         large = nil
-        node.step { _ in record.discard() } _: { _ in }
+        node.step { _ in
+            record.discard()
+        } _: { _ in
+        }
     }
 }
 

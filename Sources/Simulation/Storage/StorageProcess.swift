@@ -263,7 +263,9 @@ final class StorageProcess: Process {
         )
         let authority = world.has(.ignoreTerm) ? Term(rawValue: 1 << 40) : authority
         step(100...900) { engine in
-            if self.world.has(.ignoreHold), amendment.kind == .tombstone { self.releaseHolds(&engine, amendment, authority) }
+            if self.world.has(.ignoreHold), amendment.kind == .tombstone {
+                self.releaseHolds(&engine, amendment, authority)
+            }
             let result = engine.amend([new], under: authority).first
             if let result, !self.store.disk.isCrashed { applied(result) }
         } _: { _ in

@@ -60,7 +60,9 @@ final class FaultInjector {
             .delay, .connectionCut, .halfOpen, .misroute, .wireCorruption, .ingestKill, .ingestPowerLoss, .ingestPause,
             .catalogAway, .catalogSlow, .catalogUnknown, .catalogFailover, .mapChange,
         ]
-        guard let kind = world.pick(drawn.filter(world.plan.allows)), let node = world.pick(cluster.nodes) else { return }
+        guard let kind = world.pick(drawn.filter(world.plan.allows)), let node = world.pick(cluster.nodes) else {
+            return
+        }
         switch kind {
         case .nodeKill, .nodePowerLoss, .crashAtEffect, .nodePause, .nodeSlow, .clockJump, .nodeRestart:
             if node.isRunning { hit(node, kind) }
@@ -198,7 +200,9 @@ final class FaultInjector {
             world.after(world.time(50_000...700_000)) { link.misroute = nil }
         default:
             guard let wire = world.pick(link.wires.filter { !$0.isOver }) else { return }
-            if wire.corrupt(world.chance(50) ? .toServer : .toClient) { world.count(kind, "\(ingest.name), \(node.name)") }
+            if wire.corrupt(world.chance(50) ? .toServer : .toClient) {
+                world.count(kind, "\(ingest.name), \(node.name)")
+            }
         }
     }
 
