@@ -129,6 +129,14 @@ let engineTargets: [Target] =
     )
     // For tests and simulations; no product contains it.
     + engineTarget("SimulatedDisk", ["SegmentStore", nioCore, nioLocks])
+    // Whole clusters on one thread, for tests and `varve-sim`.
+    + engineTarget(
+        "Simulation",
+        [
+            "SimulatedDisk", "SegmentStore", "SegmentFormat", "ReplicationProtocol", "Placement", "Checksums", nioCore,
+            nioLocks, logging,
+        ]
+    )
     + engineTarget(
         "ReplicationTransport",
         ["ReplicationProtocol", "Checksums", "Placement", nioCore, nioPosix, nioLocks, logging]
@@ -195,6 +203,11 @@ let package = Package(
                     argumentParser,
                     yams,
                 ],
+                swiftSettings: strict
+            ),
+            .executableTarget(
+                name: "varve-sim",
+                dependencies: ["Simulation"],
                 swiftSettings: strict
             ),
             .executableTarget(

@@ -48,6 +48,12 @@ import Testing
         ),
         Rule("SimulatedDisk", ["SegmentStore"], ["NIOCore", "NIOConcurrencyHelpers", "Glibc"]),
         Rule(
+            "Simulation",
+            ["SimulatedDisk", "SegmentStore", "SegmentFormat", "ReplicationProtocol", "Placement", "Checksums"],
+            ["NIOCore", "NIOConcurrencyHelpers", "Logging"]
+        ),
+        Rule("varve-sim", ["Simulation"], ["Glibc"]),
+        Rule(
             "ReplicationTransport",
             ["ReplicationProtocol", "Checksums", "Placement"],
             nio.union(["Logging", "Glibc", "Synchronization"])

@@ -60,6 +60,8 @@ package final class CatalogJournal: Sendable {
         self.threads = threads
         self.logger = logger
         guard mkdir(directory, 0o700) == 0 || errno == EEXIST else { throw Self.failure("make", directory) }
+        // Its name must be durable as well, or a loss of power takes all that was synced in it.
+        try Self.sync(directory: directory + "/..")
         var state = State()
         for number in try Self.fileNumbers(in: directory) {
             let file = try open(number)
@@ -195,14 +197,16 @@ package final class CatalogJournal: Sendable {
         do {
             try await threads.runIfActive {
                 guard unlink(path) == 0 else { throw Self.failure("remove a file in", self.directory) }
+                // From here on there is no such file, whatever becomes of the sync: one that comes back after a loss of
+                // power is entered once more, which changes nothing.
+                self.state.withLockedValue { state in
+                    state.sealed.removeAll { $0 == file }
+                    state.entryCount -= file.entryCount
+                }
                 try self.syncDirectory()
             }
         } catch {
             throw (error as? StoreFailure) ?? StoreFailure(.processing, "\(error)")
-        }
-        state.withLockedValue { state in
-            state.sealed.removeAll { $0 == file }
-            state.entryCount -= file.entryCount
         }
     }
 
@@ -268,11 +272,13 @@ package final class CatalogJournal: Sendable {
         }
     }
 
-    private func syncDirectory() throws(StoreFailure) {
+    private func syncDirectory() throws(StoreFailure) { try Self.sync(directory: directory) }
+
+    private static func sync(directory: String) throws(StoreFailure) {
         let descriptor = Glibc.open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw Self.failure("open", directory) }
+        guard descriptor >= 0 else { throw failure("open", directory) }
         defer { close(descriptor) }
-        guard fsync(descriptor) == 0 else { throw Self.failure("sync", directory) }
+        guard fsync(descriptor) == 0 else { throw failure("sync", directory) }
     }
 
     private static func failure(_ what: String, _ path: String) -> StoreFailure {

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import Placement
-
 /// Decides which nodes one record is written to, and when the write has succeeded or failed.
 ///
-/// Pure: events in, actions out; ``ClusterClient`` sends the puts and runs the clock. Starts with the first `copies`
+/// Pure: events in, actions out; ClusterClient sends the puts and runs the clock. Starts with the first `copies`
 /// usable nodes of the ranking, each on a host of its own. A node that fails or is slow is replaced by the next in
 /// order. Success needs `acknowledgements` durable copies on distinct hosts (design: promise 1).
 public struct WriteQuorum: Sendable {

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import NIOCore
+import Placement
+import SegmentFormat
+import SegmentStore
+
+/// Knows what was promised, and finds what breaks it.
+///
+/// It sees through the cluster: it may look at any disk and at the catalog, which no part of the cluster may.
+final class Oracle {
+    /// An instance whose client was told that it is stored.
+    struct Promise {
+        let instance: Instance
+        var nodes: Set<NodeID>
+        /// The catalog was away when it was promised: only then may two contents of one UID have been.
+        var isNoted: Bool
+    }
+
+    private let world: World
+    private let nodes: [NodeID: StorageProcess]
+    private let catalog: CatalogModel
+    /// By SOP Instance UID, in the order of the promises.
+    private(set) var promises: [String: [Promise]] = [:]
+    /// Records that a coordinator was asked to delete: they need not be there, and after a deletion must not.
+    private(set) var doomed: Set<RecordID> = []
+    private var refused: Set<RecordID> = []
+    private var tombstones: Set<Fact> = []
+    private var holds: Set<Fact> = []
+    private var highestTerm: [NodeID: Term] = [:]
+    private(set) var promiseCount = 0
+    private(set) var readCount = 0
+
+    private struct Fact: Hashable {
+        let node: NodeID
+        let record: RecordID
+    }
+
+    init(world: World, nodes: [StorageProcess], catalog: CatalogModel) {
+        self.world = world
+        self.nodes = Dictionary(uniqueKeysWithValues: nodes.map { ($0.store.id, $0) })
+        self.catalog = catalog
+    }
+
+    private func isSound(_ node: NodeID) -> Bool { nodes[node].map { !$0.store.isUnsound } ?? false }
+
+    // MARK: While it runs
+
+    /// A client was told that its instance is stored.
+    func promised(_ instance: Instance, _ stored: StoreOperation.Stored) {
+        promiseCount += 1
+        world.mix(instance.recordID.low)
+        world.note("promised \(instance.name), \(stored.outcome), on \(stored.nodes.compactMap { nodes[$0]?.name })")
+        let isNoted = stored.outcome == .noted || (stored.outcome == .duplicate && catalogLacks(instance))
+        var known = promises[instance.sopInstanceUID] ?? []
+        if let index = known.firstIndex(where: { $0.instance.digest == instance.digest }) {
+            known[index].nodes.formUnion(stored.nodes)
+        } else {
+            if let other = known.first, !isNoted, !other.isNoted {
+                world.violate("\(instance.name) is promised, and so is \(other.instance.name) of the same UID")
+            }
+            known.append(Promise(instance: instance, nodes: Set(stored.nodes), isNoted: isNoted))
+        }
+        promises[instance.sopInstanceUID] = known
+        let hosts = Set(stored.nodes.compactMap { nodes[$0]?.domain })
+        if hosts.count < world.plan.acknowledgements {
+            world.violate("\(instance.name) is promised with copies on \(hosts.count) hosts")
+        }
+        checkDurable(instance, stored.nodes)
+    }
+
+    private func catalogLacks(_ instance: Instance) -> Bool {
+        catalog.rows[instance.sopInstanceUID]?.first?.contentDigest != instance.digest
+    }
+
+    /// What would be there if all power were lost now.
+    private func checkDurable(_ instance: Instance, _ holders: [NodeID]) {
+        guard !doomed.contains(instance.recordID) else { return }
+        for id in holders.sorted() where isSound(id) {
+            guard let node = nodes[id] else { continue }
+            guard var left = node.store.afterWorstLoss() else {
+                world.violate("after a loss of power \(node.name) could not be opened")
+                continue
+            }
+            defer { left.abandon() }
+            check(instance, in: left, "\(node.name) after a loss of power")
+        }
+    }
+
+    private func check(_ instance: Instance, in engine: StoreEngine, _ place: String) {
+        do throws(SegmentStoreError) {
+            if try engine.read(instance.recordID) != instance.payload {
+                world.violate("\(place) gives other bytes of \(instance.name)")
+            }
+            try engine.verify(instance.recordID)
+        } catch {
+            world.violate("\(place) does not have \(instance.name): \(error)")
+        }
+    }
+
+    /// A client read an instance; nil when it could not.
+    func read(_ instance: Instance, _ bytes: ByteBuffer?, isFinal: Bool) {
+        guard let bytes else {
+            if isFinal { world.violate("\(instance.name) can't be read after all is healed") }
+            return
+        }
+        readCount += 1
+        let known = promises[instance.sopInstanceUID] ?? []
+        guard !known.contains(where: { $0.instance.payload == bytes }) else { return }
+        // What was never promised may be read too, when it is whole.
+        let isWhole = candidates(instance.sopInstanceUID).contains { $0.payload == bytes }
+        if !isWhole || isFinal { world.violate("wrong bytes of \(instance.name): \(bytes.readableBytes) of them") }
+    }
+
+    /// All instances that were ever sent under a UID.
+    var candidates: (String) -> [Instance] = { _ in [] }
+
+    func catalogRefused(_ id: RecordID) { refused.insert(id) }
+
+    /// Whether the catalog refused what was promised without it, and said so (docs/decisions/0025).
+    func isReported(_ promise: Promise) -> Bool { promise.isNoted && refused.contains(promise.instance.recordID) }
+
+    // MARK: Amendments
+
+    func willDelete(_ id: RecordID) { doomed.insert(id) }
+
+    func held(_ id: RecordID, on node: NodeID) { holds.insert(Fact(node: node, record: id)) }
+
+    func deleted(_ id: RecordID, on node: NodeID, under term: Term) {
+        let fact = Fact(node: node, record: id)
+        tombstones.insert(fact)
+        guard isSound(node) else { return }
+        if holds.contains(fact) { world.violate("\(nodes[node]?.name ?? "") deletes what is held") }
+        if let highest = highestTerm[node], term < highest {
+            world.violate("\(nodes[node]?.name ?? "") deletes under term \(term.rawValue) after \(highest.rawValue)")
+        }
+    }
+
+    func heard(_ term: Term, on node: NodeID) {
+        highestTerm[node] = max(highestTerm[node] ?? term, term)
+    }
+
+    /// Looks at a node that runs: what is deleted stays away, what is held stays, and "not there" is true.
+    func inspect(_ node: StorageProcess) {
+        guard let engine = node.store.engine, node.isRunning else { return }
+        let id = node.store.id
+        for fact in tombstones where fact.node == id && isSound(id) {
+            let head = Result { () throws(SegmentStoreError) in try engine.head(fact.record) }
+            guard case .success(.some) = head else { continue }
+            return world.violate("\(node.name) shows a record that was deleted there")
+        }
+        for fact in holds.subtracting(tombstones) where fact.node == id && isSound(id) {
+            if let standing = try? engine.standing(of: fact.record), !standing.isHeld {
+                return world.violate("\(node.name) has forgotten a hold")
+            }
+        }
+        let isUncertain = engine.status.isUncertain
+        for (_, known) in promises.sorted(by: { $0.key < $1.key }) {
+            for promise in known where promise.nodes.contains(id) && !doomed.contains(promise.instance.recordID) {
+                let head = Result { () throws(SegmentStoreError) in try engine.head(promise.instance.recordID) }
+                if case .success(nil) = head, !isUncertain {
+                    return world.violate("\(node.name) says for certain that it does not have \(promise.instance.name)")
+                }
+            }
+        }
+    }
+
+    /// A node told someone that it does not have a record, and that it is sure.
+    func denied(_ id: RecordID, by node: NodeID) {
+        guard !doomed.contains(id) else { return }
+        for promise in promises.values.joined() where promise.instance.recordID == id && promise.nodes.contains(node) {
+            world.violate("\(nodes[node]?.name ?? "") denies \(promise.instance.name), which it acknowledged")
+        }
+    }
+
+    // MARK: At the end
+
+    /// Damage of one place costs the records at that place and no others: nothing is cut off or removed.
+    func checkDamage() {
+        for node in nodes.values.sorted(by: { $0.store.number < $1.store.number }) {
+            guard let damage = node.store.damageCount, damage > 0, let engine = node.store.engine else { continue }
+            let lost = kept.filter { promise in
+                promise.nodes.contains(node.store.id)
+                    && (Result { () throws(SegmentStoreError) in try engine.read(promise.instance.recordID) }).isFailure
+            }
+            // A bad sector may lie in two records.
+            if lost.count > 2 * damage {
+                world.violate("\(node.name) lost \(lost.count) records by damage of \(damage) places")
+            }
+        }
+    }
+
+    /// Every promise that must be kept, in order.
+    var kept: [Promise] {
+        promises.sorted { $0.key < $1.key }.flatMap(\.value).filter { !doomed.contains($0.instance.recordID) }
+    }
+
+    func checkCatalog() {
+        for promise in kept {
+            let rows = catalog.rows[promise.instance.sopInstanceUID] ?? []
+            if rows.count > 1 { world.violate("the catalog has \(promise.instance.name) \(rows.count) times") }
+            if rows.first?.contentDigest == promise.instance.digest {
+                let claimed = rows.first?.nodes ?? []
+                for node in claimed where isSound(node) && !(nodes[node]?.isRunning ?? false) {
+                    world.violate("a sound node is not running at the end")
+                }
+                checkHolders(promise.instance, claimed)
+                continue
+            }
+            // Two contents were promised while the catalog was away: one is reported instead of entered.
+            if rows.isEmpty || !isReported(promise) {
+                world.violate("the catalog does not have \(promise.instance.name), and nobody was told")
+            }
+        }
+    }
+
+    /// Every sound node that acknowledged a copy has it.
+    private func checkHolders(_ instance: Instance, _ claimed: [NodeID]) {
+        for id in claimed.sorted() where isSound(id) {
+            guard let node = nodes[id], let engine = node.store.engine else { continue }
+            check(instance, in: engine, "at the end \(node.name), which the catalog names,")
+        }
+    }
+
+    func checkCopies() {
+        for promise in kept {
+            for id in promise.nodes.sorted() where isSound(id) {
+                guard let node = nodes[id] else { continue }
+                guard let engine = node.store.engine else {
+                    world.violate(
+                        "\(node.name) can't be opened at the end: \(node.lastStartFailure?.description ?? "")"
+                    )
+                    return
+                }
+                check(promise.instance, in: engine, "at the end \(node.name)")
+            }
+        }
+    }
+}
+
+extension Result {
+    fileprivate var isFailure: Bool {
+        switch self {
+        case .success: false
+        case .failure: true
+        }
+    }
+}

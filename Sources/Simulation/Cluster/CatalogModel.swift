@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Checksums
+import Placement
+
+/// The catalog as a model: what Postgres promises through `Catalog`, and how it can be away.
+///
+/// One primary whose commits survive a failover. Committing is idempotent: the same instance again is a duplicate, other
+/// content under its UID a conflict. A request may be applied although its answer never comes.
+final class CatalogModel {
+    struct Entry {
+        var recordID: RecordID
+        var nodes: [NodeID]
+        var study: String
+        var instance: String
+        var contentDigest: SHA256Digest
+    }
+
+    enum Outcome {
+        case committed, duplicate, conflict
+    }
+
+    enum Failure: Error {
+        case unavailable, outcomeUnknown, timedOut
+    }
+
+    private let world: World
+    /// By SOP Instance UID; more than one row is a mistake.
+    private(set) var rows: [String: [Entry]] = [:]
+    var isAway = false
+    var isSlow = false
+    /// Percent of commits whose outcome nobody learns.
+    var unknownPercent = 0.0
+    /// Rises when all connections break.
+    private(set) var generation = 0
+    private(set) var map: PlacementMap
+
+    init(world: World, map: PlacementMap) {
+        self.world = world
+        self.map = map
+    }
+
+    func failOver() { generation += 1 }
+
+    /// Compare-and-set: only the next epoch is taken.
+    func publish(_ map: PlacementMap) {
+        guard !isAway, map.epoch.rawValue == self.map.epoch.rawValue + 1 else { return }
+        self.map = map
+    }
+
+    private func delay() -> Int64 { isSlow ? world.time(20_000...900_000) : world.time(100...1500) }
+
+    /// Calls back once; a client that has given up no longer listens.
+    func commit(_ entry: Entry, _ reply: @escaping (Result<Outcome, Failure>) -> Void) {
+        let began = generation
+        world.after(delay()) { [self] in
+            guard !isAway, began == generation else { return reply(.failure(.unavailable)) }
+            let isUnknown = world.chance(unknownPercent)
+            if isUnknown { world.count(.catalogUnknown, entry.instance) }
+            // Whoever does not learn the outcome does not know either whether there was one.
+            let outcome = isUnknown && world.chance(50) ? nil : apply(entry)
+            world.after(delay()) { [self] in
+                guard let outcome, !isUnknown, !isAway, began == generation else {
+                    return reply(.failure(.outcomeUnknown))
+                }
+                reply(.success(outcome))
+            }
+        }
+    }
+
+    private func apply(_ entry: Entry) -> Outcome {
+        guard let known = rows[entry.instance]?.first else {
+            rows[entry.instance] = [entry]
+            return .committed
+        }
+        if known.contentDigest == entry.contentDigest, known.study == entry.study {
+            if world.has(.enterTwice) { rows[entry.instance, default: []].append(entry) }
+            return .duplicate
+        }
+        if world.has(.overwriteConflict) {
+            rows[entry.instance] = [entry]
+            return .committed
+        }
+        return .conflict
+    }
+
+    func lookUp(_ instance: String, _ reply: @escaping (Result<Entry?, Failure>) -> Void) {
+        let began = generation
+        world.after(delay()) { [self] in
+            guard !isAway, began == generation else { return reply(.failure(.unavailable)) }
+            reply(.success(rows[instance]?.first))
+        }
+    }
+
+    /// The map, as `MapFollower` asks for it; nil when there is no answer.
+    func fetchMap(_ reply: @escaping (PlacementMap?) -> Void) {
+        let began = generation
+        world.after(delay()) { [self] in reply(isAway || began != generation ? nil : map) }
+    }
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Placement
+
+/// The processes of one run and what lies between them.
+final class SimulatedCluster {
+    let world: World
+    let nodes: [StorageProcess]
+    /// A node of another cluster, which an address may lead to by mistake.
+    let foreigner: StorageProcess
+    let catalog: CatalogModel
+    let coordinator: CoordinatorModel
+    let ingests: [IngestProcess]
+    let oracle: Oracle
+    private let links: [[Link]]
+
+    init(_ world: World) {
+        self.world = world
+        let plan = world.plan
+        nodes = plan.hosts.enumerated().map { number, host in
+            StorageProcess(world: world, number: number, host: host, cluster: plan.cluster)
+        }
+        foreigner = StorageProcess(world: world, number: 99, host: 99, cluster: ClusterID(high: 6, low: 6))
+        let map = PlacementMap(epoch: MapEpoch(rawValue: 1), members: nodes.map(\.member))
+        let catalog = CatalogModel(world: world, map: map)
+        self.catalog = catalog
+        coordinator = CoordinatorModel(world: world, nodes: nodes, catalog: catalog)
+        let links = (0..<plan.ingestCount).map { [nodes] _ in nodes.map { _ in Link() } }
+        self.links = links
+        ingests = links.enumerated().map { [nodes] number, ways in
+            IngestProcess(world: world, number: number, nodes: nodes, ways: ways, catalog: catalog)
+        }
+        oracle = Oracle(world: world, nodes: nodes, catalog: catalog)
+        for node in nodes { node.denied = { [oracle] in oracle.denied($0, by: $1) } }
+        for ingest in ingests { ingest.refused = { [oracle] in oracle.catalogRefused($0) } }
+    }
+
+    func link(_ ingest: IngestProcess, _ node: StorageProcess) -> Link {
+        links[Int(ingest.id.low) - 1][node.store.number]
+    }
+
+    func start() {
+        for node in nodes + [foreigner] where !node.start() { world.violate("\(node.name) does not start") }
+        for ingest in ingests { ingest.start() }
+    }
+
+    /// Lets go of everything that refers to each other.
+    func end() {
+        for node in nodes + [foreigner] {
+            if node.isRunning { node.stop() }
+            node.crashed = { _ in }
+            node.denied = { _, _ in }
+            node.forget()
+        }
+        for ingest in ingests {
+            if ingest.isRunning { ingest.die(withPower: true) }
+            ingest.refused = { _ in }
+        }
+        oracle.candidates = { _ in [] }
+    }
+}

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What came of one run.
+package struct Report: Sendable {
+    package let seed: UInt64
+    /// The same for the same seed, whenever and wherever it runs.
+    package let hash: UInt64
+    /// What was found; nil when all promises were kept.
+    package let violation: String?
+    package let faultCounts: [FaultKind: Int]
+    /// The faults one by one, when they were asked for.
+    package let faults: [String]
+    /// The last lines of what happened, when they were asked for.
+    package let trace: [String]
+    package let promiseCount: Int
+    package let readCount: Int
+    package let eventCount: Int
+
+    package var faultCount: Int { faultCounts.values.reduce(0, +) }
+}
+
+/// Runs whole lifetimes of a cluster on one thread, everything left to chance drawn from a seed.
+package enum Simulation {
+    /// Runs a seed, with a deliberate mistake in it or without.
+    ///
+    /// `traceLimit` is how many lines of what happened are kept; 0 is quicker.
+    package static func run(seed: UInt64, defect: Defect? = nil, traceLimit: Int = 0) -> Report {
+        let world = World(Plan(seed: seed, defect: defect), traceLimit: traceLimit)
+        let cluster = SimulatedCluster(world)
+        let workload = Workload(cluster)
+        let injector = FaultInjector(cluster)
+        cluster.start()
+        world.run(until: 50_000)
+        injector.start()
+        workload.start()
+        inspectNowAndThen(cluster)
+        world.run(until: 50_000 + world.plan.duration)
+
+        injector.heal()
+        let end = world.now + 60_000_000
+        let isQuiet = world.run(until: end) {
+            workload.openCount == 0
+                && cluster.ingests.allSatisfy { $0.isRunning && $0.owes(beside: cluster.oracle.doomed) == 0 }
+        }
+        if !isQuiet {
+            let journals = cluster.ingests.map { "\($0.journalCount)" }.joined(separator: ", ")
+            world.violate("no end after healing: \(workload.openCount) operations open, journals \(journals)")
+        }
+        // Time for every connection to come back.
+        world.run(until: world.now + 3_000_000)
+        workload.probe()
+        if !world.run(until: world.now + 10_000_000, { workload.openCount == 0 }) { world.violate("puts do not end") }
+        workload.readAll()
+        if !world.run(until: world.now + 20_000_000, { workload.openCount == 0 }) { world.violate("reads do not end") }
+        check(cluster)
+        cluster.end()
+        world.end()
+        return Report(
+            seed: seed,
+            hash: world.trace.hash,
+            violation: world.violation,
+            faultCounts: world.faultCounts,
+            faults: world.faultList,
+            trace: world.trace.kept,
+            promiseCount: cluster.oracle.promiseCount,
+            readCount: cluster.oracle.readCount,
+            eventCount: world.eventCount
+        )
+    }
+
+    private static func inspectNowAndThen(_ cluster: SimulatedCluster) {
+        cluster.world.after(400_000) {
+            for node in cluster.nodes { cluster.oracle.inspect(node) }
+            inspectNowAndThen(cluster)
+        }
+    }
+
+    /// Catalog and copies, then the same once more after every store was left in order, and after all lost their power.
+    private static func check(_ cluster: SimulatedCluster) {
+        let world = cluster.world
+        guard world.violation == nil else { return }
+        cluster.oracle.checkCatalog()
+        cluster.oracle.checkCopies()
+        for isOrderly in [true, false] where world.violation == nil {
+            for node in cluster.nodes {
+                if node.isRunning { if isOrderly { node.stop() } else { node.die(withPower: true) } }
+                if !node.start(), !node.store.isUnsound { world.violate("\(node.name) does not start at the end") }
+            }
+            for node in cluster.nodes { cluster.oracle.inspect(node) }
+            cluster.oracle.checkCopies()
+            cluster.oracle.checkDamage()
+        }
+        for node in cluster.nodes + [cluster.foreigner] where node.isRunning { node.stop() }
+    }
+}

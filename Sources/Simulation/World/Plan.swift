@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Placement
+import SimulatedDisk
+
+/// What a seed makes of a run: the shape of the cluster, its work, and the atlas of its faults.
+///
+/// The atlas says which faults may hit which nodes, so that enough copies stay good: nodes on at most `acknowledgements
+/// - 1` hosts are *unsound*, their disks may lose or change what they have acknowledged. All others may die at any
+/// moment and lose what was not synced, but their disks keep their word.
+struct Plan {
+    let seed: UInt64
+    let defect: Defect?
+    /// Hosts of the storage nodes, by number.
+    var hosts: [Int] = []
+    var copies = 2
+    var acknowledgements = 2
+    var ingestCount = 2
+    var instanceCount = 30
+    /// Microseconds of work.
+    var duration: Int64 = 5_000_000
+    /// Faults a second, while there is work.
+    var faultsPerSecond = 5.0
+    var kinds: Set<FaultKind> = []
+    var unsoundNodes: Set<Int> = []
+    /// Percent of disk operations that fail, where the atlas allows it.
+    var diskErrorPercent = 0.0
+
+    let cluster = ClusterID(high: 0x5641_5256, low: 1)
+
+    init(seed: UInt64, defect: Defect? = nil) {
+        self.seed = seed
+        self.defect = defect
+        var random = SeededGenerator(seed: seed)
+        let hostCount = Int.random(in: 3...5, using: &random)
+        hosts = Array(0..<hostCount)
+        // Some hosts have two nodes, so that two copies on one host are possible.
+        for host in 0..<hostCount where Int.random(in: 0..<3, using: &random) == 0 { hosts.append(host) }
+        acknowledgements = Int.random(in: 0..<5, using: &random) == 0 ? 3 : 2
+        copies = min(hostCount, acknowledgements + (Bool.random(using: &random) ? 1 : 0))
+        acknowledgements = min(acknowledgements, copies)
+        ingestCount = Int.random(in: 1...3, using: &random)
+        instanceCount = Int.random(in: 15...45, using: &random)
+        faultsPerSecond = Double.random(in: 2...12, using: &random)
+        diskErrorPercent = [0, 0, 0.2, 1][Int.random(in: 0..<4, using: &random)]
+        // A swarm: each run has its own mixture, seldom all at once.
+        let percent = [30, 60, 100][Int.random(in: 0..<3, using: &random)]
+        kinds = Set(FaultKind.allCases.filter { _ in Int.random(in: 0..<100, using: &random) < percent })
+        if Bool.random(using: &random) {
+            var order = Array(0..<hostCount)
+            order.shuffle(using: &random)
+            // Enough hosts stay sound to store on.
+            let unsound = Set(order.prefix(min(acknowledgements - 1, hostCount - acknowledgements)))
+            unsoundNodes = Set(hosts.indices.filter { unsound.contains(hosts[$0]) })
+        }
+    }
+
+    func allows(_ kind: FaultKind) -> Bool { kinds.contains(kind) }
+}

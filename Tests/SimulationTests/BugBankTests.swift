@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Simulation
+import Testing
+
+/// The simulator is not blind: each deliberate mistake is found.
+@Suite struct BugBankTests {
+    /// The most seeds that a mistake may take; docs/testing.md has how many each took.
+    private static let limit: UInt64 = 150
+
+    @Test(arguments: Defect.allCases)
+    func `the simulation finds`(defect: Defect) {
+        let isFound = (1...Self.limit).contains { Simulation.run(seed: $0, defect: defect).violation != nil }
+        #expect(isFound, "\(defect.rawValue) is not found by \(Self.limit) seeds")
+    }
+
+    @Test func `a violation comes with what led to it`() {
+        let report = Simulation.run(seed: 1, defect: .skipSync, traceLimit: 50)
+        #expect(report.violation != nil)
+        #expect(report.trace.last?.contains("VIOLATION") == true)
+        #expect(!report.trace.isEmpty)
+    }
+}
