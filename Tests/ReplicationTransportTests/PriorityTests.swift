@@ -25,7 +25,7 @@ struct PriorityTests {
             await Self.ask(peer, repair, .repair, stream: 1)
             await Self.ask(peer, foreground, .foreground, stream: 3)
             // Both sources are read to their ends, in 8 pieces and in one: from here on it is a matter of turns.
-            await service.gate.arrived(8 + 1 + 1 + 1)
+            await service.gate.arrived(8 + 1)
             try await peer.startReading()
             var received: [UInt32: Int] = [:]
             // What was on its way already.
