@@ -5,7 +5,7 @@ import NIOConcurrencyHelpers
 public import NIOCore
 public import Placement
 public import ReplicationProtocol
-import ReplicationTransport
+public import ReplicationTransport
 
 /// The storage nodes as one: quorum writes, and reads that go to another copy when one fails.
 ///
@@ -22,6 +22,8 @@ public final class ClusterClient: Sendable {
         ///
         /// Large payloads get a second for each 16 MiB on top.
         public var slowNodeDelay: Duration = .seconds(3)
+        /// Timeouts and limits of the connection to each node.
+        public var connections = ReplicationClientConfiguration()
 
         public init(copies: Int, acknowledgements: Int) {
             self.copies = copies
@@ -107,7 +109,8 @@ public final class ClusterClient: Sendable {
             identity: identity,
             expectedNodeID: member.id,
             group: group,
-            logger: logger
+            logger: logger,
+            configuration: configuration.connections
         )
         return NodeClient(host: member.host, port: member.port, client: client)
     }

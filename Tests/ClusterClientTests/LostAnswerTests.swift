@@ -63,6 +63,9 @@ struct LostAnswerTests {
         var configuration = ClusterClient.Configuration(copies: 2, acknowledgements: 2)
         // A busy machine is not a slow node.
         configuration.slowNodeDelay = .seconds(120)
+        configuration.connections.requestTimeout = .minutes(5)
+        configuration.connections.connectTimeout = .minutes(1)
+        configuration.connections.pingTimeout = .minutes(1)
         let client = ClusterClient(
             configuration: configuration,
             identity: HelloIdentity(clusterID: cluster, nodeID: NodeID(high: 8, low: 8), incarnation: 1, role: .ingest),

@@ -27,6 +27,15 @@ struct RecordServiceTests {
 
     private static var quiet: Logger { Logger(label: "test") { _ in SwiftLogNoOpLogHandler() } }
 
+    /// A client that never gives up because the machine is busy.
+    private static var patient: ReplicationClientConfiguration {
+        var configuration = ReplicationClientConfiguration()
+        configuration.requestTimeout = .minutes(5)
+        configuration.connectTimeout = .minutes(1)
+        configuration.pingTimeout = .minutes(1)
+        return configuration
+    }
+
     private static func withDirectory(_ body: (String) async throws -> Void) async throws {
         let directory = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString).path
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
@@ -61,7 +70,7 @@ struct RecordServiceTests {
         let store = try SegmentStore.open(configuration, logger: quiet)
         let group = MultiThreadedEventLoopGroup.singleton
         let identity = HelloIdentity(clusterID: cluster, nodeID: id, incarnation: 1, role: .storage)
-        let fetcher = RecordFetcher(identity: identity, group: group, logger: quiet)
+        let fetcher = RecordFetcher(identity: identity, group: group, logger: quiet, configuration: patient)
         let server = ReplicationServer(
             configuration: ReplicationServerConfiguration(host: "127.0.0.1", port: 0, identity: identity),
             service: RecordService(store: store, fence: FenceFile(directory: directory), fetcher: fetcher),
@@ -80,7 +89,8 @@ struct RecordServiceTests {
             ),
             expectedNodeID: id,
             group: group,
-            logger: quiet
+            logger: quiet,
+            configuration: patient
         )
         let result: Result<Void, any Error>
         do {
