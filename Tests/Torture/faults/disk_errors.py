@@ -94,6 +94,7 @@ class DiskErrors(Fault):
             self.problems.append(
                 "%s took records after it had failed: %s, then %s" % (self.node, before["records"], after["records"])
             )
+        self.demand_reads(self.node)
         if not self._fails():
             self.problems.append("%s takes records again without a restart" % self.node)
 

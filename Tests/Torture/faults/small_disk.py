@@ -101,6 +101,7 @@ class DiskFull(Fault):
 
     def during(self):
         self.scene.wait("%s to say that its disk is full" % self.node, self._refuses, 120)
+        self.demand_reads(self.node)
         gone = self.segments - set(self._segments())
         if gone:
             names = ", ".join(sorted(gone))
