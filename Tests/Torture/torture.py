@@ -217,6 +217,8 @@ def main():
         for name, reason in missing.items():
             skipped += 1
             print("skipped, because this machine does not permit it: %s (%s)" % (name, reason), flush=True)
+        if len(missing) == len(set(chosen.faults)):
+            raise ClusterError("nothing is left to hurt the cluster with")
         scene.begin()
         passed, failures = run(scene, seed, chosen, work)
     except ClusterError as error:
