@@ -72,6 +72,8 @@ class DiskErrors(Fault):
         return status is not None and not status["acceptsWrites"] and "no more records" in (status.get("reason") or "")
 
     def during(self):
+        if self.call == "read":
+            return  # reads come after this
         # A segment is begun every few seconds.
         self.scene.wait(str(self), lambda: self._faults() > self.before or not self.scene.load.is_running())
         if self.follows != "failed":
