@@ -122,6 +122,7 @@ class DcmsendLoad:
     name = "dcmsend"
 
     def __init__(self, label, port, directory):
+        self.label = label
         self.uids = {}
         self.logs, self.processes = [], []
         for sender in range(SENDERS):

@@ -186,7 +186,7 @@ def options():
     parser.add_argument("--seed", type=int, default=None, help="of the random choices; printed at the start")
     parser.add_argument("--first", type=int, default=1, help="the number of the first round, to repeat one of a seed")
     parser.add_argument("--faults", default=",".join(faults.NAMES), help="only these (default %(default)s)")
-    parser.add_argument("--heals", action="store_true", help="demand that damaged copies are good again in half an hour")
+    parser.add_argument("--heals", action="store_true", help="demand that damaged copies become good again")
     parser.add_argument("--stop", action="store_true", help="end with the first round that has problems")
     parser.add_argument("--keep", action="store_true", help="keep the cluster's data and logs")
     chosen = parser.parse_args()
@@ -217,6 +217,8 @@ def main():
         for name, reason in missing.items():
             skipped += 1
             print("skipped, because this machine does not permit it: %s (%s)" % (name, reason), flush=True)
+        if len(missing) == len(set(chosen.faults)):
+            raise ClusterError("nothing is left to hurt the cluster with")
         scene.begin()
         passed, failures = run(scene, seed, chosen, work)
     except ClusterError as error:

@@ -69,6 +69,17 @@ class Verifier:
                     problems.append("%s of study %s %s" % (uid, study, problem))
         return problems
 
+    def not_served(self, node, label, acknowledged):
+        """Problems: copies that the catalog knows at a node and that it does not read, every byte, now."""
+        problems = []
+        for study in sorted({made(label, sender, index).study for sender, index in acknowledged}):
+            for entry in self.cluster.study(study, verify=True)["instances"]:
+                for copy in entry["copies"]:
+                    if copy["node"] == node and copy["state"] != "good":
+                        said = (node, entry["sopInstanceUID"], copy["state"], copy.get("reason"))
+                        problems.append("%s does not serve %s: %s (%s)" % said)
+        return problems
+
     def _judge(self, uid, copies):
         if not copies:
             return "is not in `varve study show`"

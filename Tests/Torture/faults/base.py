@@ -1,6 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a fault is."""
 
+from verifier import Verifier
+
+# Of whose studies a node has to give every copy while it takes no writes.
+SERVED = 6
+
 
 class Fault:
     """One way to hurt a cluster, with everything about it chosen when it is made: the same dice, the same fault.
@@ -40,6 +45,12 @@ class Fault:
 
     def relieve(self):
         """Ends it."""
+
+    def demand_reads(self, node):
+        """That a node which takes no more writes gives what it has."""
+        if node != self.scene.rotten:
+            load = self.scene.load
+            self.problems += Verifier(self.scene).not_served(node, load.label, load.acknowledged()[:SERVED])
 
     def check(self, outcome):
         """Problems in words, of a Round whose images were checked."""

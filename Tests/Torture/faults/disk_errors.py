@@ -72,6 +72,8 @@ class DiskErrors(Fault):
         return status is not None and not status["acceptsWrites"] and "no more records" in (status.get("reason") or "")
 
     def during(self):
+        if self.call == "read":
+            return  # reads come after this
         # A segment is begun every few seconds.
         self.scene.wait(str(self), lambda: self._faults() > self.before or not self.scene.load.is_running())
         if self.follows != "failed":
@@ -94,6 +96,7 @@ class DiskErrors(Fault):
             self.problems.append(
                 "%s took records after it had failed: %s, then %s" % (self.node, before["records"], after["records"])
             )
+        self.demand_reads(self.node)
         if not self._fails():
             self.problems.append("%s takes records again without a restart" % self.node)
 

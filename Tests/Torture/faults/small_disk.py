@@ -12,6 +12,7 @@ TMPFS_BYTE_COUNT = 4 << 30
 MEBIBYTE = 1 << 20
 # `varve up` gives its nodes 256 MiB of reserve (Sources/varve/Up/LocalCluster.swift).
 RESERVE = 256 * MEBIBYTE
+ABOVE_RESERVE, WITHIN_RESERVE = RESERVE + 4 * MEBIBYTE, RESERVE // 2
 
 
 class SmallDisk:
@@ -77,7 +78,7 @@ class DiskFull(Fault):
         super().__init__(scene, dice)
         self.node = scene.small
         self.disks = self.away = frozenset([self.node])
-        self.left = dice.choice((RESERVE + 4 * MEBIBYTE, RESERVE + 4 * MEBIBYTE, RESERVE // 2, 0))
+        self.left = dice.choice((ABOVE_RESERVE, ABOVE_RESERVE, WITHIN_RESERVE, 0))
         self.kind = ""
 
     def __str__(self):
@@ -101,6 +102,14 @@ class DiskFull(Fault):
 
     def during(self):
         self.scene.wait("%s to say that its disk is full" % self.node, self._refuses, 120)
+        self.demand_reads(self.node)
+        if self.left == WITHIN_RESERVE:
+            # The reserve is there to start with.
+            pid = self.scene.kill(self.node)
+            if pid:
+                self.scene.cluster.wait_gone(pid)
+            self.scene.wait("%s to start on a full disk" % self.node, self._refuses)
+            self.demand_reads(self.node)
         gone = self.segments - set(self._segments())
         if gone:
             names = ", ".join(sorted(gone))
