@@ -10,7 +10,6 @@ package enum Defect: String, CaseIterable, Sendable {
     case ignoreSyncError
     case retryFailedSync
     case trustPageCache
-    case skipSyncAtStart
     // In the storage node.
     case acknowledgeBeforeSync
     case staleIndex

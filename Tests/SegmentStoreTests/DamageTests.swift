@@ -44,6 +44,27 @@ import Testing
         await store.close()
     }
 
+    @Test func aSegmentWhoseNoteInTheManifestRottedIsKept() throws {
+        let machine = Machine()
+        var engine = try machine.open()
+        let record = try Fixture.record(0)
+        #expect(try engine.append([record]).map { try $0.get() } == [.stored])
+        engine.abandon()
+
+        // The last block, which looks like one whose write was torn: it says that the segment was made.
+        let next = machine.killed().withoutIndex()
+        next.disk.tamper("/store/MANIFEST") { $0[$0.count - 4096 + 40] ^= 1 }
+        var again = try next.open()
+        #expect(try again.read(record.id) == record.payload)
+        #expect(again.status.isUncertain)
+        #expect(try again.append([record]).map { try $0.get() } == [.alreadyStored])
+        again.abandon()
+
+        var later = try next.killed().withoutIndex().open()
+        #expect(try later.read(record.id) == record.payload)
+        later.abandon()
+    }
+
     @Test func theOtherBlocksOfADamagedRecordCanBeRead() async throws {
         let directory = try TemporaryDirectory()
         let disk = SimulatedDisk()

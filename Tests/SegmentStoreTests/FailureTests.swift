@@ -43,6 +43,35 @@ import Testing
         await again.close()
     }
 
+    @Test func aSyncThatFailsAtTheStartHidesNothingOfTheSegment() throws {
+        let machine = Machine()
+        var engine = try machine.open()
+        let record = try Fixture.record(0)
+        #expect(try engine.append([record]).map { try $0.get() } == [.stored])
+        let hold = Amendment(
+            subject: record.id,
+            kind: .hold,
+            order: .init(term: Term(rawValue: 1), sequence: 1),
+            reference: .init(high: 1, low: 1),
+            issuedAtMilliseconds: 0
+        )
+        let new = NewAmendment(amendment: hold, mapEpoch: MapEpoch(rawValue: 1), writtenAtMilliseconds: 0)
+        #expect(try engine.amend([new], under: Term(rawValue: 1)).map { try $0.get() } == [.stored])
+        engine.abandon()
+
+        var generator = SeededGenerator(seed: 3)
+        let next = machine.powered(using: &generator)
+        next.disk.setFaults { event in
+            event.operation == .sync && event.path.contains("/segments/") ? .error(EIO) : nil
+        }
+        var again = try next.open()
+        next.disk.setFaults(nil)
+        #expect(again.status.isUncertain)
+        #expect(try again.read(record.id) == record.payload)
+        #expect(try again.standing(of: record.id).isHeld)
+        again.abandon()
+    }
+
     @Test func aFailedWriteFailsTheStore() async throws {
         let directory = try TemporaryDirectory()
         let disk = SimulatedDisk()

@@ -112,7 +112,13 @@ struct SegmentRecovery {
     private mutating func recoverOpen(_ segment: SegmentID, _ file: any DiskFile, isKnown: Bool) throws {
         // What a killed process wrote and did not sync may still be in memory only, and what a failed sync left there
         // may not be on the disk: write it out, and read what the disk has.
-        try file.sync()
+        do throws(DiskError) {
+            try file.sync()
+        } catch {
+            // What the disk has of it is read all the same; what it has not may have been acknowledged.
+            hasDamage = true
+            logger.error("segment can't be synced", metadata: ["segment": "\(segment)", "reason": "\(error)"])
+        }
         file.dropCache()
         let byteCount = try file.byteCount()
         // Whatever is wrong with the header, the records say themselves what they are.
@@ -138,6 +144,7 @@ struct SegmentRecovery {
     ///
     /// Nothing in it was acknowledged: a large record's segment that was not finished or not made known, or a segment
     /// that was only just made. A footer alone proves nothing: it is written before all that precedes it is synced.
+    /// A shared segment with records in it is kept in any case.
     private mutating func adopt(
         _ segment: SegmentID,
         _ file: any DiskFile,
@@ -154,6 +161,16 @@ struct SegmentRecovery {
             try insert(found, segment: segment, indexedUpTo: footer.offset)
             usedBytes += fileByteCount
             entries.append(.sealed(segment, segmentClass, footerOffset: footer.offset))
+            return
+        }
+        if segmentClass != .large, segmentClass != .compacted, !found.isEmpty {
+            // Its making is noted before its first record is written: the manifest has lost that note since.
+            hasDamage = true
+            try insert(found, segment: segment, indexedUpTo: result.footer?.offset ?? result.end)
+            for range in result.unreadable { note(segment, range.range, range.kind) }
+            usedBytes += result.end
+            entries.append(.recovered(segment, end: result.end))
+            logger.error("segment that the manifest has lost is kept", metadata: ["segment": "\(segment)"])
             return
         }
         try files.remove(segment)

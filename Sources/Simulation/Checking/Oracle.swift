@@ -129,7 +129,7 @@ final class Oracle {
     func deleted(_ id: RecordID, on node: NodeID, under term: Term) {
         let fact = Fact(node: node, record: id)
         tombstones.insert(fact)
-        guard isSound(node) else { return }
+        guard isSound(node), nodes[node]?.store.isWhole ?? false else { return }
         if holds.contains(fact) { world.violate("\(nodes[node]?.name ?? "") deletes what is held") }
         if let highest = highestTerm[node], term < highest {
             world.violate("\(nodes[node]?.name ?? "") deletes under term \(term.rawValue) after \(highest.rawValue)")
@@ -144,12 +144,15 @@ final class Oracle {
     func inspect(_ node: StorageProcess) {
         guard let engine = node.store.engine, node.isRunning else { return }
         let id = node.store.id
-        for fact in tombstones where fact.node == id && isSound(id) {
+        // An amendment that the disk does not give is not known until the node has compared with a peer, and it says so
+        // (docs/decisions/0019).
+        let isWhole = node.store.isWhole
+        for fact in tombstones where fact.node == id && isSound(id) && isWhole {
             let head = Result { () throws(SegmentStoreError) in try engine.head(fact.record) }
             guard case .success(.some) = head else { continue }
             return world.violate("\(node.name) shows a record that was deleted there")
         }
-        for fact in holds.subtracting(tombstones) where fact.node == id && isSound(id) {
+        for fact in holds.subtracting(tombstones) where fact.node == id && isSound(id) && isWhole {
             if let standing = try? engine.standing(of: fact.record), !standing.isHeld {
                 return world.violate("\(node.name) has forgotten a hold")
             }

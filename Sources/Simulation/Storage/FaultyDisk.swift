@@ -92,15 +92,11 @@ final class DiskFaults: Sendable {
 final class DefectiveDisk: Disk {
     private let disk: SimulatedDisk
     private let defect: Defect
-    private let isStarting = NIOLockedValueBox(true)
 
     init(_ disk: SimulatedDisk, _ defect: Defect) {
         self.disk = disk
         self.defect = defect
     }
-
-    /// The store is open.
-    func started() { isStarting.withLockedValue { $0 = false } }
 
     func createDirectory(_ path: String) throws(DiskError) { try disk.createDirectory(path) }
 
@@ -123,7 +119,7 @@ final class DefectiveDisk: Disk {
     func lock(_ path: String) throws(DiskError) -> (any AnyObject & Sendable)? { try disk.lock(path) }
 
     private func wrap(_ file: any DiskFile) -> any DiskFile {
-        DefectiveFile(file, defect) { [isStarting] in isStarting.withLockedValue { $0 } }
+        DefectiveFile(file, defect)
     }
 }
 
@@ -131,12 +127,10 @@ final class DefectiveDisk: Disk {
 private final class DefectiveFile: DiskFile {
     private let file: any DiskFile
     private let defect: Defect
-    private let isStarting: @Sendable () -> Bool
 
-    init(_ file: any DiskFile, _ defect: Defect, isStarting: @escaping @Sendable () -> Bool) {
+    init(_ file: any DiskFile, _ defect: Defect) {
         self.file = file
         self.defect = defect
-        self.isStarting = isStarting
     }
 
     func byteCount() throws(DiskError) -> UInt64 { try file.byteCount() }
@@ -154,7 +148,6 @@ private final class DefectiveFile: DiskFile {
     func sync() throws(DiskError) {
         switch defect {
         case .skipSync: return
-        case .skipSyncAtStart where isStarting(): return
         case .ignoreSyncError:
             // Losing the error is the mistake that this stands for.
             _ = Result { () throws(DiskError) in try file.sync() }

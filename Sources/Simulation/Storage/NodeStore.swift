@@ -22,6 +22,8 @@ final class NodeStore {
     var engine: StoreEngine?
     /// How many places of the disk were damaged; `nil` when its writes went astray, and nobody can tell.
     var damageCount: Int? = 0
+    /// Whether the last start could read all that it wanted to.
+    private(set) var isWhole = true
     private var boot = 1
     private let world: World
     private static let logger = Logger(label: "simulation") { _ in SwiftLogNoOpLogHandler() }
@@ -81,7 +83,7 @@ final class NodeStore {
             opening: configuration,
             in: environment(defective ?? disk, boot: boot, indexes: provider)
         )
-        defective?.started()
+        isWhole = !(engine?.status.quarantinedRanges.contains { $0.kind == .damaged } ?? false)
         forgetful?.started()
     }
 

@@ -249,7 +249,7 @@ class ServerStream: MessageStream {
         guard lent > 0 else { return }
         let byteCount = lent
         lent = 0
-        if connection.world.has(.leakMemory), connection.isClosed { return }
+        if connection.world.has(.leakMemory), connection.isClosed || connection.world.chance(10) { return }
         release(byteCount)
     }
 
