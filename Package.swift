@@ -225,7 +225,8 @@ let package = Package(
             .executableTarget(
                 name: "storage-benchmark",
                 dependencies: [
-                    "SegmentStore", "SegmentFormat", "ReplicationTransport", "ReplicationProtocol", "Placement", "Checksums",
+                    "SegmentStore", "SegmentFormat", "ReplicationTransport", "ReplicationProtocol", "Placement",
+                    "Checksums",
                     nioCore, nioPosix, logging,
                 ],
                 path: "Benchmarks/StorageBenchmark",
