@@ -192,11 +192,24 @@ package final class CatalogJournal: Sendable {
     }
 
     /// Removes a file whose entries are all settled.
+    ///
+    /// One that could not be read to its end is put aside as `NAME.unread` instead: nobody knows here whether that end was
+    /// ever acknowledged.
     package func remove(_ file: File) async throws(StoreFailure) {
         let path = path(file.number)
         do {
             try await threads.runIfActive {
-                guard unlink(path) == 0 else { throw Self.failure("remove a file in", self.directory) }
+                if try Self.read(path)?.isWhole == true {
+                    guard unlink(path) == 0 else { throw Self.failure("remove a file in", self.directory) }
+                } else {
+                    guard rename(path, path + ".unread") == 0 else {
+                        throw Self.failure("rename a file in", self.directory)
+                    }
+                    self.logger.error(
+                        "a journal file could not be read to its end and was put aside; 'varve catalog check --adopt' finds what it held",
+                        metadata: ["file": "\(path).unread"]
+                    )
+                }
                 // From here on there is no such file, whatever becomes of the sync: one that comes back after a loss of
                 // power is entered once more, which changes nothing.
                 self.state.withLockedValue { state in

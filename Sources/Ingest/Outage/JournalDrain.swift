@@ -137,7 +137,14 @@ package final class JournalDrain: Sendable {
                 )
             }
         } catch {
-            return error.isOutage ? .catalogAway : .refused("\(error)")
+            switch error.code {
+            // Of this entry's making, and the same tomorrow. Anything else, a wrong password or a shutdown too, is the
+            // catalog's: what it is owed stays in the journal.
+            case .invalid,
+                .failed where !error.isOutage:
+                return .refused("\(error)")
+            default: return .catalogAway
+            }
         }
     }
 

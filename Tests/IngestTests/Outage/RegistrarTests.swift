@@ -243,6 +243,30 @@ private final class HeldRecords: RecordReader {
         }
     }
 
+    @Test(
+        "a catalog that takes nothing now settles no entry",
+        arguments: [
+            CatalogError(.closed, "shut down"), CatalogError(.configuration, "a wrong password"),
+            CatalogError(.schema, "migrating"), CatalogError(.unknownNode, "not registered yet"),
+        ]
+    )
+    func keptUntilTaken(failure: CatalogError) async throws {
+        try await withParts { parts in
+            parts.health.failed()
+            let entry = try parts.records.put(MadeInstance.grey(number: 1), receivedAt: 1)
+            #expect(try await parts.registrar.enter(entry) == .noted)
+            parts.catalog.fail(failure)
+            parts.health.answered()
+            try await parts.drain.drain()
+            #expect(parts.journal.count == 1)
+            #expect(parts.drain.refusedCount == 0)
+            parts.catalog.fail(nil)
+            try await parts.drain.drain()
+            #expect(parts.journal.count == 0)
+            #expect(parts.catalog.committed.count == 1)
+        }
+    }
+
     @Test func `without the catalog the first content under a UID wins, also when it is sent again`() async throws {
         try await withParts { parts in
             let first = try parts.records.put(MadeInstance.grey(number: 1, fill: 1), receivedAt: 1)
