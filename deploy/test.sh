@@ -100,10 +100,10 @@ if wanted swift; then
 fi
 
 if wanted interop; then
-    step "reading the golden vectors of the replication protocol with another decoder"
+    step "reading the golden vectors of the replication protocol with another decoder, and testing the torture's tools"
     status=0
-    timeout -k 10 300 "$VARVE_VENV/bin/python" -m pytest Tests/Protocol --junitxml "$reports/protocol.xml" || status=$?
-    tally "$status" "pytest Tests/Protocol" "$reports/protocol.xml"
+    timeout -k 10 300 "$VARVE_VENV/bin/python" -m pytest Tests/Protocol Tests/Torture --junitxml "$reports/protocol.xml" || status=$?
+    tally "$status" "pytest Tests/Protocol Tests/Torture" "$reports/protocol.xml"
 
     step "running the interop tests against a cluster"
     status=0

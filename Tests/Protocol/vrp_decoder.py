@@ -92,8 +92,11 @@ class Payload:
         self.fields[name] = CODES[value - 1] if 1 <= value <= len(CODES) else "CODE_%d" % value
 
     def text(self, name, length_bytes):
+        length = self.number(length_bytes)
+        if length > 512:
+            wrong("a text of %d bytes" % length)
         try:
-            self.fields[name] = self.take(self.number(length_bytes)).decode("utf-8") or "none"
+            self.fields[name] = self.take(length).decode("utf-8") or "none"
         except UnicodeDecodeError:
             wrong("text that is not UTF-8")
 

@@ -35,7 +35,11 @@ struct PayloadReader {
 
     /// Two bytes of length, then UTF-8.
     mutating func text() throws(ReplicationError) -> String {
-        try text(byteCount: Int(integer(UInt16.self)))
+        let byteCount = Int(try integer(UInt16.self))
+        guard byteCount <= ReplicationError.maximumMessageByteCount else {
+            throw .malformed(type, "a text of \(byteCount) bytes")
+        }
+        return try text(byteCount: byteCount)
     }
 
     private mutating func text(byteCount: Int) throws(ReplicationError) -> String {

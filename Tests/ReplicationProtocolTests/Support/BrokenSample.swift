@@ -88,6 +88,7 @@ struct BrokenSample: Sendable {
         BrokenSample("LIST of 0 records", bytes: changed("LIST after a record") { $0.set(0, at: 19) }),
         BrokenSample("LIST of 8193 records", bytes: changed("LIST from the start") { $0.set(1, at: 19) }),
         BrokenSample("LIST-RESULT with half an id", bytes: changed("LIST-RESULT") { $0.cut(by: 8) }),
+        BrokenSample("STATUS-RESULT with a text of 513 bytes", bytes: header(type: 0x37, payload: statusWithLongText)),
         BrokenSample("STATUS-RESULT with a claim of 7", bytes: changed("STATUS-RESULT") { $0.set(7, at: 24) }),
     ]
 
@@ -174,6 +175,14 @@ struct BrokenSample: Sendable {
         var payload = payload(name)
         change(&payload)
         return header(type: sample(name).getInteger(at: 3) ?? 0, payload: payload)
+    }
+
+    /// A STATUS-RESULT with a reason of one byte more than texts may have.
+    private static var statusWithLongText: ByteBuffer {
+        var payload = ByteBuffer(bytes: zeros(26))
+        payload.writeInteger(UInt16(ReplicationError.maximumMessageByteCount + 1), endianness: .little)
+        payload.writeRepeatingByte(0x61, count: ReplicationError.maximumMessageByteCount + 1)
+        return payload
     }
 
     /// A header with right checksums in front of `payload`.

@@ -33,6 +33,8 @@ def flip(path, dice, begin):
     try:
         for start, end in data_ranges(file, os.fstat(file).st_size):
             start = max(start, begin)
+            if start >= end:
+                continue
             for block in range(start - start % BLOCK, end, BLOCK):
                 target = dice.randrange(max(start, block), min(end, block + BLOCK))
                 (byte,) = os.pread(file, 1, target)
