@@ -20,6 +20,25 @@ extension Catalog {
         }
     }
 
+    /// The records of which a node has a copy, as far as the catalog knows, after one of them, ascending; at most `limit`.
+    public func records(
+        on node: NodeID,
+        after: RecordID?,
+        limit: Int
+    ) async throws(CatalogError) -> [RecordID] {
+        let first = after.map { "\($0)" } ?? "00000000-0000-0000-0000-000000000000"
+        let parameters = [PostgresValue.node(node), .text(first), .int4(Int32(clamping: limit))]
+        return try await perform(.repeatable) { connection, deadline throws(PostgresFailure) in
+            try connection.query(Self.recordsOnNode, parameters, deadline: deadline).rows.map {
+                row throws(PostgresFailure) in
+                guard let id = row.recordID(0) else {
+                    throw PostgresFailure(kind: .unexpected, message: "a record id cannot be read")
+                }
+                return id
+            }
+        }
+    }
+
     /// The instance that is entered with a record.
     public func instance(record: RecordID) async throws(CatalogError) -> InstanceRow? {
         try await perform(.repeatable) { connection, deadline throws(PostgresFailure) in
@@ -32,6 +51,17 @@ extension Catalog {
         "records_in_range",
         """
         SELECT record FROM instances WHERE record BETWEEN $1::text::uuid AND $2::text::uuid ORDER BY record LIMIT $3::int4
+        """
+    )
+
+    private static let recordsOnNode = PreparedStatement(
+        "records_on_node",
+        """
+        SELECT record FROM instances
+        WHERE record > $2::text::uuid AND placement = ANY (ARRAY(
+            SELECT p.id FROM placements p JOIN nodes n ON p.nodes @> ARRAY[n.id] WHERE n.node_id = $1
+        ))
+        ORDER BY record LIMIT $3::int4
         """
     )
 

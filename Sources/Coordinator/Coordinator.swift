@@ -12,7 +12,8 @@ import Telemetry
 ///
 /// One of several leads at a time, by a lease in the catalog; the others wait. The leader asks every configured node
 /// each second whether it lives, records what it learns, and publishes a new epoch of the map when membership changes.
-/// No store and no read needs it. Moves no data in this version: repair, drain and rebalancing join later.
+/// It has storage nodes fetch what their disks have damaged from others. No store and no read needs it. Repair of lost
+/// nodes, drain and rebalancing join later.
 public struct Coordinator: Service {
     private let configuration: CoordinatorConfiguration
     private let logger: Logger
@@ -39,9 +40,17 @@ public struct Coordinator: Service {
                 logger: logger
             )
         }
-        let leadership = Leadership(configuration: configuration, catalog: catalog, watchers: watchers, logger: logger)
         let heartbeat = Duration.milliseconds(configuration.heartbeatMilliseconds)
+        let healer = Healer(catalog: catalog, interval: heartbeat, logger: logger)
+        let leadership = Leadership(
+            configuration: configuration,
+            catalog: catalog,
+            watchers: watchers,
+            healer: healer,
+            logger: logger
+        )
         await cancelWhenGracefulShutdown {
+            async let healing: Void = healer.run()
             var leadership = leadership
             while !Task.isCancelled {
                 await leadership.beat()
@@ -49,6 +58,7 @@ public struct Coordinator: Service {
                 try? await Task.sleep(for: heartbeat)
             }
             await leadership.resign()
+            await healing
         }
         logger.info("stopping")
         for watcher in watchers { await watcher.shutdown() }

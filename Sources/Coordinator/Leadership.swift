@@ -16,6 +16,7 @@ struct Leadership {
     private let configuration: CoordinatorConfiguration
     private let catalog: Catalog
     private let watchers: [NodeWatcher]
+    private let healer: Healer
     private let logger: Logger
     /// Distinct for every start of every coordinator: two processes of one name are two holders.
     private let holder: String
@@ -24,10 +25,17 @@ struct Leadership {
     private var registered: [NodeID: StorageMember] = [:]
     private var lastFailure = ""
 
-    init(configuration: CoordinatorConfiguration, catalog: Catalog, watchers: [NodeWatcher], logger: Logger) {
+    init(
+        configuration: CoordinatorConfiguration,
+        catalog: Catalog,
+        watchers: [NodeWatcher],
+        healer: Healer,
+        logger: Logger
+    ) {
         self.configuration = configuration
         self.catalog = catalog
         self.watchers = watchers
+        self.healer = healer
         self.logger = logger
         var generator = SystemRandomNumberGenerator()
         self.holder = "\(configuration.name)#\(String(generator.next() as UInt32, radix: 16))"
@@ -45,6 +53,7 @@ struct Leadership {
             if error.code == .staleTerm {
                 logger.warning("another coordinator has taken over")
                 term = nil
+                healer.update(nil)
                 return
             }
             // Said once, not each second.
@@ -56,6 +65,7 @@ struct Leadership {
 
     /// Gives the lease up, so that a standby need not wait for it to run out.
     mutating func resign() async {
+        healer.update(nil)
         guard let term else { return }
         // When this fails the lease runs out by itself.
         try? await catalog.releaseLease(holder: holder, term: term)
@@ -82,6 +92,7 @@ struct Leadership {
             if try await catalog.renewLease(holder: holder, term: term, duration: duration) { return }
             logger.warning("the lease was lost", metadata: ["term": "\(term.rawValue)"])
             self.term = nil
+            healer.update(nil)
         }
         term = try await catalog.acquireLease(holder: holder, duration: duration)
         if let term {
@@ -101,7 +112,8 @@ struct Leadership {
         for member in members where registered[member.id] != member {
             try await record(member, term: term)
         }
-        try await publish(members, term: term)
+        let map = try await publish(members, term: term)
+        healer.update(Healer.Situation(observations, map: map, term: term))
         try await refoldNames()
     }
 
@@ -123,10 +135,10 @@ struct Leadership {
         registered[member.id] = member
     }
 
-    /// Publishes a new epoch when the members differ from the map's.
+    /// Publishes a new epoch when the members differ from the map's; returns the map in force.
     ///
     /// A member that does not answer keeps its place: it owns its groups until somebody decides otherwise.
-    private func publish(_ members: [StorageMember], term: Term) async throws(CatalogError) {
+    private func publish(_ members: [StorageMember], term: Term) async throws(CatalogError) -> PlacementMap {
         let current = try await catalog.placementMap()
         let known = Set(members.map(\.id))
         let silent = current.members.filter { !known.contains($0.id) }
@@ -134,20 +146,21 @@ struct Leadership {
             epoch: MapEpoch(rawValue: current.epoch.rawValue + 1),
             members: members + silent
         )
-        guard !next.members.isEmpty, next.members != current.members else { return }
+        guard !next.members.isEmpty, next.members != current.members else { return current }
         // The first map waits for every configured node, so that no study is placed on half a cluster.
-        if current.members.isEmpty && members.count < watchers.count { return }
+        if current.members.isEmpty && members.count < watchers.count { return current }
         do throws(CatalogError) {
             try await catalog.publish(next, replacing: current.epoch, term: term)
         } catch {
             guard error.code == .conflict else { throw error }
             // Another epoch came first: the next beat reads it.
-            return
+            return current
         }
         logger.info(
             "placement map published",
             metadata: ["epoch": "\(next.epoch.rawValue)", "members": "\(next.members.count)"]
         )
+        return next
     }
 }
 

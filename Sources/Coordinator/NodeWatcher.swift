@@ -20,6 +20,7 @@ final class NodeWatcher: Sendable {
         let identity: HelloIdentity?
         let status: NodeStatusReport?
         let state: NodeState
+        let client: ReplicationClient
     }
 
     private struct Memory {
@@ -63,7 +64,8 @@ final class NodeWatcher: Sendable {
                 address: node.address,
                 identity: memory.identity,
                 status: memory.status,
-                state: memory.health.state(nowMilliseconds: now)
+                state: memory.health.state(nowMilliseconds: now),
+                client: client
             )
         }
     }

@@ -18,6 +18,8 @@ final class StoreFacts: Sendable {
         /// Damage that was found since the manifest was last told.
         var unrecorded: [QuarantinedRange] = []
         var isUncertain = false
+        /// The number of the first segment that may be made since the store was opened: no two openings have the same.
+        var firstSegment: UInt64 = 0
         var highestTerm = Term(rawValue: 0)
         /// Segments in the trash, with the time when they went there in milliseconds since 1970.
         var trash: [SegmentID: Int64] = [:]

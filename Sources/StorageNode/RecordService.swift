@@ -162,7 +162,7 @@ package struct RecordService: ReplicationService {
             isUncertain: status.isUncertain,
             reason: status.reason ?? "",
             scrub: ScrubStatus(
-                quarantinedCount: UInt64(status.quarantinedRanges.count),
+                quarantinedCount: UInt64(status.quarantinedRanges.count { $0.kind == .damaged }),
                 oldestUnverifiedSeconds: UInt64(clamping: status.oldestUnchecked.components.seconds)
             )
         )

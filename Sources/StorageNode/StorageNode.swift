@@ -37,6 +37,7 @@ public struct StorageNode: Service {
         )
         storeConfiguration.segmentByteCount = UInt64(configuration.segmentByteCount)
         storeConfiguration.softLimitFreeBytes = UInt64(configuration.minimumFreeBytes)
+        storeConfiguration.scrubDeadline = configuration.scrubSeconds == 0 ? nil : .seconds(configuration.scrubSeconds)
         let store = try SegmentStore.open(storeConfiguration, logger: logger)
         let status = store.status
         logger.info(

@@ -19,6 +19,8 @@ public struct StorageNodeConfiguration: Sendable {
     public var segmentByteCount: Int = 1 << 30
     /// Free bytes on the disk below which no more instances are taken.
     public var minimumFreeBytes: Int = 1 << 30
+    /// Every byte on the disk is read and checked within so many seconds; 0: never.
+    public var scrubSeconds: Int = 14 * 86_400
 
     public init(
         name: String,

@@ -50,6 +50,18 @@ struct CommitTests {
         }
     }
 
+    @Test func `records are listed by the node that has a copy`() async throws {
+        try await CatalogFixture.with { fixture in
+            let entries = (1...9).map { InstanceEntry.sample(study: "\($0 / 4)", instance: $0) }
+            for entry in entries { #expect(try await fixture.catalog.commit(entry) == .committed) }
+            let ids = entries.map(\.recordID).sorted()
+            let node = try #require(entries[0].nodes.first)
+            #expect(try await fixture.catalog.records(on: node, after: nil, limit: 100) == ids)
+            #expect(try await fixture.catalog.records(on: node, after: ids[3], limit: 2) == Array(ids[4...5]))
+            #expect(try await fixture.catalog.records(on: NodeID(high: 99, low: 99), after: nil, limit: 2) == [])
+        }
+    }
+
     @Test func `the same record again is committed again`() async throws {
         try await CatalogFixture.with { fixture in
             let first = try await fixture.catalog.commit(.sample())

@@ -366,6 +366,43 @@ def placement_map(p):
     p.claim("is member")
 
 
+def cursor(p):
+    for name in ("disk", "segment", "offset"):
+        p.integer(name, 8)
+    p.record_id("after")
+    if not int(p.fields["after"], 16):
+        p.fields["after"] = "none"
+
+
+def damage(p):
+    cursor(p)
+    if not 1 <= p.integer("limit", 4) <= 4096:
+        wrong("a limit out of range")
+    p.integer("timeout", 4)
+
+
+def damage_result(p):
+    p.claim("has more")
+    p.claim("is complete")
+    cursor(p)
+    p.integer("unnamed", 8)
+    ids = []
+    while p.data:
+        p.record_id("id")
+        ids.append(p.fields.pop("id"))
+    if len(ids) > 4096:
+        wrong("%d ids" % len(ids))
+    p.fields["missing"] = " ".join(ids) or "none"
+
+
+def healed(p):
+    p.integer("timeout", 4)
+    stamp(p)
+    is_reconciled = p.claim("is reconciled")
+    p.optional("reconciled", is_reconciled, lambda name: p.integer(name, 8))
+    del p.fields["is reconciled"]
+
+
 def stored(p):
     p.choice("outcome", 1, {1: "stored", 2: "already stored"})
 
@@ -408,6 +445,10 @@ TYPES = {
     0x4A: ("PURGE-RESULT", 16, 16, purge_result),
     0x4B: ("MAP", 21, 21, placement_map),
     0x4C: ("MAP-RESULT", 16, 16, stamp),
+    0x4D: ("DAMAGE", 48, 48, damage),
+    0x4E: ("DAMAGE-RESULT", 50, MAXIMUM_PAYLOAD, damage_result),
+    0x4F: ("HEALED", 29, 29, healed),
+    0x50: ("HEALED-RESULT", 8, 8, lambda p: p.integer("remaining", 8)),
 }
 HANDSHAKE = ("HELLO", "HELLO-ACK", "ERROR")
 

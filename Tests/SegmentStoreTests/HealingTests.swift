@@ -91,6 +91,64 @@ import Testing
         for record in records { try engine.expectStored(record) }
     }
 
+    /// A header rotted in a segment without a footer: the index knows what was there.
+    @Test func theIndexNamesWhatNoFooterDoes() throws {
+        var machine = Machine()
+        var (engine, records) = try Self.stored(machine)
+        machine = machine.killed()
+        machine.disk.tamper(Self.first) { $0[4096 + 8192 + 20] ^= 1 }
+        engine = try machine.open()
+        engine.close()
+        engine = try machine.open()
+        #expect(try engine.scrubOldest().isEmpty)
+        let damage = try engine.view.damage()
+        #expect(damage.map(\.missing) == [[records[1].id]] && damage.map(\.isComplete) == [false])
+        #expect(try engine.append(records[1]) == .stored)
+        #expect(try engine.view.damage().map(\.missing) == [[]])
+    }
+
+    @Test(arguments: 1...5)
+    func damageIsListedPageByPage(limit: Int) throws {
+        let machine = Machine()
+        var (engine, records) = try Self.stored(machine)
+        engine.close()
+        // One range with two records, and one with one.
+        machine.disk.tamper(Self.first) { bytes in
+            for place in 12_288..<28_672 { bytes[place] = 0x55 }
+            bytes[28_672 + 1000] ^= 1
+        }
+        engine = try machine.open()
+        for record in records[1...3] { #expect(refusal { _ = try engine.read(record.id) } == .checksumMismatch) }
+        var (missing, pageCount) = ([RecordID](), 0)
+        var next: DamagePosition?
+        repeat {
+            let page = try engine.view.damage(from: next, limit: limit)
+            #expect(page.ranges.flatMap(\.missing).count <= limit)
+            missing += page.ranges.flatMap(\.missing)
+            next = page.next
+            pageCount += 1
+        } while next != nil && pageCount < 100
+        #expect(missing.sorted() == records[1...3].map(\.id).sorted())
+        #expect(pageCount == (3 + limit - 1) / limit)
+    }
+
+    @Test func damageIsAnotherWhenMoreIsFoundOrTheStoreIsOpenedAgain() throws {
+        var machine = Machine()
+        var (engine, _) = try Self.stored(machine)
+        machine.disk.tamper(Self.first) { $0[4096 + 8192 + 20] ^= 1 }
+        machine = machine.killed().withoutIndex()
+        engine = try machine.open()
+        let first = try engine.view.damage(from: nil, limit: 10).unnamed
+        #expect(try engine.view.damage(from: nil, limit: 10).unnamed == first)
+        machine.disk.tamper(Self.first) { $0[4096 + 3 * 8192 + 20] ^= 1 }
+        _ = try engine.scrubOldest()
+        let second = try engine.view.damage(from: nil, limit: 10).unnamed
+        #expect(second != first)
+        engine.close()
+        engine = try machine.open()
+        #expect(try engine.view.damage(from: nil, limit: 10).unnamed != second)
+    }
+
     @Test func aFalseAlarmIsTakenBack() throws {
         let machine = Machine()
         var (engine, records) = try Self.stored(machine)
@@ -192,6 +250,7 @@ import Testing
         #expect(try await again.append(record) == .stored)
         #expect(try await again.clearHealedDamage() == 0)
         #expect(again.status.quarantinedRanges.isEmpty)
+        #expect(again.status.isUncertain == false)
         await again.close()
     }
 }

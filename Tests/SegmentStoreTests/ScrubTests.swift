@@ -76,7 +76,7 @@ import Testing
 
     @Test func anEmptyStoreWaits() {
         var pacer = ScrubPacer(deadlineSeconds: 100, pieceByteCount: 1 << 20)
-        #expect(pacer.delay(at: 0, byteCount: 0, ageSeconds: 0) == ScrubPacer.maximumDelayNanoseconds)
+        #expect(pacer.delay(at: 0, byteCount: 0, ageSeconds: 0) == pacer.maximumDelayNanoseconds)
     }
 
     @Test func aClockThatStandsStillSpendsNothing() {

@@ -17,10 +17,13 @@ NODES = 3
 # Small segments, so that they are sealed and new ones begun in every round.
 SEGMENT_BYTE_COUNT = 16 << 20
 SETTLE_SECONDS = 240
+# So that what no read looks at is found within the rounds.
+SCRUB_SECONDS = 60
 # In every child's environment (Sources/Supervisor/RunDirectory.swift).
 MARKER = b"VARVE_SUPERVISED_DIRECTORY="
 
 CRASH = re.compile(r"Fatal error|Program crashed|Illegal instruction|Segmentation fault|PANIC:| critical ")
+HEALED = re.compile(r" heal.* fetched=(\d+)")
 ENDED = re.compile(r"process ended .*name=(\S+) .*status=\"?([^\"]*?)\"?$")
 
 
@@ -38,7 +41,8 @@ class Scene:
         self.disk_shim = disk_shim
         self.rules = os.path.join(directory, "faulty-disk")
         self.rules_log = os.path.join(directory, "faulty-disk.log")
-        self.cluster = Cluster(directory, storage_nodes=NODES, environment=self._environment())
+        options = ["--scrub-seconds", str(SCRUB_SECONDS)]
+        self.cluster = Cluster(directory, storage_nodes=NODES, options=options, environment=self._environment())
         self.killed = collections.Counter()
         self.load = None
         self._ended = collections.Counter()
@@ -68,6 +72,17 @@ class Scene:
         for node in self.nodes:
             self.cluster.wait_gone(self.kill(node))
         self.wait_settled()
+
+    def healed_count(self):
+        """How many records the rotten node was made to fetch again."""
+        count = 0
+        for path in glob.glob(os.path.join(self.cluster.data, "log", "coordinator-*.log")):
+            with open(path, errors="replace") as file:
+                for line in file:
+                    found = HEALED.search(line)
+                    if found and "node=%s" % self.rotten in line:
+                        count += int(found.group(1))
+        return count
 
     def directory_of(self, node):
         return os.path.join(self.cluster.data, node)

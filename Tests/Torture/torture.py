@@ -121,7 +121,7 @@ class Round:
         )  # fmt: skip
 
 
-def check_everything(scene, everything, heals):
+def check_everything(scene, everything):
     """All rounds again, after a restart of the whole cluster."""
     print("all rounds again, every copy read, after a restart of the whole cluster", flush=True)
     scene.stop()
@@ -132,19 +132,18 @@ def check_everything(scene, everything, heals):
     for label, instances in everything.items():
         problems += verifier.read(label, instances)
         problems += verifier.copies(label, instances, verify=True)
-    if heals and scene.is_rotten:
-        # Damage was read above and so is known: it has to be gone before long.
+    if scene.is_rotten:
+        # What was damaged was read above and so is known: it has to be good again before long.
         def is_healed():
             verifier.reported = 0
             again = [text for item in everything.items() for text in verifier.copies(*item, verify=True)]
             return not again and verifier.reported == 0
 
         scene.wait("every copy to be good again", is_healed, HEAL_SECONDS)
-    if scene.is_rotten and not verifier.reported and not heals:
-        problems.append("bits were flipped on %s, and no copy was called damaged" % scene.rotten)
     problems += scene.strangers() + scene.crashes()
-    print("%d instances acknowledged; %d copies called damaged or missing, at %s" % (
-        sum(map(len, everything.values())), verifier.reported, scene.rotten), flush=True)  # fmt: skip
+    print("%d instances acknowledged; %d records of %s fetched again; all copies good at the end: %s" % (
+        sum(map(len, everything.values())), scene.healed_count(), scene.rotten, "no" if problems else "yes",
+    ), flush=True)  # fmt: skip
     return problems
 
 
@@ -174,7 +173,7 @@ def run(scene, seed, chosen, work):
         passed += not one.problems
         if one.problems and (scene.cluster.process is None or scene.cluster.process.poll() is not None or chosen.stop):
             return passed, failures
-    problems = check_everything(scene, everything, chosen.heals)
+    problems = check_everything(scene, everything)
     for problem in problems[:8]:
         print("    " + problem, flush=True)
     return passed + (not problems), failures + ["at the end: " + problem for problem in problems]
@@ -186,7 +185,6 @@ def options():
     parser.add_argument("--seed", type=int, default=None, help="of the random choices; printed at the start")
     parser.add_argument("--first", type=int, default=1, help="the number of the first round, to repeat one of a seed")
     parser.add_argument("--faults", default=",".join(faults.NAMES), help="only these (default %(default)s)")
-    parser.add_argument("--heals", action="store_true", help="demand that damaged copies become good again")
     parser.add_argument("--stop", action="store_true", help="end with the first round that has problems")
     parser.add_argument("--keep", action="store_true", help="keep the cluster's data and logs")
     chosen = parser.parse_args()

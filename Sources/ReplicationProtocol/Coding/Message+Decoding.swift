@@ -57,6 +57,10 @@ extension Message {
         case .purgeResult: self = .purgeResult(try PurgeResult(reading: &reader))
         case .map: self = .map(try MapRequest(reading: &reader))
         case .mapResult: self = .mapResult(try OrderStamp(reading: &reader))
+        case .damage: self = .damage(try DamageRequest(reading: &reader))
+        case .damageResult: self = .damageResult(try DamageReport(reading: &reader))
+        case .healed: self = .healed(try HealedRequest(reading: &reader))
+        case .healedResult: self = .healedResult(remainingCount: try reader.integer())
         }
         if !type.mayGrow { try reader.end() }
     }

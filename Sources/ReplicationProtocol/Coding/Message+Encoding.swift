@@ -94,6 +94,10 @@ extension Message {
         case .purgeResult(let result): result.write(to: &buffer)
         case .map(let request): request.write(to: &buffer)
         case .mapResult(let stamp): stamp.write(to: &buffer)
+        case .damage(let request): request.write(to: &buffer)
+        case .damageResult(let report): report.write(to: &buffer)
+        case .healed(let request): request.write(to: &buffer)
+        case .healedResult(let remainingCount): buffer.writeLittle(remainingCount)
         }
     }
 }

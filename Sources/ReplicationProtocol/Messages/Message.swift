@@ -43,6 +43,11 @@ public enum Message: Hashable, Sendable {
     case map(MapRequest)
     /// The highest term and epoch the node knows now.
     case mapResult(OrderStamp)
+    case damage(DamageRequest)
+    case damageResult(DamageReport)
+    case healed(HealedRequest)
+    /// How many damaged ranges are left.
+    case healedResult(remainingCount: UInt64)
 
     public var type: MessageType {
         switch self {
@@ -82,6 +87,10 @@ public enum Message: Hashable, Sendable {
         case .purgeResult: .purgeResult
         case .map: .map
         case .mapResult: .mapResult
+        case .damage: .damage
+        case .damageResult: .damageResult
+        case .healed: .healed
+        case .healedResult: .healedResult
         }
     }
 }

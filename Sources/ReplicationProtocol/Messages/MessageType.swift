@@ -38,6 +38,10 @@ public enum MessageType: UInt8, Sendable, CaseIterable {
     case purgeResult = 0x4a
     case map = 0x4b
     case mapResult = 0x4c
+    case damage = 0x4d
+    case damageResult = 0x4e
+    case healed = 0x4f
+    case healedResult = 0x50
 
     /// The name as in docs/replication-protocol.md.
     public var name: String {
@@ -78,6 +82,10 @@ public enum MessageType: UInt8, Sendable, CaseIterable {
         case .purgeResult: "PURGE-RESULT"
         case .map: "MAP"
         case .mapResult: "MAP-RESULT"
+        case .damage: "DAMAGE"
+        case .damageResult: "DAMAGE-RESULT"
+        case .healed: "HEALED"
+        case .healedResult: "HEALED-RESULT"
         }
     }
 
@@ -85,17 +93,18 @@ public enum MessageType: UInt8, Sendable, CaseIterable {
     public var maximumPayloadByteCount: Int {
         switch self {
         case .hello, .helloAck, .statusResult: 4096
-        case .ping, .pong, .credit, .putCommit: 8
+        case .ping, .pong, .credit, .putCommit, .healedResult: 8
         case .cancel, .verifyResult: 0
         case .goAway, .error: 1024
         case .putAck, .amendResult, .pullResult: 1
-        case .get, .head, .verify, .list, .status, .digest, .amendments, .purgePermit, .map: 64
+        case .get, .head, .verify, .list, .status, .digest, .amendments, .purgePermit, .map, .damage, .healed:
+            64
         case .getBegin: 56
         case .pullProgress, .purgeResult, .mapResult: 16
         case .pull: 512
         case .digestResult: DigestPart.byteCount << DigestRequest.maximumSplitBitCount
         case .amend: RecordAmendment.maximumPayloadByteCount + 128
-        case .putBegin, .metadata, .data, .headResult, .listResult, .amendmentsResult:
+        case .putBegin, .metadata, .data, .headResult, .listResult, .amendmentsResult, .damageResult:
             MessageHeader.maximumPayloadByteCount
         }
     }
@@ -104,11 +113,12 @@ public enum MessageType: UInt8, Sendable, CaseIterable {
     public var opensStream: Bool {
         switch self {
         case .putBegin, .get, .head, .verify, .list, .status, .amend, .amendments, .digest, .pull,
-            .purgePermit, .map:
+            .purgePermit, .map, .damage, .healed:
             true
         case .hello, .helloAck, .ping, .pong, .goAway, .credit, .cancel, .error, .metadata, .data, .putCommit, .putAck,
             .getBegin, .headResult, .verifyResult, .listResult, .statusResult, .amendResult,
-            .amendmentsResult, .digestResult, .pullProgress, .pullResult, .purgeResult, .mapResult:
+            .amendmentsResult, .digestResult, .pullProgress, .pullResult, .purgeResult, .mapResult,
+            .damageResult, .healedResult:
             false
         }
     }

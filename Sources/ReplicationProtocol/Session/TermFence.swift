@@ -203,6 +203,8 @@ extension Message {
         case .pull(let request): .addition(term: request.stamp.term, mapEpoch: request.stamp.mapEpoch)
         case .amend(let request): request.fenceDemand
         case .purgePermit(let request): .removal(request.stamp)
+        // A node that has forgotten its damage says "not found" where it said "unknown".
+        case .healed(let request): .removal(request.stamp)
         case .map(let request): .map(request.stamp, isMember: request.isMember)
         default: nil
         }
@@ -224,6 +226,8 @@ extension Message {
         case .pull(let request): request.timeoutMilliseconds
         case .purgePermit(let request): request.timeoutMilliseconds
         case .map(let request): request.timeoutMilliseconds
+        case .damage(let request): request.timeoutMilliseconds
+        case .healed(let request): request.timeoutMilliseconds
         default: 0
         }
     }

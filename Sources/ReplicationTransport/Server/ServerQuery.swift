@@ -60,6 +60,14 @@ final class ServerQuery: ServerStream {
             return .other(.digestResult(parts))
         case .purgePermit(let request):
             return .other(.purgeResult(try await service.purge(request)))
+        case .damage(let request):
+            let report = try await service.damage(request)
+            guard report.missing.count <= DamageRequest.maximumCount else {
+                throw ReplicationError(.internal, "\(report.missing.count) damaged records, asked were \(request.limit)")
+            }
+            return .other(.damageResult(report))
+        case .healed(let request):
+            return .other(.healedResult(remainingCount: try await service.healed(request)))
         case .map:
             // The fence has done all that is to be done.
             let position = fence.position

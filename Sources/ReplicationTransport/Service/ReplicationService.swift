@@ -48,6 +48,12 @@ public protocol ReplicationService: Sendable {
     /// Destroys what was retired before.
     func purge(_ request: PurgeRequest) async throws(ReplicationError) -> PurgeResult
 
+    /// What the node misses because of damage, from a place in its list on.
+    func damage(_ request: DamageRequest) async throws(ReplicationError) -> DamageReport
+
+    /// Forgets damage that misses nothing any more; returns how many damaged ranges are left.
+    func healed(_ request: HealedRequest) async throws(ReplicationError) -> UInt64
+
     /// What ``persist(_:)`` was last told; the server asks once, before it listens.
     func fencePosition() async throws(ReplicationError) -> FencePosition
 
@@ -79,6 +85,14 @@ extension ReplicationService {
 
     public func purge(_ request: PurgeRequest) async throws(ReplicationError) -> PurgeResult {
         throw .notOffered("purges")
+    }
+
+    public func damage(_ request: DamageRequest) async throws(ReplicationError) -> DamageReport {
+        throw .notOffered("lists of damage")
+    }
+
+    public func healed(_ request: HealedRequest) async throws(ReplicationError) -> UInt64 {
+        throw .notOffered("lists of damage")
     }
 }
 

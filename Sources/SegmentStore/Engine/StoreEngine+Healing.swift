@@ -29,9 +29,10 @@ extension StoreEngine {
             range.missing.allSatisfy { elsewhere.contains($0) } && (range.isComplete || isReconciled)
         }.map(\.quarantined)
         if !healed.isEmpty {
+            let gone = Set(healed)
             try append(healed.map { .healed($0.segment, $0.unreadable) })
             facts.update { facts in
-                facts.quarantined.removeAll { healed.contains($0) }
+                facts.quarantined.removeAll { gone.contains($0) }
                 facts.healed += healed
             }
             logger.info("damage is healed", metadata: ["ranges": "\(healed.count)"])

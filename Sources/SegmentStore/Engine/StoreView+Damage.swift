@@ -1,29 +1,111 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Checksums
 import NIOCore
 import Placement
 import SegmentFormat
 
 extension StoreView {
+    /// Records asked of the index at once.
+    private static let indexPageCount = 4096
+
     /// The damaged ranges and what is to be fetched for each; one that misses nothing and is complete can be cleared.
     ///
     /// Reads what is around the damage: for threads that may block for a while.
     package func damage() throws(SegmentStoreError) -> [DamagedRange] {
-        var ranges: [DamagedRange] = []
-        for quarantined in facts.current.quarantined where quarantined.kind == .damaged {
-            let (entries, isComplete) = contents(of: quarantined)
-            var missing: Set<RecordID> = []
-            var isCertain = isComplete
-            for entry in entries {
-                switch try fate(of: entry, in: quarantined) {
-                case .kept: break
-                case .missing: missing.insert(entry.id)
-                case .unknown: isCertain = false
-                }
+        try damage(from: nil, limit: .max).ranges
+    }
+
+    /// The damaged ranges from a position on, `limit` of them at most, with `limit` missing records in all.
+    package func damage(from first: DamagePosition?, limit: Int) throws(SegmentStoreError) -> DamagePage {
+        let facts = facts.current
+        let all = facts.quarantined.filter { $0.kind == .damaged }
+            .sorted { ($0.segment, $0.range.lowerBound) < ($1.segment, $1.range.lowerBound) }
+        let wanted = all.drop { range in first?.isBeyond(range) ?? false }
+        var page = DamagePage(ranges: [], unnamed: Self.digest(of: all.filter { $0.record == nil }, facts))
+        let indexed = try indexedRecords(in: wanted.filter { $0.record == nil && !isSealed($0.segment) })
+        var missingCount = 0
+        for quarantined in wanted {
+            let start = DamagePosition(segment: quarantined.segment, offset: quarantined.range.lowerBound)
+            guard page.ranges.count < limit, missingCount < limit else {
+                page.next = start
+                return page
             }
-            ranges.append(DamagedRange(quarantined: quarantined, missing: missing.sorted(), isComplete: isCertain))
+            var range = try damage(in: quarantined, indexed: indexed[quarantined] ?? [])
+            if let first, first.isIn(quarantined), let after = first.after {
+                range.missing.removeAll { $0 <= after }
+            }
+            if range.missing.count > limit - missingCount {
+                range.missing = Array(range.missing[..<(limit - missingCount)])
+                page.next = start
+                page.next?.after = range.missing.last
+            }
+            page.ranges.append(range)
+            missingCount += range.missing.count
+            if page.next != nil { return page }
         }
-        return ranges
+        return page
+    }
+
+    private func damage(
+        in quarantined: QuarantinedRange,
+        indexed: [Entry]
+    ) throws(SegmentStoreError) -> DamagedRange {
+        var (entries, isComplete) = contents(of: quarantined)
+        entries += indexed
+        var missing: Set<RecordID> = []
+        for entry in entries {
+            switch try fate(of: entry, in: quarantined) {
+            case .kept: break
+            case .missing: missing.insert(entry.id)
+            case .unknown: isComplete = false
+            }
+        }
+        return DamagedRange(quarantined: quarantined, missing: missing.sorted(), isComplete: isComplete)
+    }
+
+    private static func digest(of ranges: [QuarantinedRange], _ facts: StoreFacts.Values) -> UInt64 {
+        var bytes = ByteBuffer(integer: facts.firstSegment)
+        for range in ranges {
+            bytes.writeMultipleIntegers(range.segment.rawValue, range.range.lowerBound, range.range.upperBound)
+        }
+        return SHA256Hasher.digest(of: bytes).words.0
+    }
+
+    private func isSealed(_ segment: SegmentID) -> Bool {
+        segments.entry(of: segment)?.state == .sealed
+    }
+
+    /// What the index says to be in ranges of segments that have no footer to name it; goes through all of the index.
+    private func indexedRecords(in ranges: [QuarantinedRange]) throws(SegmentStoreError) -> [QuarantinedRange: [Entry]] {
+        guard !ranges.isEmpty else { return [:] }
+        let bySegment = Dictionary(grouping: ranges, by: \.segment)
+        var found: [QuarantinedRange: [Entry]] = [:]
+        func note(_ id: RecordID, _ locator: RecordLocator) {
+            for range in bySegment[locator.segment] ?? [] where range.covers(locator) {
+                found[range, default: []].append(Entry(id: id, type: locator.type))
+            }
+        }
+        do {
+            for group in PlacementGroup.all {
+                var after: RecordID?
+                repeat {
+                    let ids = try index.list(group: group, after: after, limit: Self.indexPageCount)
+                    for (id, lookup) in zip(ids, try index.lookUp(ids)) {
+                        if let locator = lookup.locator { note(id, locator) }
+                    }
+                    after = ids.count == Self.indexPageCount ? ids.last : nil
+                } while after != nil
+                repeat {
+                    let ids = try index.listAmended(group: group, after: after, limit: Self.indexPageCount)
+                    for id in ids { for amendment in try index.amendments(of: id) { note(id, amendment.locator) } }
+                    after = ids.count == Self.indexPageCount ? ids.last : nil
+                } while after != nil
+            }
+        } catch {
+            throw Self.indexError(error)
+        }
+        return found
     }
 
     private struct Entry {

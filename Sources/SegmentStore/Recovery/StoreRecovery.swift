@@ -87,6 +87,7 @@ struct StoreRecovery {
 
         let highest = present.last.map { $0.rawValue + 1 } ?? 1
         let next = max(highest, state.reservedBelow.rawValue, 1)
+        facts.firstSegment = next
         var entries: [ManifestEntry] = [
             .opened(environment.boot), .reserved(below: SegmentID(rawValue: next + StoreEngine.reservationCount)),
         ]

@@ -7,8 +7,9 @@
 /// several times as high when the oldest byte comes close to the deadline, after a pause or when the store has grown.
 /// Time that was slept through is not made up for by a burst, but by the age that it leaves behind.
 package struct ScrubPacer: Sendable {
-    /// The longest wait before the size of the store is looked at again, in nanoseconds.
-    package static let maximumDelayNanoseconds: Int64 = 60_000_000_000
+    /// The longest wait before the size of the store is looked at again, in nanoseconds: a minute, or a tenth of a short
+    /// deadline.
+    package let maximumDelayNanoseconds: Int64
     /// A store is gone through in this part of the deadline.
     private static let aim = 0.8
     /// When the oldest byte is older than this part of the deadline, reading speeds up.
@@ -25,6 +26,7 @@ package struct ScrubPacer: Sendable {
     /// A pace that checks every byte within `deadlineSeconds`, in pieces of `pieceByteCount` bytes.
     package init(deadlineSeconds: Double, pieceByteCount: Int) {
         self.deadlineSeconds = max(1, deadlineSeconds)
+        self.maximumDelayNanoseconds = Int64(min(60, max(1, deadlineSeconds) / 10) * 1e9)
         self.pieceByteCount = Double(pieceByteCount)
     }
 
@@ -42,9 +44,9 @@ package struct ScrubPacer: Sendable {
         let elapsed = Double(max(0, nanoseconds - (lastNanoseconds ?? nanoseconds))) / 1e9
         lastNanoseconds = nanoseconds
         budget = min(budget + elapsed * rate, piece)
-        guard piece > 0, budget < piece else { return piece > 0 ? 0 : Self.maximumDelayNanoseconds }
+        guard piece > 0, budget < piece else { return piece > 0 ? 0 : maximumDelayNanoseconds }
         let seconds = (piece - budget) / rate
-        return seconds >= 60 ? Self.maximumDelayNanoseconds : max(1, Int64(seconds * 1e9))
+        return max(1, Int64(min(seconds, Double(maximumDelayNanoseconds) / 1e9) * 1e9))
     }
 
     /// Notes that so many bytes were read.

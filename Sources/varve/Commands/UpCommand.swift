@@ -31,6 +31,8 @@ struct UpCommand: AsyncParsableCommand {
     var codec = "balanced"
     @Option(help: "Instances that break rules of the standard: accept, warn, refuse or quarantine.")
     var validation = "accept"
+    @Option(help: "Every byte on a storage node's disk is read and checked within so many seconds; 0: never.")
+    var scrubSeconds = 14 * 86_400
     @Option(help: "Use this Postgres (libpq connection string or URL) instead of a private one.")
     var postgres: String?
     @Flag(help: "Leave a dead process dead instead of starting it again.") var noRestart = false
@@ -40,6 +42,9 @@ struct UpCommand: AsyncParsableCommand {
         guard (1...64).contains(storageNodes) else { throw ValidationError("--storage-nodes must be from 1 to 64") }
         guard (1...8).contains(coordinators) else { throw ValidationError("--coordinators must be from 1 to 8") }
         guard (1...16).contains(ingestNodes) else { throw ValidationError("--ingest-nodes must be from 1 to 16") }
+        guard (0...1 << 31).contains(scrubSeconds) else {
+            throw ValidationError("--scrub-seconds must be from 0 to \(1 << 31)")
+        }
         guard ack >= 1, copies >= ack, storageNodes >= copies else {
             throw ValidationError("it must be 1 <= --ack <= --copies <= --storage-nodes")
         }

@@ -73,6 +73,7 @@ struct LocalCluster {
                     "  host: \(node.name)",
                     // The whole cluster shares one disk here: the default reserve of every node would add up.
                     "minimum-free-bytes: \(256 << 20)",
+                    "scrub-seconds: \(options.scrubSeconds)",
                 ]
             )
         }

@@ -1,11 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
 """A C-STORE SCU that sends the bytes it is given, unmodified, and tells each status."""
 
+import threading
 import time
 from io import BytesIO
 
 from pynetdicom import AE
 from pynetdicom.dimse_primitives import C_STORE
+
+
+class Checkpoint(threading.Event):
+    """Holds pynetdicom's reactor up, and knows for certain whether it does.
+
+    pynetdicom's own flag for that is true for a moment after the reactor went on, which then takes the answer that
+    somebody else waits for.
+    """
+
+    holds = False
+
+    def wait(self, timeout=None):
+        with self._cond:
+            while not self._flag:
+                self.holds = True
+                self._cond.wait()
+            self.holds = False
+        return True
 
 
 class Association:
@@ -26,6 +45,9 @@ class Association:
                 entity.add_requested_context(sop_class, syntax)
         self.association = entity.associate("127.0.0.1", port, ae_title=called)
         self._message_id = 0
+        self._checkpoint = Checkpoint()
+        self._checkpoint.set()
+        self.association._reactor_checkpoint = self._checkpoint
 
     @property
     def is_established(self):
@@ -58,16 +80,16 @@ class Association:
         if data_set is not None:
             request.DataSet = BytesIO(data_set)
         # pynetdicom's own reactor must not take the answer first.
-        self.association._reactor_checkpoint.clear()
+        self._checkpoint.clear()
         try:
-            while not self.association._is_paused:
+            while not self._checkpoint.holds:
                 if not self.association.is_alive():
                     return None
                 time.sleep(0.0002)
             self.association.dimse.send_msg(request, identifier)
             _, answer = self.association.dimse.get_msg(block=True)
         finally:
-            self.association._reactor_checkpoint.set()
+            self._checkpoint.set()
         return None if answer is None else int(answer.Status)
 
 

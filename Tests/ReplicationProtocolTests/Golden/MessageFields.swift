@@ -94,6 +94,21 @@ struct MessageFields {
             add(request.stamp)
             add("is member", claim: request.isMember)
         case .mapResult(let stamp): add(stamp)
+        case .damage(let request):
+            add(request.first)
+            add("limit", request.limit)
+            add("timeout", request.timeoutMilliseconds)
+        case .damageResult(let report):
+            add("has more", claim: report.next != nil)
+            add("is complete", claim: report.isComplete)
+            add(report.next ?? .start)
+            add("unnamed", report.unnamed)
+            add("missing", text: report.missing.map { Self.hex($0.bytes) }.joined(separator: " "))
+        case .healed(let request):
+            add("timeout", request.timeoutMilliseconds)
+            add(request.stamp)
+            add("reconciled", text: request.reconciled.map { "\($0)" } ?? "")
+        case .healedResult(let remainingCount): add("remaining", remainingCount)
         }
     }
 
@@ -167,6 +182,13 @@ struct MessageFields {
     private mutating func add(_ stamp: OrderStamp) {
         add("map epoch", stamp.mapEpoch.rawValue)
         add("term", stamp.term.rawValue)
+    }
+
+    private mutating func add(_ cursor: DamageCursor) {
+        add("disk", cursor.disk)
+        add("segment", cursor.segment)
+        add("offset", cursor.offset)
+        add("after", record: cursor.after)
     }
 
     private mutating func add(_ request: PullRequest) {

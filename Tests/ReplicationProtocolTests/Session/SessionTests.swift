@@ -216,11 +216,12 @@ struct SessionTests {
         let fromClient: Set<MessageType> = [
             .putBegin, .putCommit, .get, .head, .verify, .list, .status, .cancel, .amend, .amendments,
             .digest,
-            .pull, .purgePermit, .map,
+            .pull, .purgePermit, .map, .damage, .healed,
         ]
         let fromServer: Set<MessageType> = [
             .putAck, .getBegin, .headResult, .verifyResult, .listResult, .statusResult, .error,
             .amendResult, .amendmentsResult, .digestResult, .pullProgress, .pullResult, .purgeResult, .mapResult,
+            .damageResult, .healedResult,
         ]
         let fromBoth: Set<MessageType> = [.data, .metadata, .credit]
         for type in MessageType.allCases {

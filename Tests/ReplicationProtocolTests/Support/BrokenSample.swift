@@ -135,6 +135,12 @@ struct BrokenSample: Sendable {
         BrokenSample("PURGE-PERMIT cut short", bytes: changed("PURGE-PERMIT") { $0.cut(by: 1) }),
         BrokenSample("PURGE-RESULT cut short", bytes: changed("PURGE-RESULT") { $0.cut(by: 1) }),
         BrokenSample("MAP that is neither member nor not", bytes: changed("MAP") { $0.set(3, at: 20) }),
+        BrokenSample("DAMAGE of 0", bytes: changed("DAMAGE, continued") { $0.set(0, at: 40) }),
+        BrokenSample("DAMAGE of 4097", bytes: changed("DAMAGE from the start") { $0.set(1, at: 40) }),
+        BrokenSample("DAMAGE-RESULT with half an id", bytes: changed("DAMAGE-RESULT") { $0.cut(by: 8) }),
+        BrokenSample("DAMAGE-RESULT that is neither complete nor not", bytes: changed("DAMAGE-RESULT") { $0.set(2, at: 1) }),
+        BrokenSample("HEALED cut short", bytes: changed("HEALED") { $0.cut(by: 1) }),
+        BrokenSample("HEALED-RESULT of 7 bytes", bytes: changed("HEALED-RESULT") { $0.cut(by: 1) }),
         BrokenSample("MAP-RESULT cut short", bytes: changed("MAP-RESULT") { $0.cut(by: 1) }),
     ]
 

@@ -49,6 +49,8 @@ extension Samples {
         timeoutMilliseconds: 60_000
     )
 
+    static let cursor = DamageCursor(disk: 1, segment: 12, offset: 1 << 30, after: record(9))
+
     static let orders: [Sample] = [
         Sample(
             name: "STATUS as control traffic",
@@ -117,6 +119,40 @@ extension Samples {
             streamID: 33
         ),
         Sample(name: "MAP-RESULT", message: .mapResult(stamp), streamID: 33),
+        Sample(
+            name: "DAMAGE from the start",
+            message: .damage(DamageRequest(first: .start, limit: 4096, timeoutMilliseconds: 5000)),
+            flags: MessageFlags(.repair),
+            streamID: 43
+        ),
+        Sample(
+            name: "DAMAGE, continued",
+            message: .damage(DamageRequest(first: cursor, limit: 1, timeoutMilliseconds: 5000)),
+            streamID: 45
+        ),
+        Sample(
+            name: "DAMAGE-RESULT",
+            message: .damageResult(
+                DamageReport(missing: [record(9), record(10)], isComplete: true, next: cursor, unnamed: 1 << 63 | 7)
+            ),
+            streamID: 43
+        ),
+        Sample(
+            name: "DAMAGE-RESULT, the last",
+            message: .damageResult(DamageReport(missing: [], isComplete: false, next: nil, unnamed: 7)),
+            streamID: 45
+        ),
+        Sample(
+            name: "HEALED",
+            message: .healed(HealedRequest(stamp: stamp, reconciled: nil, timeoutMilliseconds: 5000)),
+            streamID: 47
+        ),
+        Sample(
+            name: "HEALED after a comparison",
+            message: .healed(HealedRequest(stamp: stamp, reconciled: 7, timeoutMilliseconds: 5000)),
+            streamID: 49
+        ),
+        Sample(name: "HEALED-RESULT", message: .healedResult(remainingCount: 3), streamID: 47),
     ]
 
     static let comparisons: [Sample] = [

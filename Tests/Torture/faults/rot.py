@@ -51,7 +51,8 @@ def flip(path, dice, begin):
 class Rot(Fault):
     """One bit in each 64 KiB block of what is new in the newest segments, with the node running.
 
-    Always at the same node: what is acknowledged has a copy elsewhere, and no read may see the damage.
+    Always at the same node: what is acknowledged has a copy elsewhere, no read may see the damage, and the node is given
+    good copies again.
     """
 
     def __init__(self, scene, dice):
@@ -60,12 +61,14 @@ class Rot(Fault):
         self.disks = frozenset([self.node])
         self.bits = random.Random(dice.getrandbits(64))
         self.flipped = 0
+        self.healed_before = 0
 
     def __str__(self):
         return "rot on %s" % self.node + (" (%d bits)" % self.flipped if self.flipped else "")
 
     def strike(self):
-        self.scene.is_rotten = True  # from now on: nothing heals what this flips
+        self.scene.is_rotten = True  # from now on: what this flips is healed some time later
+        self.healed_before = self.scene.healed_count()
 
     def relieve(self):
         # At the end of the load, so that this round's images are hit.
@@ -79,7 +82,7 @@ class Rot(Fault):
     def check(self, outcome):
         if not self.flipped:
             self.problems.append("no bit was flipped on %s" % self.node)
-        elif not outcome.reported:
-            said = "%d bits were flipped on %s, and `study show` says nothing"
+        elif not outcome.reported and self.scene.healed_count() == self.healed_before:
+            said = "%d bits were flipped on %s, and neither is a copy called damaged nor was one fetched again"
             self.problems.append(said % (self.flipped, self.node))
         return self.problems

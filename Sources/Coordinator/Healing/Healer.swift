@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Catalog
+import Logging
+import NIOConcurrencyHelpers
+import Placement
+import ReplicationProtocol
+import Telemetry
+
+/// Looks for storage nodes with damage and has them healed, one after another, while its coordinator leads.
+///
+/// ``run()`` is the only task that heals; ``update(_:)`` tells it what the coordinator has learnt.
+final class Healer: Sendable {
+    /// What a leader knows of the cluster.
+    struct Situation: Sendable {
+        let observations: [NodeWatcher.Observation]
+        let map: PlacementMap
+        let term: Term
+
+        init(_ observations: [NodeWatcher.Observation], map: PlacementMap, term: Term) {
+            self.observations = observations
+            self.map = map
+            self.term = term
+        }
+
+        fileprivate var stamp: OrderStamp { OrderStamp(term: term, mapEpoch: map.epoch) }
+
+        /// The members that answer, and what they said last.
+        fileprivate var nodes: [(peer: ConnectedPeer, status: NodeStatusReport)] {
+            observations.compactMap { observation in
+                guard observation.state == .up, let identity = observation.identity, let status = observation.status,
+                    map[identity.nodeID] != nil
+                else { return nil }
+                let peer = ConnectedPeer(
+                    id: identity.nodeID,
+                    name: observation.name,
+                    address: observation.address,
+                    client: observation.client
+                )
+                return (peer, status)
+            }
+        }
+    }
+
+    /// How long a node is left alone that could not be healed completely: at first, and at most.
+    private static let pauseMilliseconds: (first: Int64, last: Int64) = (60_000, 3_600_000)
+    /// The most records that are named in one line of the log.
+    private static let namedCount = 20
+
+    private let catalog: Catalog
+    private let interval: Duration
+    private let logger: Logger
+    private let situation = NIOLockedValueBox<Situation?>(nil)
+
+    /// Looks every `interval`; `catalog` says what nodes should have.
+    init(catalog: Catalog, interval: Duration, logger: Logger) {
+        self.catalog = catalog
+        self.interval = interval
+        self.logger = logger
+    }
+
+    /// Tells what is known now; `nil` when another coordinator leads.
+    func update(_ situation: Situation?) {
+        self.situation.withLockedValue { $0 = situation }
+    }
+
+    /// Heals until the task is cancelled.
+    func run() async {
+        var pauses: [NodeID: Pause] = [:]
+        while !Task.isCancelled {
+            if let situation = situation.withLockedValue({ $0 }) {
+                let nodes = situation.nodes
+                let answering = Set(nodes.map(\.peer.id))
+                for (peer, status) in nodes where status.needsHealing {
+                    let pause = pauses[peer.id]
+                    if let pause, pause.covers(status, answering) { continue }
+                    let remaining = await heal(peer, status, situation)
+                    pauses[peer.id] = remaining.map { remaining in
+                        let length = min((pause?.length ?? 0) * 2, Self.pauseMilliseconds.last)
+                        return Pause(max(length, Self.pauseMilliseconds.first), remaining, answering)
+                    }
+                }
+            }
+            // Cancellation ends the wait, and with it the loop.
+            try? await Task.sleep(for: interval)
+        }
+    }
+
+    /// A node that is left alone.
+    private struct Pause {
+        let length: Int64
+        private let remainingCount: UInt64
+        private let answering: Set<NodeID>
+        private let until: Int64
+
+        /// A pause of so many milliseconds, with so much damage left, and these nodes answering.
+        init(_ length: Int64, _ remainingCount: UInt64, _ answering: Set<NodeID>) {
+            self.length = length
+            self.remainingCount = remainingCount
+            self.answering = answering
+            self.until = Timestamp.now().milliseconds + length
+        }
+
+        /// Whether the node is to be left alone still: not when it has more damage, or others answer than before.
+        func covers(_ status: NodeStatusReport, _ answering: Set<NodeID>) -> Bool {
+            Timestamp.now().milliseconds < until && status.scrub?.quarantinedCount ?? 0 <= remainingCount
+                && answering == self.answering
+        }
+    }
+
+    /// Heals one node; returns how much damage is left when it is to be left alone for a while.
+    private func heal(_ peer: ConnectedPeer, _ status: NodeStatusReport, _ situation: Situation) async -> UInt64? {
+        var logger = logger
+        logger[metadataKey: "node"] = "\(peer.name)"
+        let catalog = catalog
+        let healing = NodeHealing(
+            peer,
+            others: situation.nodes.map(\.peer),
+            map: situation.map,
+            stamp: situation.stamp,
+            rows: { node, after, limit in try await catalog.records(on: node, after: after, limit: limit) },
+            logger: logger
+        )
+        do throws(ReplicationError) {
+            let outcome = try await healing.run(isUncertain: status.isUncertain)
+            report(outcome, logger)
+            let isWhole = outcome.remainingCount == 0 && outcome.obstacle == nil
+            return isWhole ? nil : outcome.remainingCount
+        } catch {
+            if !Task.isCancelled { logger.warning("healing was broken off", metadata: ["reason": "\(error)"]) }
+            return status.scrub?.quarantinedCount ?? 0
+        }
+    }
+
+    private func report(_ outcome: NodeHealing.Outcome, _ logger: Logger) {
+        var facts: Logger.Metadata = [
+            "fetched": "\(outcome.fetchedCount)", "damaged ranges left": "\(outcome.remainingCount)",
+        ]
+        if outcome.isReconciled { facts["compared"] = "with the catalog and all nodes" }
+        guard outcome.remainingCount > 0 || outcome.obstacle != nil else {
+            logger.notice("healed", metadata: facts)
+            return
+        }
+        if let obstacle = outcome.obstacle { facts["obstacle"] = "\(obstacle)" }
+        for (name, ids) in [("no other copy", outcome.absent), ("copies out of reach", outcome.doubtful)]
+        where !ids.isEmpty {
+            let more = ids.count > Self.namedCount ? " and \(ids.count - Self.namedCount) more" : ""
+            facts[name] = "\(ids.prefix(Self.namedCount).map { "\($0)" }.joined(separator: " "))\(more)"
+        }
+        logger.warning("not healed completely; will be tried again", metadata: facts)
+    }
+}
+
+extension NodeStatusReport {
+    /// Whether the node has damage, or has lost it knows not what.
+    fileprivate var needsHealing: Bool { isUncertain || (scrub?.quarantinedCount ?? 0) > 0 }
+}

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import Logging
+package import Placement
+package import ReplicationProtocol
+
+/// Heals one storage node: has it fetch, from nodes that have good copies, what its own disks have damaged or lost.
+///
+/// Only adds copies, and amendments that other nodes have; what is damaged stays where it is, and the node itself judges
+/// what it misses no more. Each step may be repeated.
+package struct NodeHealing: Sendable {
+    /// What a run has done.
+    package struct Outcome: Hashable, Sendable {
+        /// Records that were fetched.
+        package var fetchedCount = 0
+        /// Records that no other node has, and records that could not be asked for everywhere.
+        package var absent: [RecordID] = []
+        package var doubtful: [RecordID] = []
+        /// Damaged ranges that the node remembers still.
+        package var remainingCount: UInt64 = 0
+        /// Whether the node was compared with the catalog and its peers.
+        package var isReconciled = false
+        /// Why it was not, though it needs it.
+        package var obstacle: String?
+
+        package init(fetchedCount: Int = 0, absent: [RecordID] = [], remainingCount: UInt64 = 0) {
+            self.fetchedCount = fetchedCount
+            self.absent = absent
+            self.remainingCount = remainingCount
+        }
+    }
+
+    /// The records of which the catalog says that a node has a copy, after one of them.
+    package typealias Rows =
+        @Sendable (_ node: NodeID, _ after: RecordID?, _ limit: Int) async throws -> [RecordID]
+
+    /// Pulls that one node is asked for at once.
+    private static let pullCount = 4
+    private static let pageCount = 4096
+
+    let node: any HealingPeer
+    /// Those of the other members that answer.
+    let others: [any HealingPeer]
+    let map: PlacementMap
+    let stamp: OrderStamp
+    let rows: Rows
+    let logger: Logger
+
+    package init(
+        _ node: any HealingPeer,
+        others: [any HealingPeer],
+        map: PlacementMap,
+        stamp: OrderStamp,
+        rows: @escaping Rows,
+        logger: Logger
+    ) {
+        self.node = node
+        self.others = others.filter { $0.id != node.id }
+        self.map = map
+        self.stamp = stamp
+        self.rows = rows
+        self.logger = logger
+    }
+
+    /// Fetches what is missing by name; compares the node with the catalog and its peers when it has lost what it cannot
+    /// name (`isUncertain`, or damage of unknown content).
+    ///
+    /// Throws what the node itself answers, and `.staleTerm` when another coordinator has taken over.
+    package func run(isUncertain: Bool) async throws(ReplicationError) -> Outcome {
+        var outcome = Outcome()
+        var page = try await node.damage(from: .start)
+        let unnamed = page.unnamed
+        var isComplete = true
+        while true {
+            isComplete = isComplete && page.isComplete
+            try await fetch(page.missing, &outcome)
+            guard let next = page.next else { break }
+            page = try await node.damage(from: next)
+        }
+        outcome.remainingCount = try await node.healed(stamp, reconciled: nil)
+        guard isUncertain || (!isComplete && outcome.remainingCount > 0) else { return outcome }
+        outcome.obstacle = try await reconcile(&outcome)
+        guard outcome.obstacle == nil else { return outcome }
+        outcome.isReconciled = true
+        outcome.remainingCount = try await node.healed(stamp, reconciled: unnamed)
+        return outcome
+    }
+
+    // MARK: By name
+
+    private enum Fate: Sendable {
+        case fetched, absent, doubtful
+    }
+
+    /// Has the node fetch records, some at once.
+    private func fetch(_ ids: [RecordID], _ outcome: inout Outcome) async throws(ReplicationError) {
+        var rest = ids[...]
+        while !rest.isEmpty {
+            let batch = rest.prefix(Self.pullCount)
+            rest = rest.dropFirst(Self.pullCount)
+            let fates = await withTaskGroup(of: (RecordID, Result<Fate, ReplicationError>).self) { tasks in
+                for id in batch {
+                    tasks.addTask { (id, await fate(of: id)) }
+                }
+                var fates: [RecordID: Result<Fate, ReplicationError>] = [:]
+                for await (id, fate) in tasks { fates[id] = fate }
+                return fates
+            }
+            for id in batch {
+                switch try fates[id]?.get() {
+                case .fetched?: outcome.fetchedCount += 1
+                case .absent?: outcome.absent.append(id)
+                case .doubtful?, nil: outcome.doubtful.append(id)
+                }
+            }
+            guard !Task.isCancelled else { throw ReplicationError(.cancelled, "healing was ended") }
+        }
+    }
+
+    private func fate(of id: RecordID) async -> Result<Fate, ReplicationError> {
+        // Who has it need not be who should: a store that found an owner away went elsewhere.
+        var isDoubtful = others.count + 1 < map.members.count
+        for source in sources(of: id.group) {
+            do throws(ReplicationError) {
+                try await copyAmendments(from: id, to: id, of: source)
+                try await node.pull(id, from: source, stamp)
+                return .success(.fetched)
+            } catch {
+                switch error.code {
+                case .staleTerm: return .failure(error)
+                case .notFound: break
+                default:
+                    isDoubtful = true
+                    logger.debug(
+                        "a good copy could not be fetched",
+                        metadata: ["record": "\(id)", "source": "\(source.name)", "reason": "\(error)"]
+                    )
+                }
+            }
+        }
+        return .success(isDoubtful ? .doubtful : .absent)
+    }
+
+    /// The other nodes, the likeliest holders first.
+    private func sources(of group: PlacementGroup) -> [any HealingPeer] {
+        let ranking = map.ranking(of: group, copies: max(1, map.members.count)).map(\.id)
+        let likely = ranking.compactMap { id in others.first { $0.id == id } }
+        return likely + others.filter { !ranking.contains($0.id) }
+    }
+
+    /// Gives the node what another knows to be said about records of one group, tombstones and holds among them.
+    private func copyAmendments(
+        from first: RecordID,
+        to last: RecordID,
+        of source: any HealingPeer
+    ) async throws(ReplicationError) {
+        var place = (record: first, order: RecordAmendment.Order(term: Term(rawValue: 0), sequence: 0))
+        while true {
+            let page = try await source.amendments(from: place.record, firstOrder: place.order, to: last)
+            for amendment in page.amendments {
+                // Later holds are taken, too, where the tombstone of a held record is not: the node knows better.
+                do throws(ReplicationError) {
+                    try await node.amend(amendment, stamp)
+                } catch {
+                    guard error.code == .held || error.code == .conflict else { throw error }
+                }
+            }
+            guard page.hasMore, let last = page.amendments.last else { return }
+            place = (last.recordID, last.order)
+            place.order.sequence += 1
+        }
+    }
+
+    // MARK: Without names
+
+    /// Gives the node all that it should have by the catalog and does not list; returns why it could not be done.
+    private func reconcile(_ outcome: inout Outcome) async throws(ReplicationError) -> String? {
+        let absent = map.members.filter { member in member.id != node.id && !others.contains { $0.id == member.id } }
+        guard absent.isEmpty else {
+            return "it cannot be compared with \(absent.map(\.name).joined(separator: ", ")), which do not answer"
+        }
+        for group in PlacementGroup.all {
+            guard let (first, last) = group.bounds else { continue }
+            for other in others { try await copyAmendments(from: first, to: last, of: other) }
+        }
+        var listing = NodeListing(node)
+        var after: RecordID?
+        let stuckCount = outcome.absent.count + outcome.doubtful.count
+        repeat {
+            let page: [RecordID]
+            do {
+                page = try await rows(node.id, after, Self.pageCount)
+            } catch {
+                return "the catalog does not answer: \(error)"
+            }
+            var lacking: [RecordID] = []
+            for id in page where try await !listing.contains(id) { lacking.append(id) }
+            try await fetch(lacking, &outcome)
+            after = page.count == Self.pageCount ? page.last : nil
+        } while after != nil
+        guard outcome.absent.count + outcome.doubtful.count == stuckCount else {
+            return "some of what the catalog says to be there could not be fetched"
+        }
+        return nil
+    }
+}
+
+/// The records that a node lists, asked for in ascending order.
+private struct NodeListing {
+    private static let pageCount = 4096
+
+    private let node: any HealingPeer
+    private var group: PlacementGroup?
+    private var page: ArraySlice<RecordID> = []
+    private var isLast = false
+
+    init(_ node: any HealingPeer) {
+        self.node = node
+    }
+
+    /// Whether the node lists a record, which comes after those asked for before.
+    mutating func contains(_ id: RecordID) async throws(ReplicationError) -> Bool {
+        if group != id.group {
+            group = id.group
+            page = []
+            isLast = false
+        }
+        while true {
+            page = page.drop { $0 < id }
+            if let first = page.first { return first == id }
+            if isLast { return false }
+            let ids = try await node.list(id.group, after: id.predecessor, limit: Self.pageCount)
+            isLast = ids.count < Self.pageCount
+            page = ids[...]
+        }
+    }
+}
+
+extension PlacementGroup {
+    /// The lowest and the highest id that a record of the group can have.
+    fileprivate var bounds: (first: RecordID, last: RecordID)? {
+        let start = UInt64(rawValue) << 48
+        guard let first = RecordID(high: start, low: 0), let last = RecordID(high: start | ~0 >> 16, low: .max) else {
+            return nil
+        }
+        return (first, last)
+    }
+}
