@@ -17,8 +17,9 @@ extension SegmentStore {
         try await readers.run { [view] () throws(SegmentStoreError) in try view.damage(from: first, limit: limit) }
     }
 
-    /// Clears the marks of damaged ranges that miss nothing any more, durably; returns how many are left. When that is none
-    /// after a comparison with the peers, the store is certain again of what it does not hold.
+    /// Clears the marks of damaged ranges that miss nothing any more, durably; returns how many are left.
+    ///
+    /// When none is left after a comparison with the peers, the store is certain again of what it does not hold.
     ///
     /// `isReconciled`: the caller has compared this store with its peers and fetched what it lacked, so what nobody can
     /// name is not missing either; `unnamed`: it began to do so after the page of damage that had this number, and only

@@ -348,7 +348,8 @@ private struct Life {
             case let error?:
                 // Deleted for good and undeleted afterwards, it is gone, and says so.
                 let mayBeGone = isDeletedForLong(record.id) && error.code == .notFound
-                try require(error.code == .deleted && standing.isDeleted || mayBeGone, "\(record.id), of which \(found) is known: \(error)")
+                let isRight = error.code == .deleted && standing.isDeleted || mayBeGone
+                try require(isRight, "\(record.id), of which \(found) is known: \(error)")
             }
         }
         for record in attempted {

@@ -13,7 +13,10 @@ extension ReplicationClient {
         timeout: TimeAmount? = nil
     ) async throws(ReplicationError) -> DamageReport {
         guard (1...DamageRequest.maximumCount).contains(limit) else {
-            throw ReplicationError(.invalidRequest, "damage is asked for 1 ... \(DamageRequest.maximumCount) records at once")
+            throw ReplicationError(
+                .invalidRequest,
+                "a limit of \(limit); 1 ... \(DamageRequest.maximumCount) are allowed"
+            )
         }
         return try await ask(priority, timeout) {
             .damage(DamageRequest(first: first, limit: limit, timeoutMilliseconds: $0))

@@ -63,7 +63,7 @@ final class ServerQuery: ServerStream {
         case .damage(let request):
             let report = try await service.damage(request)
             guard report.missing.count <= DamageRequest.maximumCount else {
-                throw ReplicationError(.internal, "\(report.missing.count) damaged records, asked were \(request.limit)")
+                throw ReplicationError(.internal, "\(report.missing.count) records, asked were \(request.limit)")
             }
             return .other(.damageResult(report))
         case .healed(let request):

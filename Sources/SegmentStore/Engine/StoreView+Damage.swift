@@ -77,7 +77,8 @@ extension StoreView {
     }
 
     /// What the index says to be in ranges of segments that have no footer to name it; goes through all of the index.
-    private func indexedRecords(in ranges: [QuarantinedRange]) throws(SegmentStoreError) -> [QuarantinedRange: [Entry]] {
+    private func indexedRecords(in ranges: [QuarantinedRange]) throws(SegmentStoreError) -> [QuarantinedRange: [Entry]]
+    {
         guard !ranges.isEmpty else { return [:] }
         let bySegment = Dictionary(grouping: ranges, by: \.segment)
         var found: [QuarantinedRange: [Entry]] = [:]

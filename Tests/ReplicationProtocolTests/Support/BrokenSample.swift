@@ -138,7 +138,7 @@ struct BrokenSample: Sendable {
         BrokenSample("DAMAGE of 0", bytes: changed("DAMAGE, continued") { $0.set(0, at: 40) }),
         BrokenSample("DAMAGE of 4097", bytes: changed("DAMAGE from the start") { $0.set(1, at: 40) }),
         BrokenSample("DAMAGE-RESULT with half an id", bytes: changed("DAMAGE-RESULT") { $0.cut(by: 8) }),
-        BrokenSample("DAMAGE-RESULT that is neither complete nor not", bytes: changed("DAMAGE-RESULT") { $0.set(2, at: 1) }),
+        BrokenSample("DAMAGE-RESULT with a claim of 2", bytes: changed("DAMAGE-RESULT") { $0.set(2, at: 1) }),
         BrokenSample("HEALED cut short", bytes: changed("HEALED") { $0.cut(by: 1) }),
         BrokenSample("HEALED-RESULT of 7 bytes", bytes: changed("HEALED-RESULT") { $0.cut(by: 1) }),
         BrokenSample("MAP-RESULT cut short", bytes: changed("MAP-RESULT") { $0.cut(by: 1) }),
