@@ -9,7 +9,7 @@ enum FuzzParsers {
         FuzzProgram.main([
             DataSetFuzz.target, Part10Fuzz.target, JSONFuzz.target, JSONReadFuzz.target, TextFuzz.target,
             PDUFuzz.target,
-            CommandFuzz.target, ReplicationFuzz.target, RecordFuzz.target, WebFuzz.target,
+            CommandFuzz.target, ReplicationFuzz.target, RecordFuzz.target, SegmentFuzz.target, WebFuzz.target,
         ])
     }
 }

@@ -52,6 +52,9 @@ def _go_together(one, other):
         return False
     if (one.blinds and other.looks) or (one.looks and other.blinds):
         return False
+    # Whoever looks at one node waits for stores at the others.
+    if (one.looks and other.away - one.away) or (other.looks and one.away - other.away):
+        return False
     if one.disks and other.disks and (one.disks != other.disks or (one.looks and other.looks)):
         return False
     return not (one.disks & other.uses or one.uses & other.disks)
