@@ -52,8 +52,7 @@ def _go_together(one, other):
         return False
     if (one.blinds and other.looks) or (one.looks and other.blinds):
         return False
-    # Whoever looks at one node waits for stores at the others.
-    if (one.looks and other.away - one.away) or (other.looks and one.away - other.away):
+    if (one.needs_stores and other.stops_stores) or (one.stops_stores and other.needs_stores):
         return False
     if one.disks and other.disks and (one.disks != other.disks or (one.looks and other.looks)):
         return False

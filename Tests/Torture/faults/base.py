@@ -25,6 +25,9 @@ class Fault:
     # Whether nothing can be asked or started anew while it lasts; whether it has to ask or needs a new start.
     blinds = False
     looks = False
+    # Whether it waits for stores beside a node that takes none; whether it keeps another node from taking any meanwhile.
+    needs_stores = False
+    stops_stores = False
     # Whether it goes with no other.
     is_alone = False
 

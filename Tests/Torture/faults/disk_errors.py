@@ -33,6 +33,7 @@ ERRORS = (
 
 class DiskErrors(Fault):
     looks = True
+    needs_stores = True
     errors = ERRORS
 
     def __init__(self, scene, dice):

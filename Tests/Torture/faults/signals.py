@@ -60,6 +60,7 @@ class Pause(Fault):
         is_node = self.name in scene.nodes
         self.seconds = dice.choice(PAUSES["storage" if is_node else self.name])
         self.uses = self.away = frozenset([self.name] if is_node else [])
+        self.stops_stores = is_node
         # Nobody starts what dies meanwhile.
         self.halts = self.name in ("ingest-1", "up")
         self.blinds = self.name in ("ingest-1", "up", "postgres")

@@ -73,6 +73,7 @@ class DiskFull(Fault):
     """Slowly, so that the node reaches its reserve by what it writes; or at once and to the last block."""
 
     looks = True
+    needs_stores = True
 
     def __init__(self, scene, dice):
         super().__init__(scene, dice)
