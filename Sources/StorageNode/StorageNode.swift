@@ -65,12 +65,19 @@ public struct StorageNode: Service {
         )
         let port = try await server.start()
         logger.info("serving records", metadata: ["port": "\(port)"])
-        // Throws only when the task is cancelled, which ends the wait just as well.
-        try? await gracefulShutdown()
-        logger.info("stopping")
-        await server.shutdown()
-        await fetcher.shutdown()
-        await store.close()
+        await withTaskGroup { tasks in
+            if configuration.compactionSeconds > 0 {
+                let compactor = Compactor(store, interval: .seconds(configuration.compactionSeconds), logger: logger)
+                tasks.addTask { await compactor.run() }
+            }
+            // Throws only when the task is cancelled, which ends the wait just as well.
+            try? await gracefulShutdown()
+            logger.info("stopping")
+            tasks.cancelAll()
+            await server.shutdown()
+            await fetcher.shutdown()
+            await store.close()
+        }
     }
 
     private func hello(_ identity: NodeIdentity) -> HelloIdentity {

@@ -21,6 +21,8 @@ public struct StorageNodeConfiguration: Sendable {
     public var minimumFreeBytes: Int = 1 << 30
     /// Every byte on the disk is read and checked within so many seconds; 0: never.
     public var scrubSeconds: Int = 14 * 86_400
+    /// How often segments are looked at for space to give back, in seconds; 0: never.
+    public var compactionSeconds: Int = 60
 
     public init(
         name: String,

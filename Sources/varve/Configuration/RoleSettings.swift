@@ -34,6 +34,7 @@ extension StorageNodeConfiguration {
         )
         segmentByteCount = try settings.integer("segment-bytes", default: segmentByteCount, in: 1 << 20...1 << 36)
         minimumFreeBytes = try settings.integer("minimum-free-bytes", default: minimumFreeBytes, in: 0...1 << 50)
+        compactionSeconds = try settings.integer("compaction-seconds", default: compactionSeconds, in: 0...1 << 31)
         scrubSeconds = try settings.integer("scrub-seconds", default: scrubSeconds, in: 0...1 << 31)
         try settings.finish()
     }
