@@ -47,6 +47,7 @@ import Testing
             nio.union(["Logging", "Glibc", "Synchronization"])
         ),
         Rule("SimulatedDisk", ["SegmentStore"], ["NIOCore", "NIOConcurrencyHelpers", "Glibc"]),
+        Rule("ClusterCertificates", [], ["Crypto", "X509", "SwiftASN1", "Foundation", "Glibc"]),
         Rule(
             "Simulation",
             ["SimulatedDisk", "SegmentStore", "SegmentFormat", "ReplicationProtocol", "Placement", "Checksums"],
@@ -56,7 +57,7 @@ import Testing
         Rule(
             "ReplicationTransport",
             ["ReplicationProtocol", "Checksums", "Placement"],
-            nio.union(["Logging", "Glibc", "Synchronization"])
+            nio.union(["NIOSSL", "Logging", "Glibc", "Synchronization"])
         ),
         Rule(
             "DICOMNetworking",

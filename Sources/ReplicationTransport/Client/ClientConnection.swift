@@ -40,6 +40,7 @@ final class ClientConnection: MessageConnection {
         self.over = over
         super.init(
             side: .client,
+            hasTLS: configuration.tls != nil,
             eventLoop: eventLoop,
             mapEpoch: UInt32(truncatingIfNeeded: hello.identity.mapEpoch.rawValue),
             logger: logger
@@ -168,6 +169,7 @@ final class ClientConnection: MessageConnection {
     // MARK: - Private
 
     private func helloAckReceived(_ ack: HelloAck) throws(ReplicationError) {
+        if let error = objection(to: ack.identity) { throw error }
         switch session.helloAckReceived(ack) {
         case .begin(let agreement):
             self.agreement = agreement

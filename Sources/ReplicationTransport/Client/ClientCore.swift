@@ -157,8 +157,10 @@ final class ClientCore {
             .channelOption(.writeBufferWaterMark, value: ConnectionTuning.writeWaterMark)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    // TLS goes here: NIOSSLClientHandler in front of the connection, which then sees plain bytes.
                     bound.value.made(channel)
+                    if let tls = bound.value.configuration.tls {
+                        try channel.pipeline.syncOperations.addHandler(try tls.clientHandler())
+                    }
                     try channel.pipeline.syncOperations.addHandler(bound.value.makeConnection())
                 }
             }

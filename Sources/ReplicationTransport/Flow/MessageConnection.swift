@@ -22,6 +22,7 @@ class MessageConnection: ChannelInboundHandler {
     private(set) var writer: MessageWriter?
     private(set) var isClosed = false
     private let side: Side
+    private let hasTLS: Bool
     private let mapEpoch: UInt32
     private var context: ChannelHandlerContext?
     private var reader = FrameReader()
@@ -32,8 +33,9 @@ class MessageConnection: ChannelInboundHandler {
     private var isSending = false
     private var closeReason: ReplicationError?
 
-    init(side: Side, eventLoop: any EventLoop, mapEpoch: UInt32, logger: Logger) {
+    init(side: Side, hasTLS: Bool, eventLoop: any EventLoop, mapEpoch: UInt32, logger: Logger) {
         self.side = side
+        self.hasTLS = hasTLS
         self.eventLoop = eventLoop
         self.mapEpoch = mapEpoch
         self.logger = logger
@@ -117,6 +119,18 @@ class MessageConnection: ChannelInboundHandler {
             guard sentByteCount < limit, context.channel.isWritable else { return true }
         }
         return false
+    }
+
+    /// Why the peer, which calls itself `identity`, is not the holder of the certificate it has shown; `nil` when it is, or
+    /// when the connection has no TLS.
+    func objection(to identity: HelloIdentity) -> ReplicationError? {
+        guard hasTLS else { return nil }
+        do throws(ReplicationError) {
+            guard let context else { throw ReplicationError(.internal, "the connection is gone") }
+            return try PeerCertificate.identity(in: context.pipeline.syncOperations).objection(to: identity)
+        } catch {
+            return error
+        }
     }
 
     /// Ends the connection.

@@ -55,6 +55,7 @@ final class ServerConnection: MessageConnection {
         self.tickInterval = min(.seconds(1), .nanoseconds(max(1_000_000, shortest.nanoseconds / 4)))
         super.init(
             side: .server,
+            hasTLS: configuration.tls != nil,
             eventLoop: eventLoop,
             mapEpoch: UInt32(truncatingIfNeeded: identity.mapEpoch.rawValue),
             logger: logger
@@ -188,6 +189,10 @@ final class ServerConnection: MessageConnection {
 
     private func helloReceived(_ hello: Hello) {
         if let refusal { return close(refusal) }
+        if let error = objection(to: hello.identity) {
+            logger.warning("Replication peer is not who it says", metadata: ["reason": "\(error)"])
+            return close(error)
+        }
         switch session.helloReceived(hello) {
         case .accept(let ack, let agreement):
             send(.helloAck(ack))

@@ -48,6 +48,7 @@ struct Loopback {
         _ service: any ReplicationService,
         limits: ReplicationServerConfiguration.Limits = Self.patientLimits,
         memory: ReplicationMemoryBudget? = nil,
+        tls: ReplicationTLS? = nil,
         gracePeriod: TimeAmount = .minutes(1),
         body: (Loopback) async throws -> Void
     ) async throws {
@@ -57,6 +58,7 @@ struct Loopback {
             identity: HelloIdentity(clusterID: cluster, nodeID: node, incarnation: 1, role: .storage)
         )
         configuration.limits = limits
+        configuration.tls = tls
         if let memory { configuration.memory = memory }
         let server = ReplicationServer(configuration: configuration, service: service, group: group, logger: quiet)
         let port = try await server.start()
