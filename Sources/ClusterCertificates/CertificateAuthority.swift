@@ -23,26 +23,42 @@ public struct CertificateAuthority: Sendable {
         self.key = key
     }
 
-    /// Makes a new authority for the cluster of that name.
-    public init(cluster: String, now: Date) throws {
+    /// Makes a new authority for the cluster that the URI names.
+    public init(uri: String, now: Date) throws {
         let key = P256.Signing.PrivateKey()
-        let name = try DistinguishedName {
+        let subject = try DistinguishedName {
             OrganizationName("Varve")
-            CommonName("cluster \(cluster)")
+            CommonName(uri)
         }
         self.key = key
-        self.certificate = try Certificate(
+        self.certificate = try Self.certificate(subject: subject, uri: uri, key: key, now: now)
+    }
+
+    /// The same authority with a certificate that lasts longer: what it has issued stays good.
+    func renewed(now: Date) throws -> CertificateAuthority {
+        let certificate = try Self.certificate(subject: certificate.subject, uri: uri, key: key, now: now)
+        return CertificateAuthority(certificate: certificate, key: key)
+    }
+
+    private static func certificate(
+        subject: DistinguishedName,
+        uri: String?,
+        key: P256.Signing.PrivateKey,
+        now: Date
+    ) throws -> Certificate {
+        try Certificate(
             version: .v3,
             serialNumber: Certificate.SerialNumber(),
             publicKey: Certificate.PublicKey(key.publicKey),
             notValidBefore: now - Self.clockSlack,
             notValidAfter: now + Self.authorityLifetime,
-            issuer: name,
-            subject: name,
+            issuer: subject,
+            subject: subject,
             signatureAlgorithm: .ecdsaWithSHA256,
             extensions: try Certificate.Extensions {
                 Critical(BasicConstraints.isCertificateAuthority(maxPathLength: 0))
                 Critical(KeyUsage(keyCertSign: true, cRLSign: true))
+                if let uri { SubjectAlternativeNames([.uniformResourceIdentifier(uri)]) }
             },
             issuerPrivateKey: Certificate.PrivateKey(key)
         )
@@ -51,7 +67,16 @@ public struct CertificateAuthority: Sendable {
     /// The private key, PEM.
     public var keyPEM: String { key.pemRepresentation }
 
-    /// A certificate and its key for the process that the URI names.
+    /// The name of its cluster; `nil` when the certificate has none or several.
+    public var uri: String? {
+        let uris = certificate.uris
+        return uris.count == 1 ? uris[0] : nil
+    }
+
+    /// Whether certificate and key belong together.
+    var isWhole: Bool { certificate.publicKey == Certificate.PublicKey(key.publicKey) }
+
+    /// A certificate and its key for the process that the URI names; it ends with the authority's at the latest.
     public func issue(uri: String, now: Date, lifetime: TimeInterval = Self.leafLifetime) throws -> IssuedCertificate {
         let leafKey = P256.Signing.PrivateKey()
         let certificate = try Certificate(
@@ -59,7 +84,7 @@ public struct CertificateAuthority: Sendable {
             serialNumber: Certificate.SerialNumber(),
             publicKey: Certificate.PublicKey(leafKey.publicKey),
             notValidBefore: now - Self.clockSlack,
-            notValidAfter: now + lifetime,
+            notValidAfter: min(now + lifetime, self.certificate.notValidAfter),
             issuer: self.certificate.subject,
             subject: try DistinguishedName { OrganizationName("Varve") },
             signatureAlgorithm: .ecdsaWithSHA256,
@@ -79,4 +104,15 @@ public struct CertificateAuthority: Sendable {
 public struct IssuedCertificate: Sendable {
     public let certificate: Certificate
     public let keyPEM: String
+}
+
+extension Certificate {
+    /// The URIs among its subject alternative names.
+    var uris: [String] {
+        // Names that cannot be read are none.
+        guard let names = try? extensions.subjectAlternativeNames else { return [] }
+        return names.compactMap { name in
+            if case .uniformResourceIdentifier(let uri) = name { uri } else { nil }
+        }
+    }
 }

@@ -13,12 +13,13 @@ import Testing
 struct TLSTests {
     private static let record = TestRecord(1, byteCount: 3_000_000)
 
-    private static func uri(node: NodeID = Loopback.node, cluster: ClusterID = Loopback.cluster) -> String {
-        CertificateIdentity.node(cluster, node).description
-    }
-
-    private static func uri(role: NodeRole, cluster: ClusterID = Loopback.cluster) -> String {
-        CertificateIdentity.role(cluster, role).description
+    /// The name in a certificate; `Loopback`'s server is a storage node, its clients are ingest nodes.
+    private static func uri(
+        _ role: NodeRole = .storage,
+        _ name: String = "one",
+        cluster: ClusterID = Loopback.cluster
+    ) -> String {
+        "\(CertificateIdentity.authorityURI(of: cluster))/\(role.name)/\(name)"
     }
 
     private static func withDirectory(
@@ -28,8 +29,8 @@ struct TLSTests {
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
         let result: Result<Void, any Error>
         do {
-            let ours = try CertificateDirectory(path: directory + "/ours", cluster: "ours", now: Date())
-            let theirs = try CertificateDirectory(path: directory + "/theirs", cluster: "theirs", now: Date())
+            let ours = try CertificateDirectory.create(directory + "/ours", uri: "varve://ours", now: Date())
+            let theirs = try CertificateDirectory.create(directory + "/theirs", uri: "varve://theirs", now: Date())
             result = .success(try await body(ours, theirs))
         } catch {
             result = .failure(error)
@@ -69,7 +70,7 @@ struct TLSTests {
     @Test func everythingWorksOverTLS() async throws {
         try await Self.withDirectory { ours, _ in
             let server = try Self.tls(ours, "node", Self.uri())
-            let client = try Self.tls(ours, "ingest", Self.uri(role: .ingest))
+            let client = try Self.tls(ours, "ingest", Self.uri(.ingest))
             try await Loopback.run(FakeService(), tls: server) { loopback in
                 try await loopback.withClient(configuration: Self.configuration(client)) { client in
                     #expect(try await client.put(Self.record.request, payload: Self.record.payload) == .stored)
@@ -93,9 +94,9 @@ struct TLSTests {
     @Test func anotherAuthoritysCertificatesAreWorthNothing() async throws {
         try await Self.withDirectory { ours, theirs in
             let server = try Self.tls(ours, "node", Self.uri())
-            let stranger = try Self.tls(theirs, "ingest", Self.uri(role: .ingest))
+            let stranger = try Self.tls(theirs, "ingest", Self.uri(.ingest))
             #expect(try await Self.error(server: server, client: stranger)?.code == .notConnected)
-            let client = try Self.tls(ours, "ingest", Self.uri(role: .ingest))
+            let client = try Self.tls(ours, "ingest", Self.uri(.ingest))
             let impostor = try Self.tls(theirs, "node", Self.uri())
             #expect(try await Self.error(server: impostor, client: client)?.code == .notConnected)
         }
@@ -105,20 +106,21 @@ struct TLSTests {
         try await Self.withDirectory { ours, _ in
             let server = try Self.tls(ours, "node", Self.uri())
             let longAgo = Date() - 2 * CertificateAuthority.leafLifetime
-            let old = try Self.tls(ours, "old", Self.uri(role: .ingest), now: longAgo)
+            let old = try Self.tls(ours, "old", Self.uri(.ingest), now: longAgo)
             #expect(try await Self.error(server: server, client: old)?.code == .notConnected)
         }
     }
 
-    /// The test's client calls itself an ingest node, its server node `Loopback.node`.
+    /// The test's client calls itself an ingest node, its server a storage node.
     @Test func whoCallsHimselfOtherThanHisCertificateIsRefused() async throws {
         try await Self.withDirectory { ours, _ in
             let server = try Self.tls(ours, "node", Self.uri())
-            let client = try Self.tls(ours, "ingest", Self.uri(role: .ingest))
+            let client = try Self.tls(ours, "ingest", Self.uri(.ingest))
             #expect(try await Self.error(server: server, client: client) == nil)
+            let otherCluster = ClusterID(high: 9, low: 9)
             let wrong = [
-                Self.uri(role: .coordinator), Self.uri(node: Loopback.ingest), "https://varve.example",
-                Self.uri(role: .ingest, cluster: ClusterID(high: 9, low: 9)),
+                Self.uri(.coordinator), Self.uri(.storage), "https://varve.example",
+                Self.uri(.ingest, cluster: otherCluster),
             ]
             for (number, uri) in wrong.enumerated() {
                 let tls = try Self.tls(ours, "wrong-\(number)", uri)
@@ -126,10 +128,79 @@ struct TLSTests {
                 #expect(refused?.code == .notConnected)
                 #expect(refused?.message.contains("UNAUTHENTICATED") == true, "\(uri)")
             }
-            for (number, uri) in [Self.uri(node: NodeID(high: 9, low: 9)), Self.uri(role: .ingest)].enumerated() {
+            for (number, uri) in [Self.uri(.ingest), Self.uri(cluster: otherCluster)].enumerated() {
                 let tls = try Self.tls(ours, "impostor-\(number)", uri)
                 let refused = try await Self.error(server: tls, client: client)
                 #expect(refused?.message.contains("UNAUTHENTICATED") == true, "\(uri)")
+            }
+        }
+    }
+
+    /// What an ingest node's certificate is stolen for: to pass for a storage node.
+    @Test func onlyStorageNodesAreServers() async throws {
+        try await Self.withDirectory { ours, _ in
+            let tls = try Self.tls(ours, "ingest", Self.uri(.ingest))
+            var error: ReplicationError?
+            try await Loopback.run(FakeService(), tls: tls, role: .ingest) { loopback in
+                try await loopback.withClient(configuration: Self.configuration(tls)) { client in
+                    error = await failure(of: { () throws(ReplicationError) in try await client.status() })
+                }
+            }
+            #expect(error?.message.contains("is no storage node's") == true, "\(String(describing: error))")
+        }
+    }
+
+    @Test func aNodeOfAnotherNameIsRefused() async throws {
+        try await Self.withDirectory { ours, _ in
+            let server = try Self.tls(ours, "node", Self.uri(.storage, "one"))
+            let client = try Self.tls(ours, "ingest", Self.uri(.ingest))
+            try await Loopback.run(FakeService(), tls: server) { loopback in
+                try await loopback.withClient(named: "one", configuration: Self.configuration(client)) { client in
+                    _ = try await client.status()
+                }
+                try await loopback.withClient(named: "two", configuration: Self.configuration(client)) { client in
+                    let error = await failure(of: { () throws(ReplicationError) in try await client.status() })
+                    #expect(error?.code == .notConnected)
+                    #expect(error?.message.contains("shown where two was expected") == true)
+                }
+            }
+        }
+    }
+
+    /// Neither the order nor its term has any effect, and the connection goes on.
+    @Test(arguments: [NodeRole.ingest, .storage, .tool])
+    func onlyACoordinatorGivesOrders(role: NodeRole) async throws {
+        try await Self.withDirectory { ours, _ in
+            let server = try Self.tls(ours, "node", Self.uri())
+            let member = Self.configuration(try Self.tls(ours, "member", Self.uri(role)))
+            let leader = Self.configuration(try Self.tls(ours, "leader", Self.uri(.coordinator)))
+            let (stamp, record) = (Orders.stamp(1_000), Self.record)
+            var ordered = record.request
+            ordered.term = stamp.term
+            let put = ordered
+            try await Loopback.run(FakeService(), tls: server) { loopback in
+                try await loopback.withClient(role: role, configuration: member) { client in
+                    let errors = [
+                        await failure(of: { () throws(ReplicationError) in
+                            try await client.announceMap(stamp, isMember: true)
+                        }),
+                        await failure(of: { () throws(ReplicationError) in
+                            try await client.amend(Orders.amendment(.tombstone, of: 1, term: 1_000), stamp)
+                        }),
+                        await failure(of: { () throws(ReplicationError) in
+                            try await client.put(put, payload: record.payload)
+                        }),
+                    ]
+                    for error in errors { #expect(error?.code == .forbidden, "\(String(describing: error))") }
+                    let outcome = try await client.put(record.request, payload: record.payload)
+                    #expect(outcome == .stored)
+                    let payload = try await client.get(record.request.recordID)
+                    #expect(payload == record.payload)
+                }
+                try await loopback.withClient(role: .coordinator, configuration: leader) { client in
+                    let known = try await client.announceMap(Orders.stamp(1), isMember: true)
+                    #expect(known == Orders.stamp(1), "an order that was refused has raised the fence")
+                }
             }
         }
     }

@@ -121,16 +121,15 @@ class MessageConnection: ChannelInboundHandler {
         return false
     }
 
-    /// Why the peer, which calls itself `identity`, is not the holder of the certificate it has shown; `nil` when it is, or
-    /// when the connection has no TLS.
-    func objection(to identity: HelloIdentity) -> ReplicationError? {
+    /// The holder of the certificate that the peer, which calls itself `identity`, has shown; `nil` without TLS.
+    ///
+    /// - Throws: `.unauthenticated` when the peer is somebody else.
+    func certifiedPeer(_ identity: HelloIdentity) throws(ReplicationError) -> CertificateIdentity? {
         guard hasTLS else { return nil }
-        do throws(ReplicationError) {
-            guard let context else { throw ReplicationError(.internal, "the connection is gone") }
-            return try PeerCertificate.identity(in: context.pipeline.syncOperations).objection(to: identity)
-        } catch {
-            return error
-        }
+        guard let context else { throw ReplicationError(.connectionLost, "the connection is gone") }
+        let holder = try PeerCertificate.identity(in: context.pipeline.syncOperations)
+        if let error = holder.objection(to: identity) { throw error }
+        return holder
     }
 
     /// Ends the connection.
