@@ -177,7 +177,7 @@ let roleTargets: [Target] =
         "Ingest",
         [
             "DICOM", "DIMSE", "DICOMWeb", "DICOMNetworking", "PixelCodecs", "SegmentFormat", "ReplicationProtocol",
-            "Placement", "Checksums", "Catalog", "ClusterClient", "Telemetry",
+            "ReplicationTransport", "Placement", "Checksums", "Catalog", "ClusterClient", "Telemetry",
             nioCore, nioPosix, nioLocks, logging, lifecycle, hummingbird,
         ]
     )
@@ -207,8 +207,8 @@ let package = Package(
                 name: "varve",
                 dependencies: [
                     "Ingest", "StorageNode", "Coordinator", "Supervisor", "Telemetry", "Placement", "DICOM", "DIMSE",
-                    "DICOMNetworking", "PixelCodecs", "CPlatform", nioCore, nioPosix, logging, lifecycle, signals,
-                    argumentParser,
+                    "DICOMNetworking", "PixelCodecs", "ClusterCertificates", "ReplicationTransport",
+                    "ReplicationProtocol", "CPlatform", nioCore, nioPosix, logging, lifecycle, signals, argumentParser,
                     yams,
                 ],
                 swiftSettings: strict

@@ -102,7 +102,8 @@ import Testing
             "varve",
             [
                 "Ingest", "StorageNode", "Coordinator", "Supervisor", "Telemetry", "Placement", "DICOM", "DIMSE",
-                "DICOMNetworking", "PixelCodecs", "Checksums", "CPlatform",
+                "DICOMNetworking", "PixelCodecs", "Checksums", "CPlatform", "ClusterCertificates",
+                "ReplicationTransport", "ReplicationProtocol",
             ],
             nio.union([
                 "Logging", "Glibc", "Foundation", "FoundationNetworking", "ArgumentParser", "Yams", "ServiceLifecycle",
