@@ -83,6 +83,6 @@ struct WireBenchmark {
                 try await tasks.waitForAll()
             }
         }
-        return [duration.inSeconds, StorageBenchmark.processorSeconds() - before]
+        return [duration.inSeconds, (StorageBenchmark.processorSeconds() - before).rounded(toPlaces: 3)]
     }
 }

@@ -3,6 +3,7 @@
 import ClusterCertificates
 import Foundation
 import NIOCore
+import NIOPosix
 import Placement
 import ReplicationProtocol
 import ReplicationTransport
@@ -202,6 +203,29 @@ struct TLSTests {
                     #expect(known == Orders.stamp(1), "an order that was refused has raised the fence")
                 }
             }
+        }
+    }
+
+    /// The end of TLS waits for the peer; requests are not to wait with it, for they have other nodes to go to.
+    @Test func aSilentPeerIsLeftAtOnce() async throws {
+        try await Self.withDirectory { ours, _ in
+            let silent = try await ServerBootstrap(group: Loopback.group).bind(host: "127.0.0.1", port: 0).get()
+            let port = try #require(silent.localAddress?.port)
+            var configuration = Self.configuration(try Self.tls(ours, "ingest", Self.uri(.ingest)))
+            configuration.connectTimeout = .milliseconds(50)
+            var shortest = Duration.seconds(60)
+            // The machine may be busy once; it is not when nobody waits.
+            for _ in 0..<5 where shortest > .seconds(4) {
+                let duration = try await ContinuousClock().measure {
+                    try await Loopback.withClient(port: port, configuration: configuration) { client in
+                        let error = await failure(of: { () throws(ReplicationError) in try await client.status() })
+                        #expect(error?.code == .notConnected)
+                    }
+                }
+                shortest = min(shortest, duration)
+            }
+            #expect(shortest < .seconds(4))
+            try await silent.close()
         }
     }
 

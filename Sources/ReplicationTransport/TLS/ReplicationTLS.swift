@@ -10,6 +10,11 @@ public import ReplicationProtocol
 /// Who a peer is comes from the name in its certificate (``CertificateIdentity``), not from its address. May be shared by
 /// all servers and clients of a process.
 public struct ReplicationTLS: Sendable {
+    /// How long a connection that is closed waits for the peer to agree.
+    ///
+    /// Short: whoever is closed for giving no sign of life will not, and requests wait for the end to go elsewhere.
+    private static let farewellTime = TimeAmount.milliseconds(250)
+
     private let serverContext: NIOSSLContext
     private let clientContext: NIOSSLContext
 
@@ -27,9 +32,11 @@ public struct ReplicationTLS: Sendable {
                 trustRoots: .certificates(trusted)
             )
             server.minimumTLSVersion = .tlsv13
+            server.shutdownTimeout = Self.farewellTime
             server.certificateVerification = .noHostnameVerification
             var client = TLSConfiguration.makeClientConfiguration()
             client.minimumTLSVersion = .tlsv13
+            client.shutdownTimeout = Self.farewellTime
             client.certificateChain = chain.map { .certificate($0) }
             client.privateKey = .privateKey(privateKey)
             client.trustRoots = .certificates(trusted)
