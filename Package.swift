@@ -19,6 +19,9 @@ let strict: [SwiftSetting] = [
 let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
 let nioLocks: Target.Dependency = .product(name: "NIOConcurrencyHelpers", package: "swift-nio")
+let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
+let x509: Target.Dependency = .product(name: "X509", package: "swift-certificates")
+let asn1: Target.Dependency = .product(name: "SwiftASN1", package: "swift-asn1")
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
@@ -137,9 +140,11 @@ let engineTargets: [Target] =
             nioLocks, logging,
         ]
     )
+    + engineTarget("ClusterCertificates", [crypto, x509, asn1])
     + engineTarget(
         "ReplicationTransport",
-        ["ReplicationProtocol", "Checksums", "Placement", nioCore, nioPosix, nioLocks, logging]
+        ["ReplicationProtocol", "Checksums", "Placement", nioCore, nioPosix, nioLocks, nioSSL, logging],
+        testing: ["ClusterCertificates"]
     )
     + engineTarget(
         "DICOMNetworking",
@@ -172,7 +177,7 @@ let roleTargets: [Target] =
         "Ingest",
         [
             "DICOM", "DIMSE", "DICOMWeb", "DICOMNetworking", "PixelCodecs", "SegmentFormat", "ReplicationProtocol",
-            "Placement", "Checksums", "Catalog", "ClusterClient", "Telemetry",
+            "ReplicationTransport", "Placement", "Checksums", "Catalog", "ClusterClient", "Telemetry",
             nioCore, nioPosix, nioLocks, logging, lifecycle, hummingbird,
         ]
     )
@@ -186,6 +191,9 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
+        .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -199,8 +207,8 @@ let package = Package(
                 name: "varve",
                 dependencies: [
                     "Ingest", "StorageNode", "Coordinator", "Supervisor", "Telemetry", "Placement", "DICOM", "DIMSE",
-                    "DICOMNetworking", "PixelCodecs", "CPlatform", nioCore, nioPosix, logging, lifecycle, signals,
-                    argumentParser,
+                    "DICOMNetworking", "PixelCodecs", "ClusterCertificates", "ReplicationTransport",
+                    "ReplicationProtocol", "CPlatform", nioCore, nioPosix, logging, lifecycle, signals, argumentParser,
                     yams,
                 ],
                 swiftSettings: strict

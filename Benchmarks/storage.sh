@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # The storage engine against what the machine can do: durable puts against a bare C loop with the same group commit on the
-# same disk, reads over loopback against nginx with the same bytes and the same kind of client, taking turns; and the index's
-# size and start-up times. Usage: Benchmarks/storage.sh [--rounds N] [--bytes N] [--records N] [--writers N]
-# [--connections N] [--index "N ..."] [--work DIR]. Needs about 3 GB under --work, and 1 GB more for each million of --index.
+# same disk, reads over loopback against nginx with the same bytes and the same kind of client, TLS against plain TCP, each
+# taking turns; and the index's size and start-up times. Usage: Benchmarks/storage.sh [--rounds N] [--bytes N] [--records N]
+# [--writers N] [--connections N] [--index "N ..."] [--work DIR]. Needs about 3 GB under --work, and 1 GB more for each
+# million of --index.
 set -euo pipefail
 
 # shellcheck source=../deploy/lib/install.sh
@@ -77,6 +78,8 @@ data: $work/node
 listen:
   host: 127.0.0.1
   port: $vrp
+# The bare client speaks plain VRP.
+tls: off
 TEXT
 "$bin/varve" storage --config "$work/storage.yaml" >"$work/storage.log" 2>&1 &
 processes+=($!)
@@ -120,6 +123,41 @@ for ((round = 1; round <= rounds; round++)); do
 done
 echo "reads: storage node $(median "$work/vrp-rates") MB/s, nginx $(median "$work/nginx-rates") MB/s, ratio" \
     "$(awk -v a="$(median "$work/vrp-rates")" -v b="$(median "$work/nginx-rates")" 'BEGIN { printf "%.2f", a / b }')"
+
+step "TLS against plain TCP: $connections connections, $rounds rounds, client and node on this machine"
+secure="$(free_port)"
+"$bin/varve" certificate ca --out "$work/ca" --cluster "$cluster" >"$work/certificates.log"
+"$bin/varve" certificate issue --ca "$work/ca" --role tool --name bench --out "$work/tls" >>"$work/certificates.log"
+{
+    sed -e "s|^name: .*|name: storage-2|" -e "s|^data: .*|data: $work/secure|" -e "s|port: .*|port: $secure|" \
+        -e '/^#/d' -e '/^tls:/d' "$work/storage.yaml"
+    "$bin/varve" certificate issue --ca "$work/ca" --role storage --name storage-2 --out "$work/tls"
+} >"$work/secure.yaml"
+"$bin/varve" storage --config "$work/secure.yaml" >"$work/secure.log" 2>&1 &
+processes+=($!)
+for ((attempt = 0; attempt < 200; attempt++)); do
+    ! grep -q "serving records" "$work/secure.log" || break
+    sleep 0.1
+done
+wire() { "$bin/storage-benchmark" wire 127.0.0.1 "$1" "$cluster" "$read_records" "$bytes" "$connections" "${@:2}"; }
+for ((round = 1; round <= rounds; round++)); do
+    for kind in plain tls; do
+        if [ $kind = tls ]; then
+            figures="$(wire "$secure" "$work/tls/ca.pem" "$work/tls/bench.pem" "$work/tls/bench.key")"
+        else
+            figures="$(wire "$vrp")"
+        fi
+        read -r put_seconds put_cpu get_seconds get_cpu <<<"$figures"
+        rate "$put_seconds" $((read_records * bytes)) >>"$work/$kind-puts"
+        rate "$get_seconds" $((read_records * bytes)) >>"$work/$kind-gets"
+        echo "    round $round, $kind: puts $(tail -n 1 "$work/$kind-puts") MB/s ($put_cpu s CPU of the client)," \
+            "reads $(tail -n 1 "$work/$kind-gets") MB/s ($get_cpu s)"
+    done
+done
+for what in puts gets; do
+    echo "TLS, $what: $(median "$work/tls-$what") MB/s, plain $(median "$work/plain-$what") MB/s, ratio" \
+        "$(awk -v a="$(median "$work/tls-$what")" -v b="$(median "$work/plain-$what")" 'BEGIN { printf "%.2f", a / b }')"
+done
 
 for count in $index; do
     step "index: $count records of 300 bytes"

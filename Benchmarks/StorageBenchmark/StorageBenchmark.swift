@@ -16,6 +16,9 @@ import SegmentStore
 ///     storage-benchmark put DIR WRITERS RECORDS BYTES     durable appends in this process; prints seconds
 ///     storage-benchmark fill HOST PORT CLUSTER RECORDS BYTES FOLDER
 ///         puts to a storage node, and writes the same payloads to files of FOLDER, named as the records' ids in hex
+///     storage-benchmark wire HOST PORT CLUSTER RECORDS BYTES CONNECTIONS [CA CERTIFICATE KEY]
+///         puts to a storage node and reads back, one request at once on each connection; prints seconds and this
+///         process's processor seconds of the puts, then of the reads
 ///     storage-benchmark index DIR RECORDS                 small records, then starts, clean and not; prints a table row
 @main
 enum StorageBenchmark {
@@ -31,6 +34,24 @@ enum StorageBenchmark {
                     let records = Int(arguments[4]), let byteCount = Int(arguments[5])
                 else { usage() }
                 try await fill(arguments[1], port, cluster, records, byteCount, folder: arguments[6])
+            case "wire" where arguments.count == 7 || arguments.count == 10:
+                guard let port = Int(arguments[2]), let cluster = ClusterID(arguments[3]),
+                    let records = Int(arguments[4]), let byteCount = Int(arguments[5]),
+                    let connections = Int(arguments[6])
+                else { usage() }
+                let files = arguments.dropFirst(7)
+                let tls =
+                    files.isEmpty
+                    ? nil : try ReplicationTLS(authority: files[7], certificate: files[8], key: files[9])
+                let wire = WireBenchmark(
+                    host: arguments[1],
+                    port: port,
+                    cluster: cluster,
+                    tls: tls,
+                    connections: connections
+                )
+                let seconds = try await wire.run(records: records, byteCount: byteCount)
+                print(seconds.map { "\($0)" }.joined(separator: " "))
             case "index" where arguments.count == 3 && numbers.count == 1:
                 try await index(in: arguments[1], records: numbers[0])
             default: usage()
@@ -43,7 +64,8 @@ enum StorageBenchmark {
 
     private static func usage() -> Never {
         complain(
-            "usage: storage-benchmark put DIR WRITERS RECORDS BYTES | fill HOST PORT CLUSTER RECORDS BYTES FOLDER | index DIR RECORDS"
+            "usage: storage-benchmark put DIR WRITERS RECORDS BYTES | fill HOST PORT CLUSTER RECORDS BYTES FOLDER |"
+                + " wire HOST PORT CLUSTER RECORDS BYTES CONNECTIONS [CA CERTIFICATE KEY] | index DIR RECORDS"
         )
         exit(2)
     }
@@ -63,7 +85,7 @@ enum StorageBenchmark {
         return buffer.getSlice(at: 0, length: byteCount) ?? buffer
     }
 
-    private static func id(_ number: Int) throws -> RecordID {
+    static func id(_ number: Int) throws -> RecordID {
         var hasher = SHA256Hasher()
         hasher.update(Array("record \(number)".utf8))
         let digest = hasher.digest()
@@ -212,13 +234,13 @@ enum StorageBenchmark {
 
     // MARK: The machine
 
-    private static func quiet() -> Logger {
+    static func quiet() -> Logger {
         var logger = Logger(label: "storage-benchmark")
         logger.logLevel = .error
         return logger
     }
 
-    private static func processorSeconds() -> Double {
+    static func processorSeconds() -> Double {
         var time = timespec()
         clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
         return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
@@ -262,19 +284,19 @@ enum StorageBenchmark {
     }
 }
 
-private struct BenchmarkError: Error, CustomStringConvertible {
+struct BenchmarkError: Error, CustomStringConvertible {
     let description: String
     init(_ description: String) { self.description = description }
 }
 
 extension Duration {
-    fileprivate var inSeconds: Double {
+    var inSeconds: Double {
         (Double(components.seconds) + Double(components.attoseconds) / 1e18).rounded(toPlaces: 3)
     }
 }
 
 extension Double {
-    fileprivate func rounded(toPlaces places: Int) -> Double {
+    func rounded(toPlaces places: Int) -> Double {
         let factor = (0..<places).reduce(1.0) { power, _ in power * 10 }
         return (self * factor).rounded() / factor
     }

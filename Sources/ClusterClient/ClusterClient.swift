@@ -108,6 +108,7 @@ public final class ClusterClient: Sendable {
             port: member.port,
             identity: identity,
             expectedNodeID: member.id,
+            expectedName: member.name,
             group: group,
             logger: logger,
             configuration: configuration.connections

@@ -36,6 +36,7 @@ public struct Coordinator: Service {
             NodeWatcher(
                 node: node,
                 identity: identity,
+                tls: configuration.tls,
                 group: MultiThreadedEventLoopGroup.singleton,
                 logger: logger
             )

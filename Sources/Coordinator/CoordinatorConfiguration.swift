@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import Placement
+public import ReplicationTransport
 
 /// Everything a coordinator is told; what it is not told has the default given here.
 public struct CoordinatorConfiguration: Sendable {
@@ -18,6 +19,8 @@ public struct CoordinatorConfiguration: Sendable {
     public var leaseMilliseconds: Int64 = 10_000
     /// How often nodes are asked whether they live, and the lease is renewed.
     public var heartbeatMilliseconds: Int64 = 1_000
+    /// The coordinator's certificate, and whom it trusts; `nil` for plain TCP.
+    public var tls: ReplicationTLS?
 
     public init(name: String, cluster: ClusterID, catalog: String, storageNodes: [NamedNode]) {
         self.name = name

@@ -33,15 +33,25 @@ final class NodeWatcher: Sendable {
     private let client: ReplicationClient
     private let memory: NIOLockedValueBox<Memory>
 
-    init(node: NamedNode, identity: HelloIdentity, group: any EventLoopGroup, logger: Logger) {
+    init(
+        node: NamedNode,
+        identity: HelloIdentity,
+        tls: ReplicationTLS?,
+        group: any EventLoopGroup,
+        logger: Logger
+    ) {
         self.node = node
+        var connection = ReplicationClientConfiguration()
+        connection.tls = tls
         self.client = ReplicationClient(
             host: node.address.host,
             port: node.address.port,
             identity: identity,
             expectedNodeID: nil,
+            expectedName: node.name,
             group: group,
-            logger: logger
+            logger: logger,
+            configuration: connection
         )
         let health = NodeHealth(nowMilliseconds: Timestamp.now().milliseconds)
         self.memory = NIOLockedValueBox(Memory(health: health))

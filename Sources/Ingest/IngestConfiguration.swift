@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import Placement
+public import ReplicationTransport
 
 /// How instances are compressed when they arrive (design section 7: codec classes).
 ///
@@ -55,6 +56,8 @@ public struct IngestConfiguration: Sendable {
 
     /// Hours in which all records of the storage nodes are compared with the catalog once; 0: never.
     public var catalogSweepHours = 24
+    /// The node's certificate, and whom it trusts; `nil` for plain TCP to the storage nodes.
+    public var tls: ReplicationTLS?
 
     public init(name: String, cluster: ClusterID, catalog: String, spoolDirectory: String) {
         self.name = name

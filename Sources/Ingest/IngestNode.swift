@@ -12,6 +12,7 @@ import NIOPosix
 import PixelCodecs
 import Placement
 import ReplicationProtocol
+import ReplicationTransport
 public import ServiceLifecycle
 import Telemetry
 
@@ -46,7 +47,7 @@ public struct IngestNode: Service {
             logger: logger
         )
         let cluster = ClusterClient(
-            configuration: .init(copies: configuration.copies, acknowledgements: configuration.acknowledgements),
+            configuration: clusterConfiguration,
             identity: identity,
             group: group,
             logger: logger
@@ -148,6 +149,15 @@ public struct IngestNode: Service {
             domain: FailureDomain(host: configuration.name),
             software: "varve \(version)"
         )
+    }
+
+    private var clusterConfiguration: ClusterClient.Configuration {
+        var cluster = ClusterClient.Configuration(
+            copies: configuration.copies,
+            acknowledgements: configuration.acknowledgements
+        )
+        cluster.connections.tls = configuration.tls
+        return cluster
     }
 
     private func serverConfiguration(aeTitle: AETitle) -> DICOMServerConfiguration {

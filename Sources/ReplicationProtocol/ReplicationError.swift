@@ -108,6 +108,10 @@ extension ReplicationError {
 
         /// A hold or a retention forbids it.
         public static let held = Code(rawValue: 27)
+        /// The peer is not who its certificate says, or has none.
+        public static let unauthenticated = Code(rawValue: 28)
+        /// The certificate's holder may not order that.
+        public static let forbidden = Code(rawValue: 29)
 
         /// Where a request that failed with this code is best repeated.
         public var usualRetry: RetryClass {
@@ -127,7 +131,7 @@ extension ReplicationError {
                 "INTERNAL", "PROTOCOL", "VERSION", "WRONG_CLUSTER", "WRONG_NODE", "NOT_FOUND", "UNKNOWN", "CONFLICT",
                 "CHECKSUM", "CORRUPT", "RANGE", "STALE_EPOCH", "STALE_TERM", "READ_ONLY", "DISK_FULL", "DISK_FAILED",
                 "OVERLOADED", "DEADLINE", "TOO_LARGE", "CANCELLED", "INVALID_REQUEST", "UNSUPPORTED", "SHUTTING_DOWN",
-                "OUTCOME_UNKNOWN", "CONNECTION_LOST", "NOT_CONNECTED", "HELD",
+                "OUTCOME_UNKNOWN", "CONNECTION_LOST", "NOT_CONNECTED", "HELD", "UNAUTHENTICATED", "FORBIDDEN",
             ]
             let index = Int(rawValue) - 1
             return names.indices.contains(index) ? names[index] : "CODE_\(rawValue)"

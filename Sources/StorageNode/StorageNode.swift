@@ -48,13 +48,22 @@ public struct StorageNode: Service {
             ]
         )
         let hello = hello(identity)
-        let fetcher = RecordFetcher(identity: hello, group: MultiThreadedEventLoopGroup.singleton, logger: logger)
+        var connections = ReplicationClientConfiguration()
+        connections.tls = configuration.tls
+        let fetcher = RecordFetcher(
+            identity: hello,
+            group: MultiThreadedEventLoopGroup.singleton,
+            logger: logger,
+            configuration: connections
+        )
+        var serverConfiguration = ReplicationServerConfiguration(
+            host: configuration.host,
+            port: configuration.port,
+            identity: hello
+        )
+        serverConfiguration.tls = configuration.tls
         let server = ReplicationServer(
-            configuration: ReplicationServerConfiguration(
-                host: configuration.host,
-                port: configuration.port,
-                identity: hello
-            ),
+            configuration: serverConfiguration,
             service: RecordService(
                 store: store,
                 fence: FenceFile(directory: configuration.dataDirectory),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import Placement
+public import ReplicationTransport
 
 /// Everything a storage node is told; what it is not told has the default given here.
 public struct StorageNodeConfiguration: Sendable {
@@ -23,6 +24,8 @@ public struct StorageNodeConfiguration: Sendable {
     public var scrubSeconds: Int = 14 * 86_400
     /// How often segments are looked at for space to give back, in seconds; 0: never.
     public var compactionSeconds: Int = 60
+    /// The node's certificate, and whom it trusts; `nil` for plain TCP.
+    public var tls: ReplicationTLS?
 
     public init(
         name: String,

@@ -47,6 +47,7 @@ import Testing
             nio.union(["Logging", "Glibc", "Synchronization"])
         ),
         Rule("SimulatedDisk", ["SegmentStore"], ["NIOCore", "NIOConcurrencyHelpers", "Glibc"]),
+        Rule("ClusterCertificates", [], ["Crypto", "X509", "SwiftASN1", "Foundation", "Glibc"]),
         Rule(
             "Simulation",
             ["SimulatedDisk", "SegmentStore", "SegmentFormat", "ReplicationProtocol", "Placement", "Checksums"],
@@ -56,7 +57,7 @@ import Testing
         Rule(
             "ReplicationTransport",
             ["ReplicationProtocol", "Checksums", "Placement"],
-            nio.union(["Logging", "Glibc", "Synchronization"])
+            nio.union(["NIOSSL", "Logging", "Glibc", "Synchronization"])
         ),
         Rule(
             "DICOMNetworking",
@@ -101,7 +102,8 @@ import Testing
             "varve",
             [
                 "Ingest", "StorageNode", "Coordinator", "Supervisor", "Telemetry", "Placement", "DICOM", "DIMSE",
-                "DICOMNetworking", "PixelCodecs", "Checksums", "CPlatform",
+                "DICOMNetworking", "PixelCodecs", "Checksums", "CPlatform", "ClusterCertificates",
+                "ReplicationTransport", "ReplicationProtocol",
             ],
             nio.union([
                 "Logging", "Glibc", "Foundation", "FoundationNetworking", "ArgumentParser", "Yams", "ServiceLifecycle",

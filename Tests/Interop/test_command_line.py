@@ -16,6 +16,7 @@ def run(*arguments):
 
 @pytest.mark.parametrize(
     "command", ["", "up", "ingest", "storage", "coordinator", "status", "store", "echo", "study list", "study show"]
+    + ["certificate", "certificate ca", "certificate issue", "certificate show"],
 )
 def test_help_has_an_example(command):
     done = run(*command.split(), "--help")

@@ -8,6 +8,7 @@ import ReplicationProtocol
 /// One connection of a client: handshake, streams by id, credit for unsolicited bytes, signs of life.
 final class ClientConnection: MessageConnection {
     private let configuration: ReplicationClientConfiguration
+    private let expectedName: String?
     private var session: ClientSession
     private var streams: [UInt32: ClientStream] = [:]
     /// Puts that stopped for want of credit.
@@ -28,6 +29,7 @@ final class ClientConnection: MessageConnection {
 
     init(
         hello: Hello,
+        expectedName: String?,
         configuration: ReplicationClientConfiguration,
         eventLoop: any EventLoop,
         logger: Logger,
@@ -35,11 +37,13 @@ final class ClientConnection: MessageConnection {
         over: @escaping (ClientConnection, ReplicationError) -> Void
     ) {
         self.configuration = configuration
+        self.expectedName = expectedName
         self.session = ClientSession(hello: hello)
         self.ready = ready
         self.over = over
         super.init(
             side: .client,
+            hasTLS: configuration.tls != nil,
             eventLoop: eventLoop,
             mapEpoch: UInt32(truncatingIfNeeded: hello.identity.mapEpoch.rawValue),
             logger: logger
@@ -168,6 +172,7 @@ final class ClientConnection: MessageConnection {
     // MARK: - Private
 
     private func helloAckReceived(_ ack: HelloAck) throws(ReplicationError) {
+        if let error = try certifiedPeer(ack.identity)?.objection(toServingAs: expectedName) { throw error }
         switch session.helloAckReceived(ack) {
         case .begin(let agreement):
             self.agreement = agreement

@@ -20,6 +20,7 @@ final class ClientCore {
     private let host: String
     private let port: Int
     private let hello: Hello
+    private let expectedName: String?
     private let configuration: ReplicationClientConfiguration
     private let eventLoop: any EventLoop
     private let logger: Logger
@@ -38,6 +39,7 @@ final class ClientCore {
         host: String,
         port: Int,
         hello: Hello,
+        expectedName: String?,
         configuration: ReplicationClientConfiguration,
         eventLoop: any EventLoop,
         logger: Logger,
@@ -46,6 +48,7 @@ final class ClientCore {
         self.host = host
         self.port = port
         self.hello = hello
+        self.expectedName = expectedName
         self.configuration = configuration
         self.eventLoop = eventLoop
         self.logger = logger
@@ -157,8 +160,10 @@ final class ClientCore {
             .channelOption(.writeBufferWaterMark, value: ConnectionTuning.writeWaterMark)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    // TLS goes here: NIOSSLClientHandler in front of the connection, which then sees plain bytes.
                     bound.value.made(channel)
+                    if let tls = bound.value.configuration.tls {
+                        try channel.pipeline.syncOperations.addHandler(try tls.clientHandler())
+                    }
                     try channel.pipeline.syncOperations.addHandler(bound.value.makeConnection())
                 }
             }
@@ -176,6 +181,7 @@ final class ClientCore {
     private func makeConnection() -> ClientConnection {
         ClientConnection(
             hello: hello,
+            expectedName: expectedName,
             configuration: configuration,
             eventLoop: eventLoop,
             logger: logger,

@@ -26,6 +26,8 @@ public final class ReplicationClient: Sendable {
     ///   - port: the peer's port.
     ///   - identity: who we are.
     ///   - expectedNodeID: the node that must answer there; `nil` for any of the cluster.
+    ///   - expectedName: the name that its certificate must have; `nil` for any storage node's. Without TLS nothing is
+    ///     compared with it.
     ///   - group: the client takes one of its loops for good.
     ///   - logger: for the comings and goings of the connection.
     ///   - configuration: timeouts and limits.
@@ -34,6 +36,7 @@ public final class ReplicationClient: Sendable {
         port: Int,
         identity: HelloIdentity,
         expectedNodeID: NodeID?,
+        expectedName: String? = nil,
         group: any EventLoopGroup,
         logger: Logger,
         configuration: ReplicationClientConfiguration = ReplicationClientConfiguration()
@@ -49,6 +52,7 @@ public final class ReplicationClient: Sendable {
                 host: host,
                 port: port,
                 hello: hello,
+                expectedName: expectedName,
                 configuration: configuration,
                 eventLoop: eventLoop,
                 logger: logger,

@@ -6,6 +6,8 @@ public import NIOCore
 public struct ReplicationClientConfiguration: Sendable {
     /// Memory for payloads that are being read; all clients of a process share it unless told otherwise.
     public var memory = ReplicationMemoryBudget.ofAllClients
+    /// Our certificate and whom we trust; `nil` for plain TCP.
+    public var tls: ReplicationTLS?
     /// Time for a request from the call to its answer, unless the call says otherwise.
     public var requestTimeout: TimeAmount = .seconds(30)
     /// Time for TCP to connect, and again for the handshake.

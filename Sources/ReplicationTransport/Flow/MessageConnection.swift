@@ -22,6 +22,7 @@ class MessageConnection: ChannelInboundHandler {
     private(set) var writer: MessageWriter?
     private(set) var isClosed = false
     private let side: Side
+    private let hasTLS: Bool
     private let mapEpoch: UInt32
     private var context: ChannelHandlerContext?
     private var reader = FrameReader()
@@ -32,8 +33,9 @@ class MessageConnection: ChannelInboundHandler {
     private var isSending = false
     private var closeReason: ReplicationError?
 
-    init(side: Side, eventLoop: any EventLoop, mapEpoch: UInt32, logger: Logger) {
+    init(side: Side, hasTLS: Bool, eventLoop: any EventLoop, mapEpoch: UInt32, logger: Logger) {
         self.side = side
+        self.hasTLS = hasTLS
         self.eventLoop = eventLoop
         self.mapEpoch = mapEpoch
         self.logger = logger
@@ -117,6 +119,17 @@ class MessageConnection: ChannelInboundHandler {
             guard sentByteCount < limit, context.channel.isWritable else { return true }
         }
         return false
+    }
+
+    /// The holder of the certificate that the peer, which calls itself `identity`, has shown; `nil` without TLS.
+    ///
+    /// - Throws: `.unauthenticated` when the peer is somebody else.
+    func certifiedPeer(_ identity: HelloIdentity) throws(ReplicationError) -> CertificateIdentity? {
+        guard hasTLS else { return nil }
+        guard let context else { throw ReplicationError(.connectionLost, "the connection is gone") }
+        let holder = try PeerCertificate.identity(in: context.pipeline.syncOperations)
+        if let error = holder.objection(to: identity) { throw error }
+        return holder
     }
 
     /// Ends the connection.

@@ -110,7 +110,6 @@ public final class ReplicationServer: Sendable {
             .childChannelOption(.writeBufferWaterMark, value: ConnectionTuning.writeWaterMark)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    // TLS goes here: NIOSSLServerHandler in front of the connection, which then sees plain bytes.
                     let refusal: ReplicationError?
                     switch registry.admit() {
                     case .admit: refusal = nil
@@ -126,6 +125,9 @@ public final class ReplicationServer: Sendable {
                         eventLoop: channel.eventLoop,
                         logger: logger
                     )
+                    if let tls = configuration.tls {
+                        try channel.pipeline.syncOperations.addHandler(tls.serverHandler())
+                    }
                     try channel.pipeline.syncOperations.addHandler(connection)
                     registry.register(connection)
                 }

@@ -11,6 +11,8 @@ public struct ReplicationServerConfiguration: Sendable {
     /// Who we are.
     public var identity: HelloIdentity
     public var limits = Limits()
+    /// The node's certificate and whom it trusts; `nil` for plain TCP.
+    public var tls: ReplicationTLS?
     /// Memory for payloads in transit; `maximumConnections * connectionCreditByteCount` of it is set aside at the start.
     public var memory = ReplicationMemoryBudget(byteCount: 512 << 20)
 

@@ -27,6 +27,8 @@ final class ServerConnection: MessageConnection {
     private var connectedAt = NIODeadline.now()
     /// Set when the server has too many connections: HELLO is answered with it.
     private let refusal: ReplicationError?
+    /// Whose certificate the client has shown; `nil` without TLS.
+    private var holder: CertificateIdentity?
     private var peerDescription: Logger.MetadataValue = "unknown"
 
     init(
@@ -55,6 +57,7 @@ final class ServerConnection: MessageConnection {
         self.tickInterval = min(.seconds(1), .nanoseconds(max(1_000_000, shortest.nanoseconds / 4)))
         super.init(
             side: .server,
+            hasTLS: configuration.tls != nil,
             eventLoop: eventLoop,
             mapEpoch: UInt32(truncatingIfNeeded: identity.mapEpoch.rawValue),
             logger: logger
@@ -82,6 +85,9 @@ final class ServerConnection: MessageConnection {
     }
 
     override func received(_ header: MessageHeader, _ message: Message) throws(ReplicationError) {
+        if header.type.opensStream, let error = holder?.objection(toAsking: message) {
+            return try refuse(header, error)
+        }
         switch message {
         case .hello(let hello): helloReceived(hello)
         case .ping(let token): send(.pong(token: token))
@@ -188,6 +194,12 @@ final class ServerConnection: MessageConnection {
 
     private func helloReceived(_ hello: Hello) {
         if let refusal { return close(refusal) }
+        do throws(ReplicationError) {
+            holder = try certifiedPeer(hello.identity)
+        } catch {
+            logger.warning("Replication peer is not who it says", metadata: ["reason": "\(error)"])
+            return close(error)
+        }
         switch session.helloReceived(hello) {
         case .accept(let ack, let agreement):
             send(.helloAck(ack))
@@ -212,6 +224,22 @@ final class ServerConnection: MessageConnection {
             try stream.sequence.received(header)
             streams[stream.id] = stream
             stream.begin()
+        case .refuse(let error):
+            send(.error(error), on: stream)
+        case .close(let error):
+            throw error
+        }
+    }
+
+    /// Refuses a stream that `header` opens; it counts as opened and ended.
+    private func refuse(_ header: MessageHeader, _ error: ReplicationError) throws(ReplicationError) {
+        let stream = OutboundStream(id: header.streamID, priority: header.flags.priority)
+        switch session.streamOpened(header.streamID) {
+        case .accept:
+            try stream.sequence.received(header)
+            logger.warning("Replication peer has no right to that", metadata: ["reason": "\(error)"])
+            send(.error(error), on: stream)
+            leave(session.streamEnded())
         case .refuse(let error):
             send(.error(error), on: stream)
         case .close(let error):

@@ -5,6 +5,7 @@ import CPlatform
 import Coordinator
 import Ingest
 import Logging
+import ReplicationProtocol
 import ServiceLifecycle
 import StorageNode
 import Telemetry
@@ -68,7 +69,14 @@ struct IngestCommand: AsyncParsableCommand {
     func run() async throws {
         let logger = try options.bootstrapLogging("ingest")
         var settings = try Settings(path: options.config)
-        let configuration = try IngestConfiguration(&settings)
+        let tls = try settings.tls()
+        var configuration = try IngestConfiguration(&settings)
+        configuration.tls = try await tls.load(
+            .ingest,
+            name: configuration.name,
+            cluster: configuration.cluster,
+            logger: logger
+        )
         if options.checkConfig { return output("the configuration is valid") }
         try await runUntilSignalled(
             IngestNode(configuration: configuration, version: Version.text, logger: logger),
@@ -90,7 +98,14 @@ struct StorageCommand: AsyncParsableCommand {
     func run() async throws {
         let logger = try options.bootstrapLogging("storage")
         var settings = try Settings(path: options.config)
-        let configuration = try StorageNodeConfiguration(&settings)
+        let tls = try settings.tls()
+        var configuration = try StorageNodeConfiguration(&settings)
+        configuration.tls = try await tls.load(
+            .storage,
+            name: configuration.name,
+            cluster: configuration.cluster,
+            logger: logger
+        )
         if options.checkConfig { return output("the configuration is valid") }
         try await runUntilSignalled(StorageNode(configuration: configuration, logger: logger), logger: logger)
     }
@@ -109,7 +124,14 @@ struct CoordinatorCommand: AsyncParsableCommand {
     func run() async throws {
         let logger = try options.bootstrapLogging("coordinator")
         var settings = try Settings(path: options.config)
-        let configuration = try CoordinatorConfiguration(&settings)
+        let tls = try settings.tls()
+        var configuration = try CoordinatorConfiguration(&settings)
+        configuration.tls = try await tls.load(
+            .coordinator,
+            name: configuration.name,
+            cluster: configuration.cluster,
+            logger: logger
+        )
         if options.checkConfig { return output("the configuration is valid") }
         try await runUntilSignalled(Coordinator(configuration: configuration, logger: logger), logger: logger)
     }

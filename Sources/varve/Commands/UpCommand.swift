@@ -35,6 +35,11 @@ struct UpCommand: AsyncParsableCommand {
     var scrubSeconds = 14 * 86_400
     @Option(help: "Use this Postgres (libpq connection string or URL) instead of a private one.")
     var postgres: String?
+    @Flag(
+        inversion: .prefixedNo,
+        help: "TLS between the processes, with certificates that are made and renewed in the directory's 'tls'."
+    )
+    var tls = true
     @Flag(help: "Leave a dead process dead instead of starting it again.") var noRestart = false
     @Option(help: "How long to wait until everything serves, in seconds.") var readyTimeout = 120
 

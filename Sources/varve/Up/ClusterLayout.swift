@@ -8,7 +8,7 @@ import Placement
 ///
 /// `DIR/cluster` holds the cluster's id, `DIR/config` one YAML file a process (written anew at each start, but with
 /// the storage nodes' ports kept), `DIR/storage-N` and `DIR/ingest-N` the processes' data, `DIR/postgres` the catalog,
-/// `DIR/run` the pid files, `DIR/log` the logs.
+/// `DIR/run` the pid files, `DIR/log` the logs, `DIR/tls` the cluster's authority and each process's certificate.
 struct ClusterLayout {
     let directory: String
     let cluster: ClusterID

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import ClusterCertificates
 import Foundation
 import FoundationNetworking
 import Logging
+import Placement
+import ReplicationProtocol
 import Supervisor
 import UnixSignals
 
@@ -124,7 +127,7 @@ struct LocalCluster {
         name: String,
         _ configuration: [String]
     ) async throws {
-        let path = try layout.writeConfiguration(name, configuration)
+        let path = try layout.writeConfiguration(name, configuration + tls(role: role, name: name))
         try await supervisor.start(
             ChildSpecification(
                 name: name,
@@ -132,6 +135,24 @@ struct LocalCluster {
                 arguments: [role, "--config", path]
             )
         )
+    }
+
+    /// The process's lines about TLS, and its certificate, made or renewed where that is due.
+    private func tls(role: String, name: String) throws -> [String] {
+        guard options.tls else { return ["tls: off"] }
+        let now = Date()
+        let authority = CertificateIdentity.authorityURI(of: layout.cluster)
+        let directory = try CertificateDirectory.openOrCreate(layout.directory + "/tls", uri: authority, now: now)
+        guard let role = NodeRole(name: role),
+            let identity = CertificateIdentity(cluster: layout.cluster, role: role, name: name)
+        else { throw CommandError("no certificate can name the \(role) process \(name)") }
+        let files = try directory.files(name: name, uri: identity.description, now: now)
+        return [
+            "tls:",
+            "  ca: \(quoted(files.authority))",
+            "  certificate: \(quoted(files.certificate))",
+            "  key: \(quoted(files.key))",
+        ]
     }
 
     /// Starts the private Postgres, unless another was named; returns the connection string.

@@ -48,15 +48,18 @@ struct Loopback {
         _ service: any ReplicationService,
         limits: ReplicationServerConfiguration.Limits = Self.patientLimits,
         memory: ReplicationMemoryBudget? = nil,
+        tls: ReplicationTLS? = nil,
+        role: NodeRole = .storage,
         gracePeriod: TimeAmount = .minutes(1),
         body: (Loopback) async throws -> Void
     ) async throws {
         var configuration = ReplicationServerConfiguration(
             host: "127.0.0.1",
             port: 0,
-            identity: HelloIdentity(clusterID: cluster, nodeID: node, incarnation: 1, role: .storage)
+            identity: HelloIdentity(clusterID: cluster, nodeID: node, incarnation: 1, role: role)
         )
         configuration.limits = limits
+        configuration.tls = tls
         if let memory { configuration.memory = memory }
         let server = ReplicationServer(configuration: configuration, service: service, group: group, logger: quiet)
         let port = try await server.start()
@@ -73,6 +76,8 @@ struct Loopback {
     func withClient(
         cluster: ClusterID = Self.cluster,
         expecting: NodeID? = Self.node,
+        named name: String? = nil,
+        role: NodeRole = .ingest,
         configuration: ReplicationClientConfiguration = Self.patient,
         body: (ReplicationClient) async throws -> Void
     ) async throws {
@@ -80,6 +85,8 @@ struct Loopback {
             port: port,
             cluster: cluster,
             expecting: expecting,
+            named: name,
+            role: role,
             configuration: configuration,
             body: body
         )
@@ -89,15 +96,18 @@ struct Loopback {
         port: Int,
         cluster: ClusterID = Self.cluster,
         expecting: NodeID? = Self.node,
+        named name: String? = nil,
+        role: NodeRole = .ingest,
         configuration: ReplicationClientConfiguration = Self.patient,
         body: (ReplicationClient) async throws -> Void
     ) async throws {
-        let identity = HelloIdentity(clusterID: cluster, nodeID: Self.ingest, incarnation: 1, role: .ingest)
+        let identity = HelloIdentity(clusterID: cluster, nodeID: Self.ingest, incarnation: 1, role: role)
         let client = ReplicationClient(
             host: "127.0.0.1",
             port: port,
             identity: identity,
             expectedNodeID: expecting,
+            expectedName: name,
             group: Self.group,
             logger: Self.quiet,
             configuration: configuration
