@@ -133,7 +133,8 @@ secure="$(free_port)"
         -e '/^#/d' -e '/^tls:/d' "$work/storage.yaml"
     "$bin/varve" certificate issue --ca "$work/ca" --role storage --name storage-2 --out "$work/tls"
 } >"$work/secure.yaml"
-"$bin/varve" storage --config "$work/secure.yaml" >"$work/secure.log" 2>&1 &
+: >"$work/secure.log" # it is read before the node has made it
+"$bin/varve" storage --config "$work/secure.yaml" >>"$work/secure.log" 2>&1 &
 processes+=($!)
 for ((attempt = 0; attempt < 200; attempt++)); do
     ! grep -q "serving records" "$work/secure.log" || break
