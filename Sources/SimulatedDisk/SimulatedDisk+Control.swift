@@ -48,6 +48,14 @@ extension SimulatedDisk {
     /// Runs `body` on the thread that is about to sync, outside of any lock.
     package func beforeSync(_ body: (@Sendable () -> Void)?) { state.withLockedValue { $0.beforeSync = body } }
 
+    /// Changes what is on the disk of a file, which the page cache hides.
+    package func rot(_ path: String, _ body: @Sendable (inout [UInt8]) -> Void) {
+        state.withLockedValue { state in
+            guard let content = state.names.files[path] else { return }
+            body(&content.durable)
+        }
+    }
+
     /// Changes a file behind the store's back, on the disk as well as in memory: bit rot.
     package func tamper(_ path: String, _ body: @Sendable (inout [UInt8]) -> Void) {
         state.withLockedValue { state in

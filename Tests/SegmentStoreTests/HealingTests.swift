@@ -107,6 +107,22 @@ import Testing
         #expect(try engine.view.damage().map(\.missing) == [[]])
     }
 
+    /// The page cache has the right bytes still, so that nobody but the scrub notices.
+    @Test(arguments: [true, false])
+    func whatRotsUnderThePageCacheIsHealed(isSealed: Bool) throws {
+        let machine = Machine()
+        var (engine, records) = try Self.stored(machine)
+        if isSealed { try engine.seal() }
+        machine.disk.rot(Self.first) { $0[Self.secondPayload] ^= 1 }
+        try engine.expectStored(records[1])
+        _ = try engine.scrubOldest()
+        #expect(try engine.view.damage().map(\.missing) == [[records[1].id]])
+        #expect(try engine.clearDamage(engine.view.damage()) == 1)
+        #expect(try engine.append(records[1]) == .stored)
+        #expect(try engine.clearDamage(engine.view.damage(), isReconciled: true) == 0)
+        #expect(try engine.scrubOldest().isEmpty && engine.status.quarantinedRanges.isEmpty)
+    }
+
     @Test(arguments: 1...5)
     func damageIsListedPageByPage(limit: Int) throws {
         let machine = Machine()

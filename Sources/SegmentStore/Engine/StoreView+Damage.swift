@@ -143,9 +143,9 @@ extension StoreView {
         return isSound(IndexedRecord(id: entry.id, locator: locator)) ? .kept : .missing
     }
 
+    /// On the disk: what the page cache has is not what the next start will find.
     private func isSound(_ record: IndexedRecord) -> Bool {
-        // Any failure means the same: the record is not to be relied on.
-        (try? reader.verify(record.id, at: record.locator, includesDigest: true)) != nil
+        isSoundOnDisk(record.id, record.locator)
     }
 
     /// The records that were in a range, as far as the footer or their own headers tell, and whether these are all.

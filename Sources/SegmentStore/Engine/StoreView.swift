@@ -155,8 +155,10 @@ package struct StoreView: Sendable {
     /// Checks the record that is stored and compares its digest with `digest`.
     func compare(_ digest: SHA256Digest, with record: IndexedRecord) -> Comparison {
         do {
-            // Where damage was found, the checksums alone are not to be believed.
+            // Where damage was found, neither the checksums alone are to be believed nor the page cache.
             let isSuspect = facts.isQuarantined(record.locator)
+            var reader = reader
+            reader.isPastCache = isSuspect
             let stored = try reader.verify(record.id, at: record.locator, includesDigest: isSuspect)
             return stored == digest ? .same : .other(stored)
         } catch {
