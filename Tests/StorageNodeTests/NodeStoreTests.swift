@@ -174,6 +174,28 @@ struct NodeStoreTests {
         }
     }
 
+    /// One that finds room nowhere goes to the nearest disk, which is to say no; one that comes meanwhile goes there, too.
+    @Test func `what is on its way decides where the same record goes`() async throws {
+        try await Self.withPlace { place in
+            let store = try place.open(2, isFull: [1])
+            let full = try #require(store.disks.first { $0.path == place.disk(1) }).store
+            var count = 0
+            for low: UInt64 in 0..<20 {
+                let id = try Self.id(low)
+                let alone = try await store.withStore(for: id, byteCount: 0) { ObjectIdentifier($0) }
+                #expect(alone != ObjectIdentifier(full))
+                try await store.withStore(for: id, byteCount: .max) { first in
+                    let second = try await store.withStore(for: id, byteCount: 0) { ObjectIdentifier($0) }
+                    #expect(second == ObjectIdentifier(first))
+                }
+                let isNearestFull = try await store.withStore(for: id, byteCount: .max) { $0 === full }
+                if isNearestFull { count += 1 }
+            }
+            #expect(count > 2 && count < 18)
+            await store.close()
+        }
+    }
+
     @Test func `damage on every disk is told page by page and healed by good copies`() async throws {
         try await Self.withPlace { place in
             var store = try place.open(2)
@@ -303,9 +325,9 @@ struct NodeStoreTests {
             // The records at home must not be forgotten.
             #expect(throws: StorageNodeError.self) { try place.open([place.disk(1)]) }
             store = try place.open([place.home, place.disk(1)])
-            for low: UInt64 in 0..<40 { _ = try await store.append(Self.record(low)) }
-            #expect(store.status.recordCount == 40 && !store.status.isUncertain)
-            #expect(store.disks.allSatisfy { $0.store.status.recordCount > 5 })
+            for low: UInt64 in 0..<120 { _ = try await store.append(Self.record(low)) }
+            #expect(store.status.recordCount == 120 && !store.status.isUncertain)
+            #expect(store.disks.allSatisfy { $0.store.status.recordCount > 20 })
             await store.close()
         }
     }
