@@ -67,4 +67,22 @@ struct ManifestFile: Sendable {
             state.appended(block)
         }
     }
+
+    /// What the state will be when `entries` are written, too.
+    func state(with entries: [ManifestEntry]) -> ManifestState {
+        var state = state
+        var rest = entries[...]
+        while !rest.isEmpty {
+            state.appended(
+                ManifestBlock(
+                    sequence: state.nextSequence,
+                    cluster: cluster,
+                    node: node,
+                    entries: Array(rest.prefix(ManifestBlock.maximumEntryCount))
+                )
+            )
+            rest = rest.dropFirst(ManifestBlock.maximumEntryCount)
+        }
+        return state
+    }
 }

@@ -27,6 +27,16 @@ extension SegmentStore {
         try await readers.run { [view] () throws(SegmentStoreError) in try view.standing(of: id) }
     }
 
+    /// Whether a record's bytes are known here, deleted or not, and what was said about it; asks the index alone.
+    package func presence(
+        of id: RecordID
+    ) async throws(SegmentStoreError) -> (isStored: Bool, standing: RecordStanding) {
+        try await readers.run { [view] () throws(SegmentStoreError) in
+            let lookup = try view.lookUp(id)
+            return (lookup.locator != nil, lookup.standing)
+        }
+    }
+
     /// At most `limit` ids of `group` about which something was said, in order, beginning after `previous`.
     public func listAmended(
         group: PlacementGroup,

@@ -113,6 +113,9 @@ public final class SegmentStore: Sendable {
     /// How the store is now.
     public var status: StoreStatus { view.status }
 
+    /// Below this much free space records are not taken.
+    package var softLimitFreeBytes: UInt64 { view.configuration.softLimitFreeBytes }
+
     /// How many records wait for the writer, those that are being written left out; for tests.
     package var waitingCount: Int { queue.waitingCount }
 

@@ -20,7 +20,7 @@ struct DurableTextFile {
             throw failure("read")
         }
         defer { close(descriptor) }
-        var bytes = [UInt8](repeating: 0, count: 4096)
+        var bytes = [UInt8](repeating: 0, count: 1 << 16)
         let count = Glibc.read(descriptor, &bytes, bytes.count)
         guard count >= 0 else { throw failure("read") }
         return String(decoding: bytes.prefix(count), as: UTF8.self)

@@ -8,15 +8,17 @@ import SegmentStore
 extension RecordService {
     package func damage(_ request: DamageRequest) async throws(ReplicationError) -> DamageReport {
         let page: DamagePage
+        let next: NodeStore.DamagePlace?
         do throws(SegmentStoreError) {
-            page = try await store.damage(from: DamagePosition(request.first), limit: request.limit)
+            let first = NodeStore.DamagePlace(request.first)
+            (page, next) = try await store.damage(from: first, limit: request.limit)
         } catch {
             throw ReplicationError(error)
         }
         return DamageReport(
             missing: page.ranges.flatMap(\.missing),
             isComplete: page.ranges.allSatisfy(\.isComplete),
-            next: page.next.map(DamageCursor.init),
+            next: next.map(DamageCursor.init),
             unnamed: page.unnamed
         )
     }
@@ -34,16 +36,26 @@ extension RecordService {
     }
 }
 
-extension DamagePosition {
+extension NodeStore.DamagePlace {
     /// `nil`: from the start.
     fileprivate init?(_ cursor: DamageCursor) {
         guard cursor != .start else { return nil }
-        self.init(segment: SegmentID(rawValue: cursor.segment), offset: cursor.offset, after: cursor.after)
+        let segment = SegmentID(rawValue: cursor.segment)
+        self.init(
+            disk: DiskID(rawValue: cursor.disk),
+            position: DamagePosition(segment: segment, offset: cursor.offset, after: cursor.after)
+        )
     }
 }
 
 extension DamageCursor {
-    fileprivate init(_ position: DamagePosition) {
-        self.init(disk: 0, segment: position.segment.rawValue, offset: position.offset, after: position.after)
+    /// A disk's first damage is where its segments begin, which are numbered from 1.
+    fileprivate init(_ place: NodeStore.DamagePlace) {
+        self.init(
+            disk: place.disk.rawValue,
+            segment: place.position?.segment.rawValue ?? 0,
+            offset: place.position?.offset ?? 0,
+            after: place.position?.after
+        )
     }
 }

@@ -99,14 +99,14 @@ extension RecordService {
     /// One segment after another, the one retired first first.
     package func purge(_ request: PurgeRequest) async throws(ReplicationError) -> PurgeResult {
         let retired = store.status.trash.filter { segment in
-            segment.retiredAtMilliseconds < Int64(clamping: request.retiredBeforeMilliseconds)
-        }.sorted { $0.retiredAtMilliseconds < $1.retiredAtMilliseconds }
+            segment.segment.retiredAtMilliseconds < Int64(clamping: request.retiredBeforeMilliseconds)
+        }.sorted { $0.segment.retiredAtMilliseconds < $1.segment.retiredAtMilliseconds }
         let permit = SegmentFormat.Amendment.Reference(high: request.permit.high, low: request.permit.low)
         var purgedCount: UInt64 = 0
         for segment in retired where purgedCount < request.maximumSegmentCount {
             guard !Task.isCancelled else { break }
             do throws(SegmentStoreError) {
-                try await store.purge(segment.segment, permit: permit, under: request.stamp.term)
+                try await store.purge(segment, permit: permit, under: request.stamp.term)
                 purgedCount += 1
             } catch {
                 // Its time in the trash is not over, or another permit was quicker.

@@ -13,15 +13,20 @@ package import SegmentStore
 ///
 /// Serves all connections at once and keeps no state of its own. Takes nothing away: it has no operation that does.
 package struct RecordService: ReplicationService {
-    let store: SegmentStore
+    let store: NodeStore
     let fence: FenceFile
     let fetcher: RecordFetcher
 
     /// A service whose fence is in a file of its own, and which pulls with `fetcher`.
-    package init(store: SegmentStore, fence: FenceFile, fetcher: RecordFetcher) {
+    package init(store: NodeStore, fence: FenceFile, fetcher: RecordFetcher) {
         self.store = store
         self.fence = fence
         self.fetcher = fetcher
+    }
+
+    /// A service over a single store.
+    package init(store: SegmentStore, fence: FenceFile, fetcher: RecordFetcher) {
+        self.init(store: NodeStore(store), fence: fence, fetcher: fetcher)
     }
 
     /// Durable when it returns: the store has synced the record.
@@ -60,6 +65,16 @@ package struct RecordService: ReplicationService {
     }
 
     private func putLarge(_ request: PutRequest, chunks: ChunkSequence) async throws -> AppendOutcome {
+        try await store.withStore(for: request.recordID, byteCount: request.payloadByteCount) { store in
+            try await putLarge(request, chunks: chunks, into: store)
+        }
+    }
+
+    private func putLarge(
+        _ request: PutRequest,
+        chunks: ChunkSequence,
+        into store: SegmentStore
+    ) async throws -> AppendOutcome {
         let writer = try await store.beginLarge(
             id: request.recordID,
             type: RecordType(rawValue: request.recordType),
@@ -98,7 +113,7 @@ package struct RecordService: ReplicationService {
     /// A store with quarantined ranges is not sure what it does not hold (rule 5: "I don't know" is an answer).
     private func absent(_ id: RecordID) throws(ReplicationError) -> HeadResult? {
         guard store.status.isUncertain else { return nil }
-        throw ReplicationError(.unknown, "part of this node's disk is unreadable, the record may be in it")
+        throw ReplicationError(.unknown, "part of this node's disks is missing or unreadable, the record may be in it")
     }
 
     /// Bytes read from the disk at once.
@@ -162,7 +177,7 @@ package struct RecordService: ReplicationService {
             isUncertain: status.isUncertain,
             reason: status.reason ?? "",
             scrub: ScrubStatus(
-                quarantinedCount: UInt64(status.quarantinedRanges.count { $0.kind == .damaged }),
+                quarantinedCount: UInt64(status.damagedCount),
                 oldestUnverifiedSeconds: UInt64(clamping: status.oldestUnchecked.components.seconds)
             )
         )

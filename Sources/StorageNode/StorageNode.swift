@@ -14,7 +14,7 @@ public import ServiceLifecycle
 ///
 /// Knows nothing of Postgres.
 ///
-/// Runs until graceful shutdown: stops listening, lets requests end, and marks its store clean.
+/// Runs until graceful shutdown: stops listening, lets requests end, and marks its stores clean.
 public struct StorageNode: Service {
     private let configuration: StorageNodeConfiguration
     private let logger: Logger
@@ -38,13 +38,28 @@ public struct StorageNode: Service {
         storeConfiguration.segmentByteCount = UInt64(configuration.segmentByteCount)
         storeConfiguration.softLimitFreeBytes = UInt64(configuration.minimumFreeBytes)
         storeConfiguration.scrubDeadline = configuration.scrubSeconds == 0 ? nil : .seconds(configuration.scrubSeconds)
-        let store = try SegmentStore.open(storeConfiguration, logger: logger)
+        let store = try NodeStore.open(
+            home: configuration.dataDirectory,
+            directories: configuration.diskDirectories,
+            identity: identity,
+            logger: logger
+        ) { [storeConfiguration] (directory) throws(SegmentStoreError) in
+            var configuration = storeConfiguration
+            configuration.directory = directory
+            return try SegmentStore.open(configuration, logger: logger)
+        }
+        do {
+            try await store.evenOut(logger: logger)
+        } catch {
+            // Until a later start, what any disk knows to be deleted is deleted.
+            logger.warning("the disks could not be compared", metadata: ["reason": "\(error)"])
+        }
         let status = store.status
         logger.info(
             "store open",
             metadata: [
                 "node": "\(identity.node)", "records": "\(status.recordCount)",
-                "quarantined": "\(status.quarantinedRanges.count)",
+                "damaged": "\(status.damagedCount)", "disks": "\(store.disks.count)",
             ]
         )
         let hello = hello(identity)
@@ -74,10 +89,12 @@ public struct StorageNode: Service {
         )
         let port = try await server.start()
         logger.info("serving records", metadata: ["port": "\(port)"])
-        await withTaskGroup { tasks in
+        await withTaskGroup(of: Void.self) { tasks in
             if configuration.compactionSeconds > 0 {
-                let compactor = Compactor(store, interval: .seconds(configuration.compactionSeconds), logger: logger)
-                tasks.addTask { await compactor.run() }
+                for disk in store.disks {
+                    let interval = Duration.seconds(configuration.compactionSeconds)
+                    tasks.addTask { await Compactor(disk.store, interval: interval, logger: logger).run() }
+                }
             }
             // Throws only when the task is cancelled, which ends the wait just as well.
             try? await gracefulShutdown()

@@ -9,8 +9,12 @@ public struct StorageNodeConfiguration: Sendable {
     public var name: String
     /// The cluster the node belongs to.
     public var cluster: ClusterID
-    /// The directory of everything the node keeps; made when it does not exist.
+    /// The node's home, with what it knows of itself; made when it does not exist.
+    ///
+    /// Its only disk when it has no others.
     public var dataDirectory: String
+    /// The directories of the node's disks, each on a disk of its own; none: ``dataDirectory``.
+    public var diskDirectories: [String] = []
     /// The address VRP listens on.
     public var host: String
     public var port: Int

@@ -96,4 +96,40 @@ import Testing
         machine.disk.setCapacity(nil)
         #expect(try engine.append(Fixture.record(1000)) == .stored)
     }
+
+    /// After a clean end and after a kill; without room for one more block of the manifest.
+    @Test(arguments: [false, true], [false, true])
+    func aFullDiskIsServedAndTakenIntoUseAgain(isKilled: Bool, hasLimits: Bool) throws {
+        let limits: UInt64 = hasLimits ? 100 << 10 : 0
+        var machine = Self.machine(soft: limits, hard: limits / 2, capacity: 4 << 20)
+        let record = try Fixture.record(1, byteCount: 20_000)
+        var first = try machine.open()
+        #expect(try first.append(record) == .stored)
+        if isKilled { machine = machine.killed() } else { first.close() }
+        machine.disk.setCapacity(0)
+
+        var engine = try machine.open()
+        #expect(engine.status.freeBytes == 0)
+        #expect(!hasLimits || !engine.status.acceptsWrites)
+        #expect(!engine.status.isUncertain && engine.status.quarantinedRanges.isEmpty)
+        try engine.expectStored(record)
+        #expect(try engine.append(record) == .alreadyStored)
+        #expect(refusal { _ = try engine.append(Fixture.record(2)) } == .full)
+        #expect(refusal { _ = try engine.appendLarge(Fixture.record(3)) } == .full)
+        try engine.expectStored(record)
+        // Whatever ends it, the next start on the full disk finds the same.
+        engine.close()
+        engine = try machine.open()
+        try engine.expectStored(record)
+
+        machine.disk.setCapacity(4 << 20)
+        #expect(engine.status.acceptsWrites)
+        #expect(try engine.append(Fixture.record(2)) == .stored)
+        #expect(try engine.appendLarge(Fixture.record(3)) == .stored)
+        let next = machine.killed()
+        let again = try next.open()
+        #expect(!again.status.isUncertain && again.status.quarantinedRanges.isEmpty)
+        for number: UInt64 in 2...3 { try again.expectStored(Fixture.record(number)) }
+        try again.expectStored(record)
+    }
 }

@@ -51,11 +51,12 @@ package struct StoreEngine {
                 maximumByteCount: configuration.maximumReadByteCount
             ),
             facts: StoreFacts(recovered.facts),
-            segments: SegmentTable(recovered.manifest.state),
+            segments: SegmentTable(recovered.manifest.state(with: recovered.pendingEntries)),
             logger: environment.logger
         )
         self.manifest = recovered.manifest
         self.nextSegmentID = recovered.nextSegmentID
+        self.pendingEntries = recovered.pendingEntries
         self.lock = recovered.lock
     }
 

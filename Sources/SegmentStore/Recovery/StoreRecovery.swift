@@ -12,6 +12,8 @@ struct RecoveredStore {
     var files: SegmentFiles
     var facts: StoreFacts.Values
     var nextSegmentID: UInt64
+    /// What the manifest had no room for; it comes before everything else that is written.
+    var pendingEntries: [ManifestEntry]
     var lock: any AnyObject & Sendable
 }
 
@@ -95,7 +97,7 @@ struct StoreRecovery {
         if facts.highestTerm > state.highestTerm { entries.append(.term(facts.highestTerm)) }
         if becomesUncertain, !state.isUncertain { entries.append(.uncertain) }
         let newEntries = entries + segments.entries
-        try attempt("the manifest can't be written") { () throws(DiskError) in try manifest.append(newEntries) }
+        let pendingEntries = try note(newEntries, in: &manifest)
         isUsable = true
         logger.info(
             "segment store opened",
@@ -113,11 +115,36 @@ struct StoreRecovery {
             files: files,
             facts: facts,
             nextSegmentID: next,
+            pendingEntries: pendingEntries,
             lock: lock
         )
     }
 
     // MARK: Parts
+
+    /// Writes `entries`; returns them when the disk is full, for the first write that finds room.
+    ///
+    /// Until then the store only reads: no segment can be made without them. A start that comes before finds the disk as
+    /// this one did, and draws the same conclusions.
+    private func note(
+        _ entries: [ManifestEntry],
+        in manifest: inout ManifestFile
+    ) throws(SegmentStoreError) -> [ManifestEntry] {
+        do {
+            try manifest.append(entries)
+            return []
+        } catch {
+            guard error.isFull else {
+                throw SegmentStoreError(.openFailed, "the manifest can't be written: \(error)")
+            }
+            logger.warning(
+                "disk is full: the store is opened for reading until there is room",
+                metadata: ["directory": "\(configuration.directory)"]
+            )
+            // What was written of them may be written again.
+            return entries
+        }
+    }
 
     private func prepare(
         _ directory: String,

@@ -32,6 +32,7 @@ extension StorageNodeConfiguration {
                 host: settings.string("domain.host", default: name)
             )
         )
+        diskDirectories = settings.list("disks")
         segmentByteCount = try settings.integer("segment-bytes", default: segmentByteCount, in: 1 << 20...1 << 36)
         minimumFreeBytes = try settings.integer("minimum-free-bytes", default: minimumFreeBytes, in: 0...1 << 50)
         compactionSeconds = try settings.integer("compaction-seconds", default: compactionSeconds, in: 0...1 << 31)
