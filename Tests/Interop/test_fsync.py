@@ -24,7 +24,7 @@ def traced(tmp_path_factory):
         pytest.skip("strace is not installed")
     path = tmp_path_factory.mktemp("trace") / "storage-1"
     # The judge reads records and acknowledgements where they pass the system calls: there must be no TLS.
-    cluster = Cluster(storage_nodes=2, options=["--no-tls"])
+    cluster = Cluster(storage_nodes=2)
     try:
         cluster.start()
         command = ["strace", "-f", "-yy", "-xx", "-s", str(trace.STRING_BYTE_COUNT), "-e", "trace=" + trace.CALLS]

@@ -145,7 +145,7 @@ def test_what_up_keeps(cluster):
 
 
 def test_a_directory_without_tls_gets_it_and_certificates_are_renewed():
-    cluster = Cluster(storage_nodes=2, options=["--no-tls"])
+    cluster = Cluster(storage_nodes=2, options=[])
     folder = os.path.join(cluster.data, "tls")
     try:
         cluster.start()
@@ -154,7 +154,7 @@ def test_a_directory_without_tls_gets_it_and_certificates_are_renewed():
         assert not os.path.exists(folder)
         cluster.stop()
 
-        cluster.options = []
+        cluster.options = ["--tls"]
         cluster.start()
         cluster.wait_ready()
         assert len(cluster.study(stored[0].study, verify=True)["instances"]) == 3

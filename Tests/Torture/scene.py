@@ -41,7 +41,7 @@ class Scene:
         self.disk_shim = disk_shim
         self.rules = os.path.join(directory, "faulty-disk")
         self.rules_log = os.path.join(directory, "faulty-disk.log")
-        options = ["--scrub-seconds", str(SCRUB_SECONDS)]
+        options = ["--tls", "--scrub-seconds", str(SCRUB_SECONDS)]
         self.cluster = Cluster(directory, storage_nodes=NODES, options=options, environment=self._environment())
         self.killed = collections.Counter()
         self.load = None

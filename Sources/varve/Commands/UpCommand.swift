@@ -37,9 +37,12 @@ struct UpCommand: AsyncParsableCommand {
     var postgres: String?
     @Flag(
         inversion: .prefixedNo,
-        help: "TLS between the processes, with certificates that are made and renewed in the directory's 'tls'."
+        help: """
+            TLS between the processes, with certificates that are made and renewed in the directory's 'tls'. Without it, \
+            other users of this machine can connect to the storage nodes.
+            """
     )
-    var tls = true
+    var tls = false
     @Flag(help: "Leave a dead process dead instead of starting it again.") var noRestart = false
     @Option(help: "How long to wait until everything serves, in seconds.") var readyTimeout = 120
 
