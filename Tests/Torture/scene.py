@@ -105,11 +105,16 @@ class Scene:
 
     def kill_everything(self):
         """As if the machine had stopped, but for what its page cache still writes."""
-        pids = [pid for pid in map(self.cluster.pid, self.cluster.names()) if pid]
+        # Those of Postgres, too: a new one does not start beside them, and no machine that stops leaves any.
+        pids = [pid for name in self.cluster.names() for pid in self.processes_of(name)]
         self._kill_up()
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        for pid in pids:
+            self.cluster.wait_gone(pid)
+        # Until its parent has noticed, a new Postgres takes the dead one for alive, and is started again.
+        self.killed["postgres"] += 1
 
     def processes_of(self, name):
         """The process ids of a part of the cluster; Postgres has several."""
