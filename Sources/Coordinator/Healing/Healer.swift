@@ -68,17 +68,20 @@ final class Healer: Sendable {
     func run() async {
         var pauses: [NodeID: Pause] = [:]
         while !Task.isCancelled {
-            if let situation = situation.withLockedValue({ $0 }) {
+            for id in situation.withLockedValue({ $0?.nodes.map(\.peer.id) ?? [] }) {
+                // Looked at anew for each node: the one before may have taken hours.
+                guard let situation = situation.withLockedValue({ $0 }) else { break }
                 let nodes = situation.nodes
+                guard let (peer, status) = nodes.first(where: { $0.peer.id == id }), status.needsHealing else {
+                    continue
+                }
                 let answering = Set(nodes.map(\.peer.id))
-                for (peer, status) in nodes where status.needsHealing {
-                    let pause = pauses[peer.id]
-                    if let pause, pause.covers(status, answering) { continue }
-                    let remaining = await heal(peer, status, situation)
-                    pauses[peer.id] = remaining.map { remaining in
-                        let length = min((pause?.length ?? 0) * 2, Self.pauseMilliseconds.last)
-                        return Pause(max(length, Self.pauseMilliseconds.first), remaining, answering)
-                    }
+                let pause = pauses[id]
+                if let pause, pause.covers(status, answering) { continue }
+                let remaining = await heal(peer, status, situation)
+                pauses[id] = remaining.map { remaining in
+                    let length = min((pause?.length ?? 0) * 2, Self.pauseMilliseconds.last)
+                    return Pause(max(length, Self.pauseMilliseconds.first), remaining, answering)
                 }
             }
             // Cancellation ends the wait, and with it the loop.

@@ -41,6 +41,8 @@ package struct NodeHealing: Sendable {
     let node: any HealingPeer
     /// Those of the other members that answer.
     let others: [any HealingPeer]
+    /// The members that may have copies and do not answer.
+    private let silent: [StorageMember]
     let map: PlacementMap
     let stamp: OrderStamp
     let rows: Rows
@@ -56,6 +58,9 @@ package struct NodeHealing: Sendable {
     ) {
         self.node = node
         self.others = others.filter { $0.id != node.id }
+        self.silent = map.members.filter { member in
+            member.state != .removed && member.id != node.id && !others.contains { $0.id == member.id }
+        }
         self.map = map
         self.stamp = stamp
         self.rows = rows
@@ -69,7 +74,6 @@ package struct NodeHealing: Sendable {
     package func run(isUncertain: Bool) async throws(ReplicationError) -> Outcome {
         var outcome = Outcome()
         var page = try await node.damage(from: .start)
-        let unnamed = page.unnamed
         var isComplete = true
         while true {
             isComplete = isComplete && page.isComplete
@@ -79,6 +83,8 @@ package struct NodeHealing: Sendable {
         }
         outcome.remainingCount = try await node.healed(stamp, reconciled: nil)
         guard isUncertain || (!isComplete && outcome.remainingCount > 0) else { return outcome }
+        // Asked for anew: what was just forgotten is no part of it any more.
+        let unnamed = try await node.damage(from: .start).unnamed
         outcome.obstacle = try await reconcile(&outcome)
         guard outcome.obstacle == nil else { return outcome }
         outcome.isReconciled = true
@@ -119,7 +125,7 @@ package struct NodeHealing: Sendable {
 
     private func fate(of id: RecordID) async -> Result<Fate, ReplicationError> {
         // Who has it need not be who should: a store that found an owner away went elsewhere.
-        var isDoubtful = others.count + 1 < map.members.count
+        var isDoubtful = !silent.isEmpty
         for source in sources(of: id.group) {
             do throws(ReplicationError) {
                 try await copyAmendments(from: id, to: id, of: source)
@@ -175,9 +181,8 @@ package struct NodeHealing: Sendable {
 
     /// Gives the node all that it should have by the catalog and does not list; returns why it could not be done.
     private func reconcile(_ outcome: inout Outcome) async throws(ReplicationError) -> String? {
-        let absent = map.members.filter { member in member.id != node.id && !others.contains { $0.id == member.id } }
-        guard absent.isEmpty else {
-            return "it cannot be compared with \(absent.map(\.name).joined(separator: ", ")), which do not answer"
+        guard silent.isEmpty else {
+            return "it cannot be compared with \(silent.map(\.name).joined(separator: ", ")), which do not answer"
         }
         for group in PlacementGroup.all {
             guard let (first, last) = group.bounds else { continue }

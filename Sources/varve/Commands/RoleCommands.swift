@@ -69,14 +69,9 @@ struct IngestCommand: AsyncParsableCommand {
     func run() async throws {
         let logger = try options.bootstrapLogging("ingest")
         var settings = try Settings(path: options.config)
-        let tls = try settings.tls()
+        let tls = try await settings.tls(.ingest, logger: logger)
         var configuration = try IngestConfiguration(&settings)
-        configuration.tls = try await tls.load(
-            .ingest,
-            name: configuration.name,
-            cluster: configuration.cluster,
-            logger: logger
-        )
+        configuration.tls = tls
         if options.checkConfig { return output("the configuration is valid") }
         try await runUntilSignalled(
             IngestNode(configuration: configuration, version: Version.text, logger: logger),
@@ -98,14 +93,9 @@ struct StorageCommand: AsyncParsableCommand {
     func run() async throws {
         let logger = try options.bootstrapLogging("storage")
         var settings = try Settings(path: options.config)
-        let tls = try settings.tls()
+        let tls = try await settings.tls(.storage, logger: logger)
         var configuration = try StorageNodeConfiguration(&settings)
-        configuration.tls = try await tls.load(
-            .storage,
-            name: configuration.name,
-            cluster: configuration.cluster,
-            logger: logger
-        )
+        configuration.tls = tls
         if options.checkConfig { return output("the configuration is valid") }
         try await runUntilSignalled(StorageNode(configuration: configuration, logger: logger), logger: logger)
     }
@@ -124,14 +114,9 @@ struct CoordinatorCommand: AsyncParsableCommand {
     func run() async throws {
         let logger = try options.bootstrapLogging("coordinator")
         var settings = try Settings(path: options.config)
-        let tls = try settings.tls()
+        let tls = try await settings.tls(.coordinator, logger: logger)
         var configuration = try CoordinatorConfiguration(&settings)
-        configuration.tls = try await tls.load(
-            .coordinator,
-            name: configuration.name,
-            cluster: configuration.cluster,
-            logger: logger
-        )
+        configuration.tls = tls
         if options.checkConfig { return output("the configuration is valid") }
         try await runUntilSignalled(Coordinator(configuration: configuration, logger: logger), logger: logger)
     }

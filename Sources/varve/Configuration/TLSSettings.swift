@@ -49,6 +49,11 @@ enum TLSSettings {
 }
 
 extension Settings {
+    /// What the process is to speak TLS with; `nil` when its configuration says `tls: off`.
+    mutating func tls(_ role: NodeRole, logger: Logger) async throws -> ReplicationTLS? {
+        try await tls().load(role, name: required("name"), cluster: cluster(), logger: logger)
+    }
+
     /// `tls.ca`, `tls.certificate` and `tls.key`, or `tls: off`; nothing is an error, so that nobody is without TLS unawares.
     mutating func tls() throws -> TLSSettings {
         let keys = ["tls.ca", "tls.certificate", "tls.key"]
