@@ -132,11 +132,13 @@ let engineTargets: [Target] =
     )
     // For tests and simulations; no product contains it.
     + engineTarget("SimulatedDisk", ["SegmentStore", nioCore, nioLocks])
+    + engineTarget("Healing", ["ReplicationProtocol", "Placement", logging], testing: [nioLocks])
     // Whole clusters on one thread, for tests and `varve-sim`.
     + engineTarget(
         "Simulation",
         [
-            "SimulatedDisk", "SegmentStore", "SegmentFormat", "ReplicationProtocol", "Placement", "Checksums", nioCore,
+            "SimulatedDisk", "Healing", "SegmentStore", "SegmentFormat", "ReplicationProtocol", "Placement",
+            "Checksums", nioCore,
             nioLocks, logging,
         ]
     )
@@ -169,8 +171,8 @@ let roleTargets: [Target] =
     + roleTarget(
         "Coordinator",
         [
-            "Catalog", "ReplicationTransport", "ReplicationProtocol", "Placement", "Telemetry", nioCore, nioPosix,
-            nioLocks, logging, lifecycle,
+            "Catalog", "Healing", "ReplicationTransport", "ReplicationProtocol", "Placement", "Telemetry", nioCore,
+            nioPosix, nioLocks, logging, lifecycle,
         ]
     )
     + roleTarget(

@@ -22,6 +22,13 @@ extension SegmentStore {
         try await readers.run { [view] () throws(SegmentStoreError) in try view.amendments(of: id) }
     }
 
+    /// What was said about a record as far as it can be read, in order, and whether that is all.
+    public func readableAmendments(
+        of id: RecordID
+    ) async throws(SegmentStoreError) -> (amendments: [StoredAmendment], isComplete: Bool) {
+        try await readers.run { [view] () throws(SegmentStoreError) in try view.readableAmendments(of: id) }
+    }
+
     /// Whether a record is deleted or held, whether it is stored here or not.
     public func standing(of id: RecordID) async throws(SegmentStoreError) -> RecordStanding {
         try await readers.run { [view] () throws(SegmentStoreError) in try view.standing(of: id) }

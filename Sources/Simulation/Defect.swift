@@ -22,6 +22,10 @@ package enum Defect: String, CaseIterable, Sendable {
     case ignoreTerm
     case leakCredit
     case leakMemory
+    case removeBeforeCopy
+    case scrubReadsNothing
+    case clearUnhealed
+    case pullUnchecked
     // In the sessions.
     case ignoreCluster
     case ignoreNode
@@ -37,6 +41,8 @@ package enum Defect: String, CaseIterable, Sendable {
     case skipJournalSync
     case dropJournalEarly
     case neverDrain
+    // In the coordinator.
+    case neverHeal
     // In the catalog.
     case enterTwice
     case overwriteConflict

@@ -10,5 +10,10 @@ package enum Regressions {
         (49, "a journal file whose removal was not synced stood in the way of all that came later"),
         (177, "an instance noted without the catalog, refused by it later, and reported (docs/decisions/0025)"),
         (192, "an entry whose record was deleted while it was on its way stays in the journal"),
+        (29, "a hold that one node could not read kept all others from being healed"),
+        (484, "as 29, on another way"),
+        (10703, "a failed read at a start hides records, which healing has to bring back"),
+        (13788, "a bad sector costs three small records, which healing has to bring back"),
+        (18543, "as 10703"),
     ]
 }

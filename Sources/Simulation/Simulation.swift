@@ -48,6 +48,17 @@ package enum Simulation {
         }
         // Time for every connection to come back.
         world.run(until: world.now + 3_000_000)
+        let checked = world.run(until: world.now + 60_000_000) { cluster.nodes.allSatisfy { $0.isChecked } }
+        if !checked {
+            let behind = cluster.nodes.filter { !$0.isChecked }.map { "\($0.name): \($0.unchecked.sorted())" }
+            world.violate("the nodes do not come round to check all segments: \(behind)")
+        }
+        let checkedAt = world.now
+        let isHealed = world.run(until: world.now + 60_000_000) {
+            cluster.nodes.allSatisfy { cluster.coordinator.healer?.isDone($0, since: checkedAt) ?? false }
+        }
+        if !isHealed, !world.has(.neverHeal) { world.violate("damage is not healed within a minute") }
+        cluster.oracle.checkRedundancy()
         workload.probe()
         if !world.run(until: world.now + 10_000_000, { workload.openCount == 0 }) { world.violate("puts do not end") }
         workload.readAll()

@@ -90,6 +90,30 @@ extension NodeStore {
         return found.values.sorted { $0.amendment.order < $1.amendment.order }
     }
 
+    /// What was said about a record as far as any disk can read it, and whether that is all.
+    func readableAmendments(
+        of id: RecordID
+    ) async throws(SegmentStoreError) -> (amendments: [StoredAmendment], isComplete: Bool) {
+        var found: [Amendment.Order: StoredAmendment] = [:]
+        var failure: SegmentStoreError?
+        var completeCount = 0
+        for disk in disks {
+            do throws(SegmentStoreError) {
+                let (amendments, isComplete) = try await disk.store.readableAmendments(of: id)
+                for amendment in amendments {
+                    found[amendment.amendment.order] = found[amendment.amendment.order] ?? amendment
+                }
+                completeCount += isComplete ? 1 : 0
+            } catch {
+                failure = error
+            }
+        }
+        if let failure, completeCount == 0 { throw failure }
+        // Where all disks have all, one answer is enough.
+        let isComplete = completeCount == disks.count || (completeCount > 0 && !isUneven)
+        return (found.values.sorted { $0.amendment.order < $1.amendment.order }, isComplete)
+    }
+
     /// Ids copied at once.
     private static let pageCount = 1024
 

@@ -60,22 +60,27 @@ extension RecordService {
     /// Reads record after record until the page is full.
     package func amendments(_ request: AmendmentsRequest) async throws(ReplicationError) -> AmendmentPage {
         var found: [RecordAmendment] = []
+        var isComplete = true
+        func page(hasMore: Bool) -> AmendmentPage {
+            AmendmentPage(fitting: found, hasMore: hasMore, isComplete: isComplete)
+        }
         var after = request.first.predecessorInGroup
         while true {
             let ids = try await amended(request.first.group, after: after)
             for id in ids {
-                guard id <= request.last else { return AmendmentPage(fitting: found, hasMore: false) }
-                let all = try await amendments(of: id)
+                guard id <= request.last else { return page(hasMore: false) }
+                let (all, isAll) = try await amendments(of: id)
+                isComplete = isComplete && isAll
                 let wanted = id == request.first ? all.filter { $0.order >= request.firstOrder } : all
                 found += wanted.prefix(request.limit - found.count)
                 // What does not fit into the message is left out of it, and said to be more.
-                let page = AmendmentPage(fitting: found, hasMore: wanted.last.map { $0 != found.last } ?? false)
+                let page = page(hasMore: wanted.last.map { $0 != found.last } ?? false)
                 if page.hasMore { return page }
                 guard found.count < request.limit else {
-                    return AmendmentPage(fitting: found, hasMore: id < request.last)
+                    return AmendmentPage(fitting: found, hasMore: id < request.last, isComplete: isComplete)
                 }
             }
-            guard let last = ids.last else { return AmendmentPage(fitting: found, hasMore: false) }
+            guard let last = ids.last else { return page(hasMore: false) }
             after = last
         }
     }
@@ -88,9 +93,12 @@ extension RecordService {
         }
     }
 
-    private func amendments(of id: RecordID) async throws(ReplicationError) -> [RecordAmendment] {
+    private func amendments(
+        of id: RecordID
+    ) async throws(ReplicationError) -> (amendments: [RecordAmendment], isComplete: Bool) {
         do throws(SegmentStoreError) {
-            return try await store.amendments(of: id).map(RecordAmendment.init).sorted { $0.order < $1.order }
+            let (stored, isComplete) = try await store.readableAmendments(of: id)
+            return (stored.map(RecordAmendment.init).sorted { $0.order < $1.order }, isComplete)
         } catch {
             throw ReplicationError(error)
         }

@@ -47,10 +47,15 @@ import Testing
             nio.union(["Logging", "Glibc", "Synchronization"])
         ),
         Rule("SimulatedDisk", ["SegmentStore"], ["NIOCore", "NIOConcurrencyHelpers", "Glibc"]),
+        // Decides what to fetch from where; its peers are passed in.
+        Rule("Healing", ["ReplicationProtocol", "Placement"], ["Logging"]),
         Rule("ClusterCertificates", [], ["Crypto", "X509", "SwiftASN1", "Foundation", "Glibc"]),
         Rule(
             "Simulation",
-            ["SimulatedDisk", "SegmentStore", "SegmentFormat", "ReplicationProtocol", "Placement", "Checksums"],
+            [
+                "SimulatedDisk", "Healing", "SegmentStore", "SegmentFormat", "ReplicationProtocol", "Placement",
+                "Checksums",
+            ],
             ["NIOCore", "NIOConcurrencyHelpers", "Logging"]
         ),
         Rule("varve-sim", ["Simulation"], ["Glibc"]),
@@ -84,7 +89,10 @@ import Testing
         ),
         Rule(
             "Coordinator",
-            ["Catalog", "ReplicationTransport", "ReplicationProtocol", "Placement", "Checksums", "Telemetry"],
+            [
+                "Catalog", "Healing", "ReplicationTransport", "ReplicationProtocol", "Placement", "Checksums",
+                "Telemetry",
+            ],
             nio.union(["Logging", "ServiceLifecycle"])
         ),
         Rule(

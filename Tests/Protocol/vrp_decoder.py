@@ -299,6 +299,7 @@ def amendments(p):
 
 def amendments_result(p):
     p.claim("has more")
+    p.claim("is complete")
     texts = []
     while p.data:
         texts.append(amendment(p))

@@ -178,8 +178,13 @@ import Testing
         #expect(try engine.amend(hold) == .stored)
         machine.disk.tamper("/store/segments/0000000000000001.seg") { $0[4096 + 170] ^= 1 }
         #expect(refusal { _ = try engine.amendments(of: record.id) } == .checksumMismatch)
+        let other = record.amendment(Self.note, 2)
+        #expect(try engine.amend(other) == .stored)
+        let readable = try engine.view.readableAmendments(of: record.id)
+        #expect(readable.amendments.map(\.amendment) == [other.amendment] && !readable.isComplete)
         #expect(try engine.amend(hold) == .stored)
-        #expect(try engine.amendments(of: record.id).map(\.amendment) == [hold.amendment])
+        #expect(try engine.view.readableAmendments(of: record.id).isComplete)
+        #expect(try engine.amendments(of: record.id).map(\.amendment) == [hold.amendment, other.amendment])
     }
 
     /// The script: what is stored, held, deleted and so on, one call after another.

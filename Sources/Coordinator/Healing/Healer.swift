@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Catalog
+import Healing
 import Logging
 import NIOConcurrencyHelpers
 import Placement

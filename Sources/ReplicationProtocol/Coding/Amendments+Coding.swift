@@ -100,6 +100,7 @@ extension AmendmentsRequest {
 extension AmendmentPage {
     init(reading reader: inout PayloadReader) throws(ReplicationError) {
         let hasMore = try reader.claim()
+        let isComplete = try reader.claim()
         var amendments: [RecordAmendment] = []
         while reader.bytes.readableBytes > 0 {
             guard amendments.count < AmendmentsRequest.maximumCount else {
@@ -107,11 +108,12 @@ extension AmendmentPage {
             }
             amendments.append(try RecordAmendment(reading: &reader))
         }
-        self.init(amendments, hasMore: hasMore)
+        self.init(amendments, hasMore: hasMore, isComplete: isComplete)
     }
 
     func write(to buffer: inout ByteBuffer) {
         buffer.writeClaim(hasMore)
+        buffer.writeClaim(isComplete)
         for amendment in amendments { amendment.write(to: &buffer) }
     }
 }

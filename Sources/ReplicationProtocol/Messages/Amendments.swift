@@ -129,20 +129,23 @@ public struct AmendmentsRequest: Hashable, Sendable {
 
 /// AMENDMENTS-RESULT: amendments in ascending order of record id, term and sequence.
 public struct AmendmentPage: Hashable, Sendable {
-    static let fixedByteCount = 1
+    static let fixedByteCount = 2
 
     public private(set) var amendments: [RecordAmendment]
     /// Whether the range has more than these.
     public private(set) var hasMore: Bool
+    /// Whether these are all from the first to the last of them, or to the end; else the node has some that it cannot read.
+    public private(set) var isComplete: Bool
 
     /// A page as it came.
-    public init(_ amendments: [RecordAmendment], hasMore: Bool) {
+    public init(_ amendments: [RecordAmendment], hasMore: Bool, isComplete: Bool = true) {
         self.amendments = amendments
         self.hasMore = hasMore
+        self.isComplete = isComplete
     }
 
     /// As many of `amendments` as fit into one message; `hasMore` says whether the range has more than all of them.
-    public init(fitting amendments: [RecordAmendment], hasMore: Bool) {
+    public init(fitting amendments: [RecordAmendment], hasMore: Bool, isComplete: Bool = true) {
         var byteCount = Self.fixedByteCount
         let fitting = amendments.prefix { amendment in
             byteCount += RecordAmendment.fixedByteCount + amendment.payload.readableBytes
@@ -150,5 +153,6 @@ public struct AmendmentPage: Hashable, Sendable {
         }
         self.amendments = Array(fitting)
         self.hasMore = hasMore || fitting.count < amendments.count
+        self.isComplete = isComplete
     }
 }

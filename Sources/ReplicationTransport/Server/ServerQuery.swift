@@ -83,7 +83,11 @@ final class ServerQuery: ServerStream {
         for request: AmendmentsRequest
     ) throws(ReplicationError) -> AmendmentPage {
         let wanted = Array(page.amendments.prefix(request.limit))
-        let sent = AmendmentPage(fitting: wanted, hasMore: page.hasMore || wanted.count < page.amendments.count)
+        let sent = AmendmentPage(
+            fitting: wanted,
+            hasMore: page.hasMore || wanted.count < page.amendments.count,
+            isComplete: page.isComplete
+        )
         guard sent.amendments.isEmpty == wanted.isEmpty else {
             throw ReplicationError(.tooLarge, "an amendment that is larger than the protocol allows")
         }

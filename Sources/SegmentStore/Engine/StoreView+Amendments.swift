@@ -16,6 +16,26 @@ extension StoreView {
         return try result.get()
     }
 
+    /// What was said about a record as far as it can be read, in order, and whether that is all.
+    package func readableAmendments(
+        of id: RecordID
+    ) throws(SegmentStoreError) -> (amendments: [StoredAmendment], isComplete: Bool) {
+        var found: [StoredAmendment] = []
+        var isComplete = true
+        for amendment in try indexedAmendments(of: id) {
+            switch Result(catching: { () throws(SegmentStoreError) in try read([amendment]) }) {
+            case .success(let read): found += read
+            case .failure where segments.entry(of: amendment.locator.segment) == nil:
+                // Compacted between looking up and reading.
+                return (try amendments(of: id), true)
+            case .failure(let error):
+                guard error.code == .checksumMismatch || error.code == .readFailed else { throw error }
+                isComplete = false
+            }
+        }
+        return (found, isComplete)
+    }
+
     private func indexedAmendments(of id: RecordID) throws(SegmentStoreError) -> [IndexedRecord] {
         do {
             return try index.amendments(of: id)

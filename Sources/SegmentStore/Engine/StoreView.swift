@@ -4,7 +4,7 @@ import Checksums
 import Logging
 package import NIOCore
 package import Placement
-import SegmentFormat
+package import SegmentFormat
 
 /// The part of an open store that any thread may use: it reads and checks records and changes none.
 ///
@@ -173,6 +173,11 @@ package struct StoreView: Sendable {
     func close() {
         files.closeAll()
         index.close()
+    }
+
+    /// The segments that hold records, in order.
+    package var segmentIDs: [SegmentID] {
+        segments.all.filter { $0.entry.end > UInt64(SegmentHeader.byteCount) }.map(\.segment)
     }
 
     /// How the store is now.

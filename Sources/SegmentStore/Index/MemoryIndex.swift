@@ -106,7 +106,8 @@ package final class MemoryIndex: RecordIndex {
         limit: Int
     ) throws(IndexFailure) -> [RecordID] {
         state.withLockedValue { state in
-            Self.page(state.locators.keys.filter { state.lookUp($0).isLive }, group, after: previous, limit: limit)
+            let inGroup = state.locators.keys.filter { $0.group == group }
+            return Self.page(inGroup.filter { state.lookUp($0).isLive }, group, after: previous, limit: limit)
         }
     }
 

@@ -129,7 +129,7 @@ final class Oracle {
     func deleted(_ id: RecordID, on node: NodeID, under term: Term) {
         let fact = Fact(node: node, record: id)
         tombstones.insert(fact)
-        guard isSound(node), nodes[node]?.store.isWhole ?? false else { return }
+        guard isSound(node), nodes[node]?.store.wasAlwaysWhole ?? false else { return }
         if holds.contains(fact) { world.violate("\(nodes[node]?.name ?? "") deletes what is held") }
         if let highest = highestTerm[node], term < highest {
             world.violate("\(nodes[node]?.name ?? "") deletes under term \(term.rawValue) after \(highest.rawValue)")
@@ -146,7 +146,7 @@ final class Oracle {
         let id = node.store.id
         // An amendment that the disk does not give is not known until the node has compared with a peer, and it says so
         // (docs/decisions/0019).
-        let isWhole = node.store.isWhole
+        let isWhole = node.store.wasAlwaysWhole
         for fact in tombstones where fact.node == id && isSound(id) && isWhole {
             let head = Result { () throws(SegmentStoreError) in try engine.head(fact.record) }
             guard case .success(.some) = head else { continue }
@@ -189,6 +189,22 @@ final class Oracle {
             // A bad sector may lie in two records.
             if lost.count > 2 * damage {
                 world.violate("\(node.name) lost \(lost.count) records by damage of \(damage) places")
+            }
+        }
+    }
+
+    /// Every copy that the catalog names is good again: on sound nodes, and on the others as long as anybody can tell what
+    /// became of their writes.
+    func checkRedundancy() {
+        for promise in kept where !isReported(promise) {
+            let rows = catalog.rows[promise.instance.sopInstanceUID] ?? []
+            for row in rows where row.recordID == promise.instance.recordID {
+                for id in row.nodes.sorted() {
+                    guard let node = nodes[id], node.store.damageCount != nil, let engine = node.store.engine else {
+                        continue
+                    }
+                    check(promise.instance, in: engine, "after healing \(node.name)")
+                }
             }
         }
     }

@@ -44,6 +44,7 @@ final class Workload {
         }
         let byUID = Dictionary(grouping: instances, by: \.sopInstanceUID)
         cluster.oracle.candidates = { byUID[$0] ?? [] }
+        cluster.coordinator.groups = Set(instances.map(\.recordID.group))
     }
 
     /// Spreads the work over the time that the plan gives it.
@@ -172,8 +173,9 @@ final class Workload {
 
     private func order(_ kind: Amendment.Kind, _ id: RecordID, _ term: Term) {
         let amendment = cluster.coordinator.order(kind, id, term: term)
-        for node in cluster.nodes where node.isRunning {
-            node.amend(amendment, under: term) { [self] result in
+        let stamp = OrderStamp(term: term, mapEpoch: cluster.catalog.map.epoch)
+        for node in cluster.nodes where node.isRunning && !cluster.coordinator.loses("an order to \(node.name)") {
+            let applied: (Result<AppendOutcome, SegmentStoreError>) -> Void = { [self] result in
                 world.note(
                     "\(node.name): \(kind == .hold ? "hold" : "deletion") under term \(term.rawValue): \(result)"
                 )
@@ -182,9 +184,11 @@ final class Workload {
                     cluster.oracle.held(id, on: node.store.id)
                 } else {
                     cluster.oracle.deleted(id, on: node.store.id, under: term)
+                    cluster.catalog.deleted.insert(id)
                 }
                 cluster.oracle.heard(term, on: node.store.id)
             }
+            node.amend(amendment, stamp, applied: applied)
         }
     }
 

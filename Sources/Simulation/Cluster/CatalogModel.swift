@@ -27,6 +27,8 @@ final class CatalogModel {
     private let world: World
     /// By SOP Instance UID; more than one row is a mistake.
     private(set) var rows: [String: [Entry]] = [:]
+    /// The records that are deleted; their rows stay.
+    var deleted: Set<RecordID> = []
     var isAway = false
     var isSlow = false
     /// Percent of commits whose outcome nobody learns.
@@ -89,6 +91,17 @@ final class CatalogModel {
         world.after(delay()) { [self] in
             guard !isAway, began == generation else { return reply(.failure(.unavailable)) }
             reply(.success(rows[instance]?.first))
+        }
+    }
+
+    /// The records of which the rows say that a node has a copy, as `Catalog.records(on:)`; nil when there is no answer.
+    func records(on node: NodeID, after: RecordID?, limit: Int, _ reply: @escaping ([RecordID]?) -> Void) {
+        let began = generation
+        world.after(delay()) { [self] in
+            guard !isAway, began == generation else { return reply(nil) }
+            let live = rows.values.joined().filter { $0.nodes.contains(node) && !deleted.contains($0.recordID) }
+            let ids = live.map(\.recordID).sorted()
+            reply(Array(ids.filter { id in after.map { id > $0 } ?? true }.prefix(limit)))
         }
     }
 

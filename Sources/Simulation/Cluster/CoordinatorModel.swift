@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Placement
+import ReplicationProtocol
 import SegmentFormat
 import SegmentStore
 
-/// The coordinator as far as it exists: it watches nodes, publishes maps, and orders deletions and holds.
+/// The coordinator: it watches nodes, publishes maps, orders deletions and holds, permits purges, and has damage healed.
 ///
-/// A model: states by silence as `NodeHealth` has them, a new epoch for each change, amendments with its term. There is no
-/// message for amendments yet, so they reach the node's store directly.
+/// A model: states by silence as `NodeHealth` has them, a new epoch for each change, orders with its term. Its orders pass the
+/// fence of a node and not its protocol.
 final class CoordinatorModel {
     private let world: World
     private let nodes: [StorageProcess]
@@ -16,7 +17,11 @@ final class CoordinatorModel {
     private var forced: [Int: NodeState] = [:]
     private(set) var term = Term(rawValue: 1)
     private var sequence: UInt64 = 0
-    private var isActive = true
+    /// The groups that records of this run are in.
+    var groups: Set<PlacementGroup> = []
+    /// Percent of messages between it and the nodes that are lost.
+    var lossPercent = 0.0
+    private(set) var healer: HealerModel?
 
     init(world: World, nodes: [StorageProcess], catalog: CatalogModel) {
         self.world = world
@@ -24,6 +29,8 @@ final class CoordinatorModel {
         self.catalog = catalog
         self.lastAnswer = nodes.map { _ in 0 }
         watch()
+        permitPurges()
+        healer = HealerModel(self, nodes: nodes, catalog: catalog, in: world)
     }
 
     private func watch() {
@@ -36,7 +43,29 @@ final class CoordinatorModel {
         }
     }
 
-    private func state(_ number: Int) -> NodeState {
+    /// What was compacted away is removed for good when its time in the trash is over.
+    private func permitPurges() {
+        world.after(world.time(200_000...1_500_000)) { [self] in
+            if let node = world.pick(nodes), node.isRunning, !loses("a permit for \(node.name)") {
+                sequence += 1
+                let stamp = OrderStamp(term: term, mapEpoch: catalog.map.epoch)
+                node.purge(Amendment.Reference(high: 2, low: sequence), stamp)
+            }
+            permitPurges()
+        }
+    }
+
+    /// Whether a message to or from a node gets lost.
+    func loses(_ what: @autoclosure () -> String) -> Bool {
+        guard world.chance(lossPercent) else { return false }
+        world.count(.orderLost, what())
+        return true
+    }
+
+    /// Lets go of what refers to it.
+    func end() { healer = nil }
+
+    func state(_ number: Int) -> NodeState {
         if let state = forced[number] { return state }
         let silence = world.now - lastAnswer[number]
         return silence >= 2_000_000 ? .down : silence >= 500_000 ? .suspect : .up

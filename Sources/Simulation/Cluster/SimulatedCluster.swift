@@ -57,5 +57,6 @@ final class SimulatedCluster {
             ingest.refused = { _ in }
         }
         oracle.candidates = { _ in [] }
+        coordinator.end()
     }
 }

@@ -4,6 +4,7 @@ import Logging
 import NIOConcurrencyHelpers
 import NIOCore
 import Placement
+import ReplicationProtocol
 import SegmentFormat
 import SegmentStore
 import SimulatedDisk
@@ -22,8 +23,10 @@ final class NodeStore {
     var engine: StoreEngine?
     /// How many places of the disk were damaged; `nil` when its writes went astray, and nobody can tell.
     var damageCount: Int? = 0
-    /// Whether the last start could read all that it wanted to.
-    private(set) var isWhole = true
+    /// Whether every start could read all that it wanted to: what was not read then may be forgotten for good.
+    private(set) var wasAlwaysWhole = true
+    /// What the file of the fence says.
+    var fencePosition = FencePosition()
     private var boot = 1
     private let world: World
     private static let logger = Logger(label: "simulation") { _ in SwiftLogNoOpLogHandler() }
@@ -41,6 +44,7 @@ final class NodeStore {
         configuration.softLimitFreeBytes = 64 << 10
         configuration.hardLimitFreeBytes = 16 << 10
         configuration.maximumOpenFileCount = 3
+        configuration.trashGrace = .milliseconds(200)
         self.configuration = configuration
         attachFaults()
     }
@@ -83,7 +87,7 @@ final class NodeStore {
             opening: configuration,
             in: environment(defective ?? disk, boot: boot, indexes: provider)
         )
-        isWhole = !(engine?.status.quarantinedRanges.contains { $0.kind == .damaged } ?? false)
+        if engine?.status.quarantinedRanges.contains(where: { $0.kind == .damaged }) ?? false { wasAlwaysWhole = false }
         forgetful?.started()
     }
 
@@ -178,6 +182,14 @@ final class NodeStore {
         }
     }
 
+    /// The segments whose files are in place.
+    var segments: [SegmentID] {
+        disk.paths.compactMap { path in
+            guard path.contains("/segments/"), let name = path.split(separator: "/").last else { return nil }
+            return SegmentID(fileName: String(name))
+        }.sorted()
+    }
+
     func locator(of id: RecordID) -> RecordLocator? {
         let owner = IndexOwner(cluster: configuration.clusterID, node: self.id)
         return try? indexes.open(for: owner).lookUp([id]).first?.locator
@@ -206,6 +218,7 @@ enum Limits {
     static let pingTimeout: Int64 = 800_000
     static let idleTimeout: Int64 = 1_500_000
     static let requestTimeout: Int64 = 1_500_000
+    static let orderTimeout: Int64 = 1_000_000
     static let slowNodeDelay: Int64 = 250_000
     static let repeatPatience: Int64 = 200_000
     static let catalogTimeout: Int64 = 400_000

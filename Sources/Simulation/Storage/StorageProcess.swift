@@ -23,6 +23,11 @@ final class StorageProcess: Process {
     /// How much slower than usual the disk is.
     var slowness: Int64 = 1
     private var incarnation: UInt64 = 0
+    /// Of this life.
+    private(set) var fence: NodeFence?
+    private var upkeep: NodeUpkeep?
+    /// Segments that are to be checked before the end of the run is looked at.
+    var unchecked: Set<SegmentID> = []
     /// Told when it says for certain that it does not have a record.
     var denied: (RecordID, NodeID) -> Void = { _, _ in }
     /// Told when the process is dead because its disk stopped at an effect.
@@ -33,6 +38,9 @@ final class StorageProcess: Process {
         self.domain = FailureDomain(site: "s", rack: "r", host: "host-\(host)")
         super.init(world: world, name: "node-\(number)")
     }
+
+    /// Whether it has come round to every segment that it was to check; what it has no more needs no check.
+    var isChecked: Bool { !isRunning || unchecked.isDisjoint(with: store.engine?.view.segmentIDs ?? []) }
 
     var member: StorageMember {
         StorageMember(id: store.id, name: name, host: name, port: store.number, domain: domain)
@@ -70,6 +78,9 @@ final class StorageProcess: Process {
         memory = ServerMemory()
         waiting = []
         isWriting = false
+        fence = NodeFence(self)
+        upkeep = NodeUpkeep(self)
+        upkeep?.start()
         tellDiskFaults()
         world.note("\(name) starts, uncertain: \(store.engine?.status.isUncertain ?? false)")
         world.mix(UInt64(store.number) << 8 | 1)
@@ -247,41 +258,6 @@ final class StorageProcess: Process {
             answer($0)
         }
     }
-
-    /// A coordinator's order; there is no message for it yet.
-    ///
-    /// `applied` is called in the step itself, so that the order of calls is that of the store.
-    func amend(
-        _ amendment: Amendment,
-        under authority: Term,
-        applied: @escaping (Result<AppendOutcome, SegmentStoreError>) -> Void
-    ) {
-        let new = NewAmendment(
-            amendment: amendment,
-            mapEpoch: MapEpoch(rawValue: 1),
-            writtenAtMilliseconds: world.now / 1000
-        )
-        let authority = world.has(.ignoreTerm) ? Term(rawValue: 1 << 40) : authority
-        step(100...900) { engine in
-            if self.world.has(.ignoreHold), amendment.kind == .tombstone {
-                self.releaseHolds(&engine, amendment, authority)
-            }
-            let result = engine.amend([new], under: authority).first
-            if let result, !self.store.disk.isCrashed { applied(result) }
-        } _: { _ in
-        }
-    }
-
-    private func releaseHolds(_ engine: inout StoreEngine, _ tombstone: Amendment, _ authority: Term) {
-        for stored in (try? engine.amendments(of: tombstone.subject)) ?? [] where stored.amendment.kind == .hold {
-            var release = tombstone
-            release.kind = .release
-            release.reference = stored.amendment.reference
-            release.order = .init(term: tombstone.order.term, sequence: tombstone.order.sequence + 500_000)
-            let new = NewAmendment(amendment: release, mapEpoch: MapEpoch(rawValue: 1), writtenAtMilliseconds: 0)
-            _ = engine.amend([new], under: authority)
-        }
-    }
 }
 
 extension PutOutcome {
@@ -300,6 +276,7 @@ extension ReplicationError {
             switch error.code {
             case .notFound, .deleted: .notFound
             case .staleTerm: .staleTerm
+            case .held: .held
             case .checksumMismatch, .readFailed: .corrupt
             case .conflict: .conflict
             case .digestMismatch: .checksumMismatch

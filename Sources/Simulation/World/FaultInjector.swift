@@ -40,6 +40,7 @@ final class FaultInjector {
                 if world.plan.allows(.journalFull) { state.allowed.insert(.diskFull) }
             }
         }
+        if world.plan.allows(.orderLost) { cluster.coordinator.lossPercent = 4 }
         schedule()
     }
 
@@ -60,9 +61,11 @@ final class FaultInjector {
             .delay, .connectionCut, .halfOpen, .misroute, .wireCorruption, .ingestKill, .ingestPowerLoss, .ingestPause,
             .catalogAway, .catalogSlow, .catalogUnknown, .catalogFailover, .mapChange,
         ]
-        guard let kind = world.pick(drawn.filter(world.plan.allows)), let node = world.pick(cluster.nodes) else {
-            return
-        }
+        guard let kind = world.pick(drawn.filter(world.plan.allows)) else { return }
+        let spoils: Set<FaultKind> = [.bitRot, .badSector, .lostWrite, .misdirectedWrite]
+        // Only on nodes that the atlas gives up.
+        let nodes = spoils.contains(kind) ? cluster.nodes.filter(\.store.isUnsound) : cluster.nodes
+        guard let node = world.pick(nodes) else { return }
         switch kind {
         case .nodeKill, .nodePowerLoss, .crashAtEffect, .nodePause, .nodeSlow, .clockJump, .nodeRestart:
             if node.isRunning { hit(node, kind) }
@@ -145,18 +148,17 @@ final class FaultInjector {
             node.store.faults.state.withLockedValue { $0.failNext = [kind == .syncError ? .sync : .write] }
         case .bitRot, .badSector: rot(node, kind)
         case .lostWrite, .misdirectedWrite:
-            guard node.store.isUnsound else { return }
             node.store.faults.state.withLockedValue { $0.lyingWrites += 1 }
         default: break
         }
     }
 
-    /// Only on nodes that the atlas gives up.
     private func rot(_ node: StorageProcess, _ kind: FaultKind) {
-        guard node.store.isUnsound else { return }
         let disk = node.store.disk
         guard let path = world.pick(disk.paths), let bytes = disk.bytes(at: path), !bytes.isEmpty else { return }
-        let place = world.number(0...bytes.count - 1)
+        // Most of a young segment is empty, and nobody would miss that.
+        let places = (0..<8).map { _ in world.number(0...bytes.count - 1) }
+        let place = places.first { bytes[$0] != 0 } ?? places[0]
         node.store.damageCount = node.store.damageCount.map { $0 + 1 }
         world.count(kind, "\(node.name): \(place) of \(path)")
         if kind == .bitRot {
@@ -260,6 +262,7 @@ final class FaultInjector {
     /// Nothing goes wrong any more, and what was broken works again.
     func heal() {
         isActive = false
+        world.isCalm = true
         for node in cluster.nodes {
             node.store.faults.state.withLockedValue { $0.isQuiet = true }
             node.store.disk.setFreeBytes(1 << 40)
@@ -274,8 +277,12 @@ final class FaultInjector {
             if !node.isRunning, !node.start() {
                 world.note("\(node.name) stays down: \(node.lastStartFailure?.description ?? "")")
                 if !node.store.isUnsound { world.violate("\(node.name), which is sound, does not start again") }
+                // An operator gives it up.
+                cluster.coordinator.force(node.store.number, .removed)
             }
+            node.unchecked = Set(node.store.segments)
         }
+        cluster.coordinator.lossPercent = 0
         cluster.catalog.isAway = false
         cluster.catalog.isSlow = false
         cluster.catalog.unknownPercent = 0

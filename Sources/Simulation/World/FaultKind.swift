@@ -12,7 +12,7 @@ package enum FaultKind: String, CaseIterable, Sendable, Comparable {
     case ingestKill, ingestPowerLoss, ingestPause, journalSyncError, journalFull
     // Catalog, coordinator, clients.
     case catalogAway, catalogSlow, catalogUnknown, catalogFailover
-    case staleCoordinator, mapChange, clientGivesUp
+    case staleCoordinator, orderLost, mapChange, clientGivesUp
 
     /// Its place in the list.
     var number: Int { Self.allCases.firstIndex(of: self) ?? 0 }

@@ -15,7 +15,13 @@ final class World {
     private(set) var faultList: [String] = []
     private(set) var violation: String?
     private var queue = EventQueue()
+    /// Runs the tasks of the world.
+    let executor = WorldExecutor()
+    /// What they wait for.
+    let calls = OpenCalls()
     private(set) var eventCount = 0
+    /// Whether nothing goes wrong any more.
+    var isCalm = false
     private var endings: [() -> Void] = []
 
     init(_ plan: Plan, traceLimit: Int) {
@@ -42,6 +48,7 @@ final class World {
             if event.time > now { clock.now = event.time }
             eventCount += 1
             event.action()
+            executor.drain()
         }
         if violation == nil, now < end { clock.now = end }
         return isDone()
@@ -52,6 +59,8 @@ final class World {
         queue.removeAll()
         for ending in endings { ending() }
         endings = []
+        calls.end()
+        executor.drain()
     }
 
     /// Has `body` run when the run is over.

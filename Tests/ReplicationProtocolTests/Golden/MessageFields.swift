@@ -68,6 +68,7 @@ struct MessageFields {
             add("timeout", request.timeoutMilliseconds)
         case .amendmentsResult(let page):
             add("has more", claim: page.hasMore)
+            add("is complete", claim: page.isComplete)
             add("amendments", text: page.amendments.map(Self.text).joined(separator: " "))
         case .digest(let request):
             add("prefix", record: request.prefix)

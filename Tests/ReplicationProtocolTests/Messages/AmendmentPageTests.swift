@@ -19,7 +19,7 @@ struct AmendmentPageTests {
     @Test func aPageHasWhatFitsIntoOneMessage() throws {
         // 3 of the largest and what is left of 256 KiB, to the byte.
         let large = Self.amendments(3, byteCount: RecordAmendment.maximumPayloadByteCount)
-        let left = MessageHeader.maximumPayloadByteCount - 1 - 3 * (RecordAmendment.maximumPayloadByteCount + 64) - 64
+        let left = MessageHeader.maximumPayloadByteCount - 2 - 3 * (RecordAmendment.maximumPayloadByteCount + 64) - 64
         let fits = Samples.amendment(sequence: 3, payload: ByteBuffer(repeating: 0, count: left))
         let page = AmendmentPage(fitting: large + [fits], hasMore: false)
         #expect(page.amendments.count == 4)

@@ -110,12 +110,16 @@ struct BrokenSample: Sendable {
         BrokenSample("AMENDMENTS of two groups", bytes: changed("AMENDMENTS of one record") { $0.set(0xfe, at: 1) }),
         BrokenSample("AMENDMENTS-RESULT without a claim", bytes: changed("AMENDMENTS-RESULT") { $0.set(2, at: 0) }),
         BrokenSample(
+            "AMENDMENTS-RESULT that is neither complete nor not",
+            bytes: changed("AMENDMENTS-RESULT") { $0.set(2, at: 1) }
+        ),
+        BrokenSample(
             "AMENDMENTS-RESULT with an amendment beyond its end",
-            bytes: changed("AMENDMENTS-RESULT") { $0.set(255, at: 37) }
+            bytes: changed("AMENDMENTS-RESULT") { $0.set(255, at: 38) }
         ),
         BrokenSample(
             "AMENDMENTS-RESULT with an amendment of 64 KiB and more",
-            bytes: changed("AMENDMENTS-RESULT") { $0.set(1, at: 39) }
+            bytes: changed("AMENDMENTS-RESULT") { $0.set(1, at: 40) }
         ),
         BrokenSample("DIGEST of something unknown", bytes: changed("DIGEST of a group") { $0.set(2, at: 20) }),
         BrokenSample("DIGEST of more than a group", bytes: changed("DIGEST of a group") { $0.set(15, at: 21) }),

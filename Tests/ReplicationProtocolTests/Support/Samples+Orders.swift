@@ -189,8 +189,8 @@ extension Samples {
             streamID: 35
         ),
         Sample(
-            name: "AMENDMENTS-RESULT of nothing",
-            message: .amendmentsResult(AmendmentPage([], hasMore: false)),
+            name: "AMENDMENTS-RESULT of what cannot be read",
+            message: .amendmentsResult(AmendmentPage([], hasMore: false, isComplete: false)),
             streamID: 37
         ),
         Sample(

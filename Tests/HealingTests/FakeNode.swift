@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Coordinator
+import Healing
 import NIOConcurrencyHelpers
 import Placement
 import ReplicationProtocol
@@ -19,6 +19,8 @@ final class FakeNode: HealingPeer {
         /// What that becomes when its records are listed.
         var unnamedWhenListed: UInt64?
         var amendments: [RecordAmendment] = []
+        /// Whether it can read all amendments that it has.
+        var amendmentsAreComplete = true
         /// What every question and order is answered with.
         var failure: ReplicationError?
         var pullFailure: ReplicationError?
@@ -29,14 +31,13 @@ final class FakeNode: HealingPeer {
 
     let id: NodeID
     let name: String
-    let address: NodeAddress
+    let host = "127.0.0.1"
+    let port = 1
     private let state = NIOLockedValueBox(State())
 
     init(_ number: UInt64) {
         self.id = NodeID(high: 1, low: number)
         self.name = "storage-\(number)"
-        guard let address = NodeAddress("127.0.0.1:1") else { preconditionFailure("this is an address") }
-        self.address = address
     }
 
     var now: State { state.withLockedValue { $0 } }
@@ -104,7 +105,7 @@ final class FakeNode: HealingPeer {
             let wanted = state.amendments.filter {
                 ($0.recordID, $0.order) >= (first, firstOrder) && $0.recordID <= last
             }
-            return AmendmentPage(wanted, hasMore: false)
+            return AmendmentPage(wanted, hasMore: false, isComplete: state.amendmentsAreComplete)
         }
     }
 

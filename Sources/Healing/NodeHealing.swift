@@ -128,7 +128,11 @@ package struct NodeHealing: Sendable {
         var isDoubtful = !silent.isEmpty
         for source in sources(of: id.group) {
             do throws(ReplicationError) {
-                try await copyAmendments(from: id, to: id, of: source)
+                guard try await copyAmendments(from: id, to: id, of: source) else {
+                    // It may have forgotten that the record is deleted.
+                    isDoubtful = true
+                    continue
+                }
                 try await node.pull(id, from: source, stamp)
                 return .success(.fetched)
             } catch {
@@ -154,12 +158,14 @@ package struct NodeHealing: Sendable {
         return likely + others.filter { !ranking.contains($0.id) }
     }
 
-    /// Gives the node what another knows to be said about records of one group, tombstones and holds among them.
+    /// Gives the node what another knows to be said about records of one group, tombstones and holds among them; returns
+    /// whether the other could read all of it.
     private func copyAmendments(
         from first: RecordID,
         to last: RecordID,
         of source: any HealingPeer
-    ) async throws(ReplicationError) {
+    ) async throws(ReplicationError) -> Bool {
+        var isComplete = true
         var place = (record: first, order: RecordAmendment.Order(term: Term(rawValue: 0), sequence: 0))
         while true {
             let page = try await source.amendments(from: place.record, firstOrder: place.order, to: last)
@@ -171,7 +177,8 @@ package struct NodeHealing: Sendable {
                     guard error.code == .held || error.code == .conflict else { throw error }
                 }
             }
-            guard page.hasMore, let last = page.amendments.last else { return }
+            isComplete = isComplete && page.isComplete
+            guard page.hasMore, let last = page.amendments.last else { return isComplete }
             place = (last.recordID, last.order)
             place.order.sequence += 1
         }
@@ -184,9 +191,12 @@ package struct NodeHealing: Sendable {
         guard silent.isEmpty else {
             return "it cannot be compared with \(silent.map(\.name).joined(separator: ", ")), which do not answer"
         }
+        var unreadable: [String] = []
         for group in PlacementGroup.all {
             guard let (first, last) = group.bounds else { continue }
-            for other in others { try await copyAmendments(from: first, to: last, of: other) }
+            for other in others where try await !copyAmendments(from: first, to: last, of: other) {
+                if unreadable.last != other.name { unreadable.append(other.name) }
+            }
         }
         var listing = NodeListing(node)
         var after: RecordID?
@@ -205,6 +215,9 @@ package struct NodeHealing: Sendable {
         } while after != nil
         guard outcome.absent.count + outcome.doubtful.count == stuckCount else {
             return "some of what the catalog says to be there could not be fetched"
+        }
+        guard unreadable.isEmpty else {
+            return "tombstones or holds cannot be read on \(Set(unreadable).sorted().joined(separator: ", "))"
         }
         return nil
     }

@@ -1,32 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Healing
 import NIOCore
-package import Placement
-package import ReplicationProtocol
+import Placement
+import ReplicationProtocol
 import ReplicationTransport
-
-/// What healing asks of a storage node; a connection to it, or a test's idea of one.
-package protocol HealingPeer: Sendable {
-    var id: NodeID { get }
-    /// What operators call it.
-    var name: String { get }
-    /// Where other nodes reach it.
-    var address: NodeAddress { get }
-
-    func damage(from first: DamageCursor) async throws(ReplicationError) -> DamageReport
-    /// Has the node fetch a record from another.
-    func pull(_ id: RecordID, from source: any HealingPeer, _ stamp: OrderStamp) async throws(ReplicationError)
-    func healed(_ stamp: OrderStamp, reconciled: UInt64?) async throws(ReplicationError) -> UInt64
-    /// At most `limit` ids of a group, in order, after one of them.
-    func list(_ group: PlacementGroup, after: RecordID?, limit: Int) async throws(ReplicationError) -> [RecordID]
-    /// The amendments of a range of records, from a certain one of the first record on.
-    func amendments(
-        from first: RecordID,
-        firstOrder: RecordAmendment.Order,
-        to last: RecordID
-    ) async throws(ReplicationError) -> AmendmentPage
-    func amend(_ amendment: RecordAmendment, _ stamp: OrderStamp) async throws(ReplicationError)
-}
 
 /// A storage node behind a connection.
 struct ConnectedPeer: HealingPeer {
@@ -35,13 +13,16 @@ struct ConnectedPeer: HealingPeer {
     let address: NodeAddress
     let client: ReplicationClient
 
+    var host: String { address.host }
+    var port: Int { address.port }
+
     func damage(from first: DamageCursor) async throws(ReplicationError) -> DamageReport {
         // Goes through an index of millions when a segment without a footer is damaged.
         try await client.damage(from: first, timeout: .minutes(5))
     }
 
     func pull(_ id: RecordID, from source: any HealingPeer, _ stamp: OrderStamp) async throws(ReplicationError) {
-        _ = try await client.pull(id, stamp, from: source.id, host: source.address.host, port: source.address.port)
+        _ = try await client.pull(id, stamp, from: source.id, host: source.host, port: source.port)
     }
 
     func healed(_ stamp: OrderStamp, reconciled: UInt64?) async throws(ReplicationError) -> UInt64 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Coordinator
+import Healing
 import Logging
 import NIOConcurrencyHelpers
 import Placement
@@ -135,6 +135,37 @@ import Testing
         #expect(nodes[0].now.amendments == [.hold(held)])
         #expect(nodes[0].now.healed == [nil, isUncertain ? 0 : 77])
         #expect(outcome.remainingCount == 0)
+    }
+
+    @Test func `a peer that cannot read all its amendments is in the way of certainty and of nothing else`()
+        async throws
+    {
+        let nodes = Self.nodes()
+        let ids = try [Self.id(1), Self.id(2)]
+        let held = try Self.id(5, group: 1000)
+        nodes[0].change { $0.unnamed = 5 }
+        nodes[1].change { $0.records = Set(ids) }
+        nodes[2].change { node in
+            node.amendments = [.hold(held)]
+            node.amendmentsAreComplete = false
+        }
+        let outcome = try await Self.heal(nodes, rows: ids)
+        #expect(!outcome.isReconciled && outcome.obstacle?.contains("storage-3") == true)
+        #expect(nodes[0].now.records == Set(ids) && nodes[0].now.amendments == [.hold(held)])
+    }
+
+    @Test func `a record is not fetched from a node that may have forgotten its deletion`() async throws {
+        let nodes = Self.nodes()
+        let lost = try Self.id(1)
+        nodes[0].change { $0.missing = [lost] }
+        nodes[1].change { node in
+            node.records = [lost]
+            node.amendmentsAreComplete = false
+        }
+        #expect(try await Self.heal(nodes, without: [2]).doubtful == [lost])
+        #expect(nodes[0].now.pulled.isEmpty)
+        nodes[2].change { $0.records = [lost] }
+        #expect(try await Self.heal(nodes).fetchedCount == 1)
     }
 
     @Test func `nothing is called compared while a member is away or a row's record is nowhere`() async throws {

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Healing
+import Placement
+import ReplicationProtocol
+import SegmentFormat
+
+/// A storage node as the coordinator's real `NodeHealing` speaks to it, over a way that delays and may lose.
+// Safety: made, used and let go of on its world's one thread, where `WorldExecutor` runs the tasks that have it.
+final class SimulatedPeer: HealingPeer, @unchecked Sendable {
+    /// Small, so that there is more than one page.
+    private static let pageCount = 3
+
+    private let node: StorageProcess
+    private let coordinator: CoordinatorModel
+    private var world: World { node.world }
+
+    init(_ node: StorageProcess, _ coordinator: CoordinatorModel) {
+        self.node = node
+        self.coordinator = coordinator
+    }
+
+    var id: NodeID { node.store.id }
+    var name: String { node.name }
+    var host: String { node.name }
+    var port: Int { node.store.number }
+
+    func damage(from first: DamageCursor) async throws(ReplicationError) -> DamageReport {
+        try await ask { [node] in node.damage(DamageRequest(first: first, limit: Self.pageCount), $0) }
+    }
+
+    func pull(_ id: RecordID, from source: any HealingPeer, _ stamp: OrderStamp) async throws(ReplicationError) {
+        guard let source = source as? SimulatedPeer else {
+            throw ReplicationError(.invalidRequest, "the source is not of this world")
+        }
+        world.note("\(name) is to fetch \(id) from \(source.name)")
+        try await ask { [node] in node.pull(id, from: source.node, stamp, $0) }
+        world.mix(id.low)
+    }
+
+    func healed(_ stamp: OrderStamp, reconciled: UInt64?) async throws(ReplicationError) -> UInt64 {
+        try await ask { [node] in node.healed(HealedRequest(stamp: stamp, reconciled: reconciled), $0) }
+    }
+
+    func list(_ group: PlacementGroup, after: RecordID?, limit: Int) async throws(ReplicationError) -> [RecordID] {
+        let limit = min(limit, Self.pageCount)
+        var ids: [RecordID] = []
+        // The caller takes a short page for the last one.
+        while true {
+            let request = ListRequest(group: group, after: ids.last ?? after, limit: limit, timeoutMilliseconds: 0)
+            let page = try await ask { [node] in node.list(request, $0) }
+            ids += page
+            if page.count < limit { return ids }
+        }
+    }
+
+    func amendments(
+        from first: RecordID,
+        firstOrder: RecordAmendment.Order,
+        to last: RecordID
+    ) async throws(ReplicationError) -> AmendmentPage {
+        // A run has records in few groups; to ask for the others would take all of its time.
+        guard coordinator.groups.contains(first.group) else { return AmendmentPage([], hasMore: false) }
+        let request = AmendmentsRequest(first: first, firstOrder: firstOrder, last: last, limit: Self.pageCount)
+        return try await ask { [node] in node.amendments(request, $0) }
+    }
+
+    func amend(_ amendment: RecordAmendment, _ stamp: OrderStamp) async throws(ReplicationError) {
+        try await ask { [node] in node.amend(Amendment(amendment), stamp, $0) }
+    }
+
+    private func ask<Value: Sendable>(
+        _ work: @escaping (@escaping (Result<Value, ReplicationError>) -> Void) -> Void
+    ) async throws(ReplicationError) -> Value {
+        let (world, node, coordinator) = (world, node, coordinator)
+        return try await world.calls.call(in: world, timeout: Limits.orderTimeout) { reply in
+            world.after(world.time(100...1_500)) {
+                guard node.isRunning else { return reply(.failure(ReplicationError(.connectionLost, "it is down"))) }
+                guard !coordinator.loses("a request to \(node.name)") else { return }
+                node.after(0) {
+                    work { result in
+                        guard !coordinator.loses("an answer of \(node.name)") else { return }
+                        world.after(world.time(100...1_500)) { reply(result) }
+                    }
+                }
+            }
+        }
+    }
+}
