@@ -254,7 +254,8 @@ enum StorageBenchmark {
         let fields = String(decoding: line.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self).split(
             separator: " "
         )
-        return (fields.count > 1 ? Int(fields[1]) ?? 0 : 0) * Int(getpagesize()) >> 20
+        let pageCount = fields.count > 1 ? Int(fields[1]) ?? 0 : 0
+        return (pageCount * Int(getpagesize())) >> 20
     }
 
     private static func names(in directory: String) -> [String] {

@@ -39,6 +39,22 @@ extension Catalog {
         }
     }
 
+    /// Those of `ids`, in their order, with which no instance is entered.
+    public func unknown(among ids: [RecordID]) async throws(CatalogError) -> [RecordID] {
+        let list = [PostgresValue.text("{\(ids.map { "\($0)" }.joined(separator: ","))}")]
+        let known = try await perform(.repeatable) { connection, deadline throws(PostgresFailure) in
+            try connection.query(Self.recordsAmong, list, deadline: deadline).rows.map {
+                row throws(PostgresFailure) in
+                guard let id = row.recordID(0) else {
+                    throw PostgresFailure(kind: .unexpected, message: "a record id cannot be read")
+                }
+                return id
+            }
+        }
+        let all = Set(known)
+        return ids.filter { !all.contains($0) }
+    }
+
     /// The instance that is entered with a record.
     public func instance(record: RecordID) async throws(CatalogError) -> InstanceRow? {
         try await perform(.repeatable) { connection, deadline throws(PostgresFailure) in
@@ -52,6 +68,11 @@ extension Catalog {
         """
         SELECT record FROM instances WHERE record BETWEEN $1::text::uuid AND $2::text::uuid ORDER BY record LIMIT $3::int4
         """
+    )
+
+    private static let recordsAmong = PreparedStatement(
+        "records_among",
+        "SELECT record FROM instances WHERE record = ANY ($1::text::uuid[])"
     )
 
     private static let recordsOnNode = PreparedStatement(

@@ -3,6 +3,14 @@
 package import Placement
 package import ReplicationProtocol
 
+/// What healing asks of the catalog.
+package protocol HealingCatalog: Sendable {
+    /// The records of which the catalog says that a node has a copy, after one of them, in order; at most `limit`.
+    func records(on node: NodeID, after: RecordID?, limit: Int) async throws -> [RecordID]
+    /// Those of `ids` that no row names.
+    func unknown(among ids: [RecordID]) async throws -> [RecordID]
+}
+
 /// What healing asks of a storage node; a connection to it, or a test's idea of one.
 package protocol HealingPeer: Sendable {
     var id: NodeID { get }

@@ -30,10 +30,6 @@ package struct NodeHealing: Sendable {
         }
     }
 
-    /// The records of which the catalog says that a node has a copy, after one of them.
-    package typealias Rows =
-        @Sendable (_ node: NodeID, _ after: RecordID?, _ limit: Int) async throws -> [RecordID]
-
     /// Pulls that one node is asked for at once.
     private static let pullCount = 4
     private static let pageCount = 4096
@@ -45,7 +41,7 @@ package struct NodeHealing: Sendable {
     private let silent: [StorageMember]
     let map: PlacementMap
     let stamp: OrderStamp
-    let rows: Rows
+    let catalog: any HealingCatalog
     let logger: Logger
 
     package init(
@@ -53,7 +49,7 @@ package struct NodeHealing: Sendable {
         others: [any HealingPeer],
         map: PlacementMap,
         stamp: OrderStamp,
-        rows: @escaping Rows,
+        catalog: any HealingCatalog,
         logger: Logger
     ) {
         self.node = node
@@ -63,7 +59,7 @@ package struct NodeHealing: Sendable {
         }
         self.map = map
         self.stamp = stamp
-        self.rows = rows
+        self.catalog = catalog
         self.logger = logger
     }
 
@@ -198,21 +194,15 @@ package struct NodeHealing: Sendable {
                 if unreadable.last != other.name { unreadable.append(other.name) }
             }
         }
-        var listing = NodeListing(node)
-        var after: RecordID?
         let stuckCount = outcome.absent.count + outcome.doubtful.count
-        repeat {
-            let page: [RecordID]
-            do {
-                page = try await rows(node.id, after, Self.pageCount)
-            } catch {
-                return "the catalog does not answer: \(error)"
-            }
-            var lacking: [RecordID] = []
-            for id in page where try await !listing.contains(id) { lacking.append(id) }
-            try await fetch(lacking, &outcome)
-            after = page.count == Self.pageCount ? page.last : nil
-        } while after != nil
+        do {
+            try await fetchRows(&outcome)
+            try await fetchUnknown(&outcome)
+        } catch let error as ReplicationError {
+            throw error
+        } catch {
+            return "the catalog does not answer: \(error)"
+        }
         guard outcome.absent.count + outcome.doubtful.count == stuckCount else {
             return "some of what the catalog says to be there could not be fetched"
         }
@@ -220,6 +210,41 @@ package struct NodeHealing: Sendable {
             return "tombstones or holds cannot be read on \(Set(unreadable).sorted().joined(separator: ", "))"
         }
         return nil
+    }
+
+    /// Has the node fetch what the catalog says it has and it does not list.
+    private func fetchRows(_ outcome: inout Outcome) async throws {
+        var listing = NodeListing(node)
+        var after: RecordID?
+        repeat {
+            let page = try await catalog.records(on: node.id, after: after, limit: Self.pageCount)
+            var lacking: [RecordID] = []
+            for id in page where try await !listing.contains(id) { lacking.append(id) }
+            try await fetch(lacking, &outcome)
+            after = page.count == Self.pageCount ? page.last : nil
+        } while after != nil
+    }
+
+    /// Has the node fetch what others have and no row of the catalog knows.
+    ///
+    /// Stored while the catalog was away, it may have been acknowledged by this node too, which nobody can tell until it is
+    /// entered (docs/decisions/0025-storing-without-the-catalog.md). A copy too many does no harm.
+    private func fetchUnknown(_ outcome: inout Outcome) async throws {
+        var listing = NodeListing(node)
+        for group in PlacementGroup.all {
+            var unknown: Set<RecordID> = []
+            for other in others {
+                var after: RecordID?
+                repeat {
+                    let page = try await other.list(group, after: after, limit: Self.pageCount)
+                    if !page.isEmpty { unknown.formUnion(try await catalog.unknown(among: page)) }
+                    after = page.count == Self.pageCount ? page.last : nil
+                } while after != nil
+            }
+            var lacking: [RecordID] = []
+            for id in unknown.sorted() where try await !listing.contains(id) { lacking.append(id) }
+            try await fetch(lacking, &outcome)
+        }
     }
 }
 

@@ -12,6 +12,7 @@ package enum Regressions {
         (192, "an entry whose record was deleted while it was on its way stays in the journal"),
         (29, "a hold that one node could not read kept all others from being healed"),
         (484, "as 29, on another way"),
+        (589, "a node was certain again before the catalog knew what it had acknowledged without it"),
         (10703, "a failed read at a start hides records, which healing has to bring back"),
         (13788, "a bad sector costs three small records, which healing has to bring back"),
         (18543, "as 10703"),

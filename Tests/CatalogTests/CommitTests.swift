@@ -58,6 +58,9 @@ struct CommitTests {
             let node = try #require(entries[0].nodes.first)
             #expect(try await fixture.catalog.records(on: node, after: nil, limit: 100) == ids)
             #expect(try await fixture.catalog.records(on: node, after: ids[3], limit: 2) == Array(ids[4...5]))
+            let foreign = try #require(RecordID(high: 7, low: 7))
+            #expect(try await fixture.catalog.unknown(among: [ids[2], foreign, ids[0]]) == [foreign])
+            #expect(try await fixture.catalog.unknown(among: []) == [])
             #expect(try await fixture.catalog.records(on: NodeID(high: 99, low: 99), after: nil, limit: 2) == [])
         }
     }

@@ -131,3 +131,16 @@ extension RecordAmendment {
         )
     }
 }
+
+/// A catalog whose rows all name the node that is healed.
+struct FakeCatalog: HealingCatalog {
+    var rows: [RecordID]
+    /// Rows that name other nodes.
+    var others: [RecordID] = []
+
+    func records(on node: NodeID, after: RecordID?, limit: Int) async throws -> [RecordID] {
+        Array(rows.filter { id in after.map { $0 < id } ?? true }.prefix(limit))
+    }
+
+    func unknown(among ids: [RecordID]) async throws -> [RecordID] { ids.filter { !(rows + others).contains($0) } }
+}

@@ -19,6 +19,7 @@ import Testing
         _ nodes: [FakeNode],
         without away: Set<Int> = [],
         rows: [RecordID] = [],
+        known: [RecordID] = [],
         isUncertain: Bool = false
     ) async throws(ReplicationError) -> NodeHealing.Outcome {
         let members = nodes.map { node in
@@ -32,15 +33,12 @@ import Testing
                 state: .up
             )
         }
-        let sorted = rows.sorted()
         let healing = NodeHealing(
             nodes[0],
             others: nodes.indices.filter { !away.contains($0) }.map { nodes[$0] },
             map: PlacementMap(epoch: stamp.mapEpoch, members: members),
             stamp: stamp,
-            rows: { _, after, limit in
-                Array(sorted.filter { id in after.map { $0 < id } ?? true }.prefix(limit))
-            },
+            catalog: FakeCatalog(rows: rows.sorted(), others: known),
             logger: quiet
         )
         return try await healing.run(isUncertain: isUncertain)
@@ -166,6 +164,18 @@ import Testing
         #expect(nodes[0].now.pulled.isEmpty)
         nodes[2].change { $0.records = [lost] }
         #expect(try await Self.heal(nodes).fetchedCount == 1)
+    }
+
+    @Test func `what others have and no row names may have been the node's, too`() async throws {
+        let nodes = Self.nodes()
+        let noted = try [Self.id(1), Self.id(2, group: 9), Self.id(3, group: 9)]
+        let elsewhere = try Self.id(4, group: 9)
+        nodes[0].change { $0.unnamed = 5 }
+        nodes[1].change { $0.records = Set(noted + [elsewhere]) }
+        nodes[2].change { $0.records = [noted[0], elsewhere] }
+        let outcome = try await Self.heal(nodes, known: [elsewhere])
+        #expect(outcome.isReconciled && outcome.fetchedCount == 3)
+        #expect(nodes[0].now.records == Set(noted))
     }
 
     @Test func `nothing is called compared while a member is away or a row's record is nowhere`() async throws {

@@ -116,13 +116,12 @@ final class Healer: Sendable {
     private func heal(_ peer: ConnectedPeer, _ status: NodeStatusReport, _ situation: Situation) async -> UInt64? {
         var logger = logger
         logger[metadataKey: "node"] = "\(peer.name)"
-        let catalog = catalog
         let healing = NodeHealing(
             peer,
             others: situation.nodes.map(\.peer),
             map: situation.map,
             stamp: situation.stamp,
-            rows: { node, after, limit in try await catalog.records(on: node, after: after, limit: limit) },
+            catalog: catalog,
             logger: logger
         )
         do throws(ReplicationError) {
@@ -159,3 +158,5 @@ extension NodeStatusReport {
     /// Whether the node has damage, or has lost it knows not what.
     fileprivate var needsHealing: Bool { isUncertain || (scrub?.quarantinedCount ?? 0) > 0 }
 }
+
+extension Catalog: HealingCatalog {}

@@ -105,6 +105,16 @@ final class CatalogModel {
         }
     }
 
+    /// Those of `ids` that no row names, as `Catalog.unknown(among:)`; nil when there is no answer.
+    func unknown(among ids: [RecordID], _ reply: @escaping ([RecordID]?) -> Void) {
+        let began = generation
+        world.after(delay()) { [self] in
+            guard !isAway, began == generation else { return reply(nil) }
+            let known = Set(rows.values.joined().map(\.recordID))
+            reply(ids.filter { !known.contains($0) })
+        }
+    }
+
     /// The map, as `MapFollower` asks for it; nil when there is no answer.
     func fetchMap(_ reply: @escaping (PlacementMap?) -> Void) {
         let began = generation

@@ -63,7 +63,7 @@ final class HealerModel: @unchecked Sendable {
             others: others.map { SimulatedPeer($0, coordinator) },
             map: catalog.map,
             stamp: stamp,
-            rows: { [self] node, after, limit in try await rows(on: node, after: after, limit: limit) },
+            catalog: SimulatedCatalog(catalog, in: world),
             logger: Self.logger
         )
         let id = node.store.id
@@ -89,14 +89,6 @@ final class HealerModel: @unchecked Sendable {
                     + "\(outcome.doubtful.count) out of reach, \(outcome.remainingCount) ranges left, "
                     + "\(outcome.isReconciled ? "compared" : "not compared") \(outcome.obstacle ?? "")"
             )
-        }
-    }
-
-    private func rows(on node: NodeID, after: RecordID?, limit: Int) async throws(ReplicationError) -> [RecordID] {
-        try await world.calls.call(in: world, timeout: Limits.catalogTimeout) { [catalog] reply in
-            catalog.records(on: node, after: after, limit: limit) { ids in
-                reply(ids.map { .success($0) } ?? .failure(ReplicationError(.connectionLost, "the catalog is away")))
-            }
         }
     }
 }

@@ -43,6 +43,7 @@ final class SimulatedPeer: HealingPeer, @unchecked Sendable {
     }
 
     func list(_ group: PlacementGroup, after: RecordID?, limit: Int) async throws(ReplicationError) -> [RecordID] {
+        guard coordinator.groups.contains(group) else { return [] }
         let limit = min(limit, Self.pageCount)
         var ids: [RecordID] = []
         // The caller takes a short page for the last one.
@@ -84,6 +85,41 @@ final class SimulatedPeer: HealingPeer, @unchecked Sendable {
                     }
                 }
             }
+        }
+    }
+}
+
+/// The catalog as the real `NodeHealing` asks it.
+// Safety: made, used and let go of on its world's one thread, where `WorldExecutor` runs the tasks that have it.
+final class SimulatedCatalog: HealingCatalog, @unchecked Sendable {
+    private let catalog: CatalogModel
+    private let world: World
+
+    init(_ catalog: CatalogModel, in world: World) {
+        self.catalog = catalog
+        self.world = world
+    }
+
+    func records(on node: NodeID, after: RecordID?, limit: Int) async throws -> [RecordID] {
+        try await ask { [catalog] in catalog.records(on: node, after: after, limit: limit, $0) }
+    }
+
+    func unknown(among ids: [RecordID]) async throws -> [RecordID] {
+        try await ask { [catalog] in catalog.unknown(among: ids, $0) }
+    }
+
+    /// A catalog does not fail in the protocol's words.
+    private struct IsAway: Error {}
+
+    private func ask(_ work: (@escaping ([RecordID]?) -> Void) -> Void) async throws -> [RecordID] {
+        do {
+            return try await world.calls.call(in: world, timeout: Limits.catalogTimeout) { reply in
+                work { ids in
+                    reply(ids.map { .success($0) } ?? .failure(ReplicationError(.connectionLost, "it is away")))
+                }
+            }
+        } catch {
+            throw IsAway()
         }
     }
 }
