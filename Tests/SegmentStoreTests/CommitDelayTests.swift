@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import NIOConcurrencyHelpers
 import SegmentStore
+import SimulatedDisk
 import Testing
 
 /// How long the writer waits for company, with all times handed in.
@@ -89,5 +91,26 @@ import Testing
         #expect(try next().nanoseconds == Self.millisecond / 2)
         delay.waited(try next(), before: 2, after: 4)
         #expect(try next().nanoseconds == Self.millisecond / 4)
+    }
+
+    /// Past the page cache the disk's work is in the write, and the sync has little left to do.
+    @Test func theTimeOfABatchIsThatOfItsWriteAndItsSync() throws {
+        var machine = Machine()
+        let now = NIOLockedValueBox(Int64(0))
+        machine.monotonicNanoseconds = { now.withLockedValue { $0 } }
+        var engine = try machine.open()
+        // The first batch makes the segment.
+        _ = engine.append([try Fixture.record(0)])
+        machine.disk.setFaults { event in
+            switch event.operation {
+            case .write: now.withLockedValue { $0 += 2_000_000 }
+            case .sync: now.withLockedValue { $0 += 100_000 }
+            default: break
+            }
+            return nil
+        }
+        _ = engine.append([try Fixture.record(1), try Fixture.record(2)])
+        #expect(engine.lastBatchNanoseconds == 2_100_000)
+        engine.abandon()
     }
 }
