@@ -15,11 +15,12 @@ struct Machine {
     var configuration = Fixture.configuration(directory: "/store")
 
     var wallMilliseconds: @Sendable () -> Int64 = { 1_700_000_000_000 }
+    var monotonicNanoseconds: @Sendable () -> Int64 = { 0 }
 
     func open() throws -> StoreEngine {
         let environment = StoreEnvironment(
             disk: disk,
-            clock: StoreClock(wallMilliseconds: wallMilliseconds, monotonicNanoseconds: { 0 }),
+            clock: StoreClock(wallMilliseconds: wallMilliseconds, monotonicNanoseconds: monotonicNanoseconds),
             indexes: indexes,
             boot: boot,
             logger: Fixture.logger

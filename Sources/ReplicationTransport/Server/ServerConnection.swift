@@ -16,6 +16,7 @@ final class ServerConnection: MessageConnection {
     let putLimits: PutReceiver.Limits
     let memory: ReplicationMemoryBudget
     let allocator = ByteBufferAllocator()
+    let executor: EventLoopExecutor
     private let registry: ConnectionRegistry
     private let tickInterval: TimeAmount
     private var session: ServerSession
@@ -45,6 +46,7 @@ final class ServerConnection: MessageConnection {
         self.limits = configuration.limits
         self.putLimits = configuration.limits.put
         self.memory = configuration.memory
+        self.executor = EventLoopExecutor(eventLoop)
         self.registry = registry
         self.refusal = refusal
         var identity = configuration.identity

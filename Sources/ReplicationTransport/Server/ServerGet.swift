@@ -25,9 +25,9 @@ final class ServerGet: ServerStream {
     override func memoryGranted(afterWaiting: Bool) {
         let service = connection.service
         let request = request
-        let eventLoop = connection.eventLoop
-        let bound = NIOLoopBound(self, eventLoop: eventLoop)
-        serve { () async throws(ReplicationError) -> Void in
+        let bound = NIOLoopBound(self, eventLoop: connection.eventLoop)
+        // On the event loop: the bytes come from a thread that reads and go to the loop, with nobody in between.
+        serve(on: connection.executor) { () async throws(ReplicationError) -> Void in
             let source = try await service.get(request.recordID, range: request.range)
             guard source.range.upperBound <= source.payloadByteCount else {
                 throw ReplicationError(.internal, "the record's source has a range beyond its payload")
@@ -44,11 +44,10 @@ final class ServerGet: ServerStream {
             var left = UInt64(source.range.count)
             while true {
                 left -= min(left, UInt64(chunk?.readableBytes ?? 0))
-                // The last bytes bring the end along: a small get crosses to the event loop once.
+                // The last bytes bring the end along.
                 let isLast = chunk == nil || left == 0
                 let isWanted = await withCheckedContinuation { continuation in
-                    let (begin, chunk) = (opening, chunk)
-                    eventLoop.execute { bound.value.offer(begin, chunk, isLast: isLast, continuation) }
+                    bound.value.offer(opening, chunk, isLast: isLast, continuation)
                 }
                 guard isWanted, !isLast else { return }
                 opening = nil

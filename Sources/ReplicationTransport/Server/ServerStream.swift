@@ -89,8 +89,10 @@ class ServerStream: OutboundStream {
         connection.sendAndFlush()
     }
 
-    /// Runs `work` in a task of its own; `finished` is called on the event loop with its result.
+    /// Runs `work` in a task of its own, on `executor` or else the global one; `finished` is called on the event loop with
+    /// its result.
     final func serve<Value: Sendable>(
+        on executor: EventLoopExecutor? = nil,
         _ work: @escaping @Sendable () async throws(ReplicationError) -> Value,
         finished: @escaping (Result<Value, ReplicationError>) -> Void
     ) {
@@ -99,7 +101,7 @@ class ServerStream: OutboundStream {
         let eventLoop = connection.eventLoop
         connection.taskStarted()
         // Cancelled by end(), counted by the server, whose shutdown waits for it.
-        task = Task {
+        task = Task(executorPreference: executor) {
             let result: Result<Value, ReplicationError>
             do throws(ReplicationError) {
                 result = .success(try await work())

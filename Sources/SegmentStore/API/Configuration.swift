@@ -8,7 +8,7 @@ extension SegmentStore {
         /// When a batch of records is written and synced.
         public struct GroupCommit: Sendable {
             /// A batch is closed when its records have this many bytes.
-            public var maximumByteCount = 4 << 20
+            public var maximumByteCount = 8 << 20
             /// A batch is closed when it has this many records.
             public var maximumRecordCount = 64
             /// The longest that the writer waits for company for a record; one that has none to expect does not wait.

@@ -11,7 +11,7 @@ import NIOCore
 /// written. Where the file system can't do it, nothing is written and the caller goes through the cache.
 final class DirectWriting: Sendable {
     /// Bytes filled and written at a time.
-    private static let stagingByteCount = 4 << 20
+    private static let stagingByteCount = 8 << 20
     /// What offsets, lengths and memory are multiples of: enough for every disk in use.
     private static let alignment = 4096
 
@@ -24,17 +24,26 @@ final class DirectWriting: Sendable {
             && !isUnsupported.withLockedValue { $0 }
     }
 
+    /// A file open past the page cache.
+    final class Descriptor: Sendable {
+        fileprivate let number: CInt
+
+        fileprivate init(_ number: CInt) { self.number = number }
+
+        deinit { close(number) }
+    }
+
     /// Writes all of `vectors`, `byteCount` bytes in total, at `offset` of the file open as `descriptor`.
     ///
-    /// Returns 0, an errno value, or nil when nothing was written because the file system can't.
-    func write(_ vectors: [iovec], byteCount: Int, at offset: off_t, descriptor: CInt) -> CInt? {
-        let direct = varve_file_open_direct(descriptor)
-        guard direct >= 0 else {
-            // Anything else (no descriptor free) may be better next time.
-            if errno == EINVAL { isUnsupported.withLockedValue { $0 = true } }
-            return nil
-        }
-        defer { close(direct) }
+    /// `known` is the same file open past the page cache, or where to keep it. Returns 0, an errno value, or nil when nothing was written because the file system can't.
+    func write(
+        _ vectors: [iovec],
+        byteCount: Int,
+        at offset: off_t,
+        descriptor: CInt,
+        direct known: NIOLockedValueBox<Descriptor?>
+    ) -> CInt? {
+        guard let direct = open(descriptor, known) else { return nil }
         guard let staging = idle.withLockedValue({ $0.popLast() }) ?? Staging(byteCount: Self.stagingByteCount)
         else { return nil }
         defer { idle.withLockedValue { if $0.count < 2 { $0.append(staging) } } }
@@ -44,7 +53,7 @@ final class DirectWriting: Sendable {
         while done < byteCount {
             let count = min(Self.stagingByteCount, byteCount - done)
             source.read(count, into: staging.start)
-            let failure = writeAll(staging.start, count, at: offset + off_t(done), descriptor: direct)
+            let failure = writeAll(staging.start, count, at: offset + off_t(done), descriptor: direct.number)
             if failure == EINVAL, done == 0 {
                 isUnsupported.withLockedValue { $0 = true }
                 return nil
@@ -53,6 +62,19 @@ final class DirectWriting: Sendable {
             done += count
         }
         return 0
+    }
+
+    private func open(_ descriptor: CInt, _ known: NIOLockedValueBox<Descriptor?>) -> Descriptor? {
+        if let direct = known.withLockedValue({ $0 }) { return direct }
+        let number = varve_file_open_direct(descriptor)
+        guard number >= 0 else {
+            // Anything else (no descriptor free) may be better next time.
+            if errno == EINVAL { isUnsupported.withLockedValue { $0 = true } }
+            return nil
+        }
+        let direct = Descriptor(number)
+        known.withLockedValue { $0 = direct }
+        return direct
     }
 
     private func writeAll(_ start: UnsafeMutableRawPointer, _ count: Int, at offset: off_t, descriptor: CInt) -> CInt {
@@ -70,14 +92,16 @@ final class DirectWriting: Sendable {
         return 0
     }
 
-    /// Memory that begins at a block's alignment.
+    /// Memory that begins at a block's alignment, in large pages where there are any: the disk takes them one by one.
     // Safety: the memory belongs to whoever took the value out of `idle`; no two threads have it at once.
     private final class Staging: @unchecked Sendable {
         let start: UnsafeMutableRawPointer
 
         init?(byteCount: Int) {
             var memory: UnsafeMutableRawPointer?
-            guard posix_memalign(&memory, DirectWriting.alignment, byteCount) == 0, let memory else { return nil }
+            guard posix_memalign(&memory, 2 << 20, byteCount) == 0, let memory else { return nil }
+            // Without them it works as well.
+            _ = madvise(memory, byteCount, MADV_HUGEPAGE)
             self.start = memory
         }
 

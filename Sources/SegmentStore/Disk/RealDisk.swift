@@ -2,6 +2,7 @@
 
 import CPlatform
 import Glibc
+import NIOConcurrencyHelpers
 package import NIOCore
 
 /// The disk of the machine.
@@ -80,6 +81,8 @@ package struct RealDisk: Disk {
 package final class RealFile: DiskFile {
     private let descriptor: CInt
     private let directWriting: DirectWriting
+    /// The same file open past the page cache, from the first such write until nothing more is to come.
+    private let direct = NIOLockedValueBox<DirectWriting.Descriptor?>(nil)
 
     init(descriptor: CInt, directWriting: DirectWriting) {
         self.descriptor = descriptor
@@ -135,7 +138,8 @@ package final class RealFile: DiskFile {
                     vectors,
                     byteCount: byteCount,
                     at: off_t(offset),
-                    descriptor: descriptor
+                    descriptor: descriptor,
+                    direct: direct
                 )
             {
                 return outcome
@@ -155,6 +159,8 @@ package final class RealFile: DiskFile {
     }
 
     package func cutReserve(at byteCount: UInt64) throws(DiskError) {
+        // Nothing is written behind what is cut.
+        direct.withLockedValue { $0 = nil }
         guard ftruncate(descriptor, off_t(byteCount)) == 0 else { throw DiskError("ftruncate", number: errno) }
     }
 

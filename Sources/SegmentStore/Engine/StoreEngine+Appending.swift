@@ -184,6 +184,7 @@ extension StoreEngine {
         }
         try reserve(upTo: image.end, in: &segment)
         active = segment
+        let start = view.clock.monotonicNanoseconds()
         do {
             try segment.file.write(image.buffers, at: segment.position)
         } catch {
@@ -194,13 +195,12 @@ extension StoreEngine {
             }
             throw fail("a batch could not be written: \(error)", segment: segment)
         }
-        let start = view.clock.monotonicNanoseconds()
         do {
             try segment.file.sync()
         } catch {
             throw fail("a batch could not be synced: \(error)", segment: segment)
         }
-        lastSyncNanoseconds = view.clock.monotonicNanoseconds() - start
+        lastBatchNanoseconds = view.clock.monotonicNanoseconds() - start
         let entries = zip(image.entries, batch).map { entry, put in
             IndexedRecord(id: entry.id, locator: RecordLocator(entry, in: segment.id), amendment: put.amendment)
         }

@@ -20,8 +20,8 @@ package struct StoreEngine {
     /// Entries that may wait for the next manifest block.
     var pendingEntries: [ManifestEntry] = []
     var failure: SegmentStoreError?
-    /// How long the last sync of a batch took.
-    package internal(set) var lastSyncNanoseconds: Int64 = 0
+    /// How long the last batch took to write and sync: past the page cache the disk's work is in the write.
+    package internal(set) var lastBatchNanoseconds: Int64 = 0
     /// What keeps the directory locked for as long as the engine lives.
     private(set) var lock: (any AnyObject & Sendable)?
 

@@ -9,20 +9,24 @@ struct SegmentWriter {
     private var engine: StoreEngine
     private let queue: WriterQueue
     private let readers: DiskThreadPool
-    /// How many puts the next batch may expect: those just answered may come again.
-    private var company = 1
+    private var delay: CommitDelay
 
     init(engine: StoreEngine, queue: WriterQueue, readers: DiskThreadPool) {
         self.engine = engine
         self.queue = queue
         self.readers = readers
+        let limits = engine.view.configuration.groupCommit
+        self.delay = CommitDelay(
+            maximumRecordCount: limits.maximumRecordCount,
+            maximumNanoseconds: limits.maximumDelay.nanoseconds
+        )
     }
 
     /// Works until a `close` command.
     mutating func run() {
         let limits = engine.view.configuration.groupCommit
         while true {
-            switch queue.next(limits: limits, company: company, lastSync: engine.lastSyncNanoseconds) {
+            switch queue.next(limits: limits, delay: &delay) {
             case .batch(let puts): process(puts)
             case .command(.step(let step)): step(&engine)
             case .command(.close(let isClean, let continuation)):
@@ -42,7 +46,7 @@ struct SegmentWriter {
             freshCount += fresh.count
             engine.store(fresh) { queue.finish($0, $1) }
         }
-        company = freshCount + queue.waitingCount
+        delay.committed(count: freshCount, waiting: queue.waitingCount, nanoseconds: engine.lastBatchNanoseconds)
     }
 
     /// Has a reading thread compare a put with the stored record; when that is damaged the put comes back to replace it.

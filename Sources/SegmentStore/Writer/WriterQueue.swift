@@ -29,8 +29,9 @@ final class WriterQueue: Sendable {
         /// Who waits for each put that is on its way: first the one whose put was taken, then those that joined it.
         var inHand: [Put.Key: [(put: Put, continuation: PutContinuation)]] = [:]
         var isClosing = false
-        /// How many puts the writer waits for before it goes on; it sleeps until then.
+        /// How many puts, or bytes of them, the writer waits for before it goes on; it sleeps until then.
         var wakeCount = 1
+        var wakeByteCount = UInt64.max
         /// Puts that are being compared with a stored record and may come back.
         var comparingCount = 0
     }
@@ -65,7 +66,7 @@ final class WriterQueue: Sendable {
             state.inHand[put.key] = [(put, continuation)]
             state.puts.append(put)
             state.putByteCount += put.byteCount
-            return state.puts.count >= state.wakeCount
+            return state.puts.count >= state.wakeCount || state.putByteCount >= state.wakeByteCount
         }
         if let refusal { continuation.resume(returning: .failure(refusal)) }
     }
@@ -87,31 +88,33 @@ final class WriterQueue: Sendable {
 
     /// Waits for work: a command, which goes first because puts may never cease to come, or the puts of one batch.
     ///
-    /// With `company` puts expected, waits a little for as many: an eighth of what the last sync took, at most the
-    /// longest delay. A put without company is taken at once. (Counted from now, not from the oldest put's arrival:
-    /// what is left over from a full batch is older than the delay already, and would go alone each time.)
-    func next(limits: SegmentStore.Configuration.GroupCommit, company: Int, lastSync: Int64) -> Work {
+    /// For those that `delay` expects it waits a little. (Counted from now, not from the oldest put's arrival: what is
+    /// left over from a full batch is older than the delay already, and would go alone each time.)
+    func next(limits: SegmentStore.Configuration.GroupCommit, delay: inout CommitDelay) -> Work {
+        var waitingCount = 0
         let command: Command? = monitor.wait { state -> Command?? in
             if case .step = state.commands.first { return state.commands.popFirst().map { .some($0) } }
-            if !state.puts.isEmpty { return .some(nil) }
+            if !state.puts.isEmpty {
+                waitingCount = state.puts.count
+                return .some(nil)
+            }
             // Closing waits for the puts that are out for comparison.
             if case .close = state.commands.first, state.comparingCount > 0 { return nil }
             return state.commands.popFirst().map { .some($0) }
         }
         if let command { return .command(command) }
-        if company > 1 {
-            let company = min(company, limits.maximumRecordCount)
-            let delay = min(limits.maximumDelay.nanoseconds, lastSync / 8)
-            monitor.wait(until: StoreClock.system.monotonicNanoseconds() + delay) { state in
-                let isReady =
-                    state.puts.count >= company || state.putByteCount >= UInt64(limits.maximumByteCount)
-                    || state.isClosing
-                state.wakeCount = company
-                return isReady
+        if let wait = delay.wait(waiting: waitingCount) {
+            let byteCount = UInt64(limits.maximumByteCount)
+            var count = waitingCount
+            monitor.wait(until: StoreClock.system.monotonicNanoseconds() + wait.nanoseconds) { state in
+                count = state.puts.count
+                (state.wakeCount, state.wakeByteCount) = (wait.count, byteCount)
+                return count >= wait.count || state.putByteCount >= byteCount || state.isClosing
             }
+            delay.waited(wait, before: waitingCount, after: count)
         }
         let batch: [Put] = monitor.withLock { state in
-            state.wakeCount = 1
+            (state.wakeCount, state.wakeByteCount) = (1, .max)
             var batch: [Put] = []
             var byteCount: UInt64 = 0
             while let put = state.puts.first, batch.count < limits.maximumRecordCount {
@@ -167,7 +170,7 @@ final class WriterQueue: Sendable {
 
 extension Duration {
     /// In whole nanoseconds; a setting, so within 64 bits.
-    fileprivate var nanoseconds: Int64 {
+    var nanoseconds: Int64 {
         components.seconds * 1_000_000_000 + components.attoseconds / 1_000_000_000
     }
 }
