@@ -75,6 +75,10 @@ class Campaign:
         self.load = self.scene.load = PynetdicomLoad(
             self.label, scene.cluster.port, work, made_small, SENDERS, count=1 << 30, seconds=1 << 30
         )
+        self.forget()
+
+    def forget(self):
+        """Nothing has happened yet."""
         self.taken = collections.Counter()
         self.everything, self.since_check = [], []
         self.kills = collections.Counter()
