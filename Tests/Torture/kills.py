@@ -209,11 +209,7 @@ class Campaign:
         self.scene.wait("a coordinator to lead", self._is_led)
         self.check_copies(self.since_check)
         self.since_check = []
-        problems = self.scene.strangers() + self.scene.crashes()
-        healed = self.scene.healed_count()
-        if healed:
-            problems.append("%d records were fetched again, and no disk was hurt" % healed)
-        self.problems += problems
+        self.problems += self.scene.strangers() + self.scene.crashes() + self.scene.losses()
 
     def _is_led(self):
         status = self.scene.cluster.json("/api/v1/status")
@@ -231,7 +227,7 @@ class Campaign:
         self.note(self.verifier.failures(self.label, self.everything))
         self.check_copies(self.everything)
         self.lost, self.hurt = len(self.hurt), self.hurt | before
-        self.problems += self.scene.strangers() + self.scene.crashes()
+        self.problems += self.scene.strangers() + self.scene.crashes() + self.scene.losses()
 
     def summary(self):
         counts = ", ".join("%s %d" % one for one in sorted(self.kills.items()))

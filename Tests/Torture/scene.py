@@ -37,6 +37,8 @@ class Scene:
         # Damage that lasts is done to the disk of one node only: its copies may be lost, and no others.
         self.rotten = dice.choice(self.nodes)
         self.is_rotten = False
+        # Those whose disk was hurt in a way that may cost copies, which they fetch again.
+        self.hurt = set()
         self.rotten_up_to = {}  # of each file, so that no bit is flipped back
         # The node whose disk is small, if such a disk can be mounted.
         self.small = dice.choice(self.nodes)
@@ -48,7 +50,7 @@ class Scene:
         self.cluster = Cluster(directory, storage_nodes=NODES, options=options, environment=self._environment())
         self.killed = collections.Counter()
         self.load = None
-        self._ended = collections.Counter()
+        self._ended, self._healed = collections.Counter(), collections.Counter()
         self._log_offsets = {}
 
     def _environment(self):
@@ -76,14 +78,14 @@ class Scene:
             self.cluster.wait_gone(self.kill(node))
         self.wait_settled()
 
-    def healed_count(self, node=None):
-        """How many records a node, or all, were made to fetch again."""
+    def healed_count(self, node):
+        """How many records the node was made to fetch again."""
         count = 0
         for path in glob.glob(os.path.join(self.cluster.data, "log", "coordinator-*.log")):
             with open(path, errors="replace") as file:
                 for line in file:
                     found = HEALED.search(line)
-                    if found and (node is None or "node=%s" % node in line):
+                    if found and "node=%s" % node in line:
                         count += int(found.group(1))
         return count
 
@@ -229,6 +231,17 @@ class Scene:
         for name, count in self._ended.items():
             if count > self.killed[name]:
                 problems.append("%s ended %d times and was killed %d times" % (name, count, self.killed[name]))
+        return problems
+
+    def losses(self):
+        """Problems: records that a node was made to fetch again although nobody had hurt its disk."""
+        problems = []
+        for node in sorted(set(self.nodes) - self.hurt):
+            count = self.healed_count(node)
+            if count > self._healed[node]:
+                said = "the cluster has lost the copy on %s of %d records, which were fetched again"
+                problems.append(said % (node, count - self._healed[node]))
+            self._healed[node] = count
         return problems
 
     def _new_lines(self, path):

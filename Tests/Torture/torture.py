@@ -112,7 +112,7 @@ class Round:
             self.problems += verifier.read(label, instances)
         for fault in self.faults:
             self.problems += fault.check(self)
-        self.problems += self.scene.strangers() + self.scene.crashes()
+        self.problems += self.scene.strangers() + self.scene.crashes() + self.scene.losses()
 
     def summary(self):
         return "%s: %d acknowledged, %d of them since; %d refused, ready %.1f s later%s: %s" % (
@@ -141,7 +141,7 @@ def check_everything(scene, everything):
             return not again and verifier.reported == 0
 
         scene.wait("every copy to be good again", is_healed, HEAL_SECONDS)
-    problems += scene.strangers() + scene.crashes()
+    problems += scene.strangers() + scene.crashes() + scene.losses()
     print("%d instances acknowledged; %d records of %s fetched again; all copies good at the end: %s" % (
         sum(map(len, everything.values())), scene.healed_count(scene.rotten), scene.rotten, "no" if problems else "yes",
     ), flush=True)  # fmt: skip

@@ -35,6 +35,8 @@ class DiskErrors(Fault):
     looks = True
     needs_stores = True
     errors = ERRORS
+    # Whether copies may be lost by it, to be fetched again.
+    may_lose = True
 
     def __init__(self, scene, dice):
         super().__init__(scene, dice)
@@ -62,6 +64,8 @@ class DiskErrors(Fault):
             return 0
 
     def strike(self):
+        if self.may_lose:
+            self.scene.hurt.add(self.node)
         self.before = self._faults()
         prefix = os.path.join(self.scene.directory_of(self.node), self.part)
         with open(self.scene.rules + ".new", "w") as file:
@@ -118,6 +122,7 @@ class LyingDisk(DiskErrors):
     """Syncs that succeed and lose what was written: beyond what is promised, to see that the torture notices."""
 
     errors = (("sync", "lie", 3, "segments/", "serves"),)
+    may_lose = False
 
     def __init__(self, scene, dice):
         super().__init__(scene, dice)

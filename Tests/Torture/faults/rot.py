@@ -67,6 +67,7 @@ class Rot(Fault):
         return "rot on %s" % self.node + (" (%d bits)" % self.flipped if self.flipped else "")
 
     def strike(self):
+        self.scene.hurt.add(self.node)
         self.scene.is_rotten = True  # from now on: what this flips is healed some time later
         self.healed_before = self.scene.healed_count(self.node)
 
