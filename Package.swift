@@ -91,8 +91,12 @@ func engineTarget(
 }
 
 /// A service of its own; roles never import each other.
-func roleTarget(_ name: String, _ dependencies: [Target.Dependency]) -> [Target] {
-    engineTarget(name, dependencies)
+func roleTarget(
+    _ name: String,
+    _ dependencies: [Target.Dependency],
+    testing: [Target.Dependency] = []
+) -> [Target] {
+    engineTarget(name, dependencies, testing: testing)
 }
 
 let cTargets: [Target] =
@@ -166,7 +170,8 @@ let roleTargets: [Target] =
         [
             "SegmentStore", "SegmentFormat", "ReplicationTransport", "ReplicationProtocol", "Placement", "Checksums",
             nioCore, nioPosix, logging, lifecycle,
-        ]
+        ],
+        testing: ["SimulatedDisk"]
     )
     + roleTarget(
         "Coordinator",

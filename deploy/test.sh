@@ -12,7 +12,7 @@ usage() {
     cat <<'TEXT'
 usage: deploy/test.sh [--rounds N] [--fuzz-seconds N] [--only PART[,PART...]]
 
-  --rounds N         rounds of the torture, part kill (default 8)
+  --rounds N         rounds of the torture, part kill (default 8), beside 25 kills
   --fuzz-seconds N   for each fuzz target (default 60)
   --only             of: lint, swift, interop, kill, fuzz (default all)
 
@@ -113,14 +113,21 @@ if wanted interop; then
 fi
 
 if wanted kill; then
-    step "torturing a cluster"
-    status=0
-    timeout -k 60 2400 Tests/Torture/run.sh --rounds "$rounds" | tee "$reports/kill.txt" || status=$?
-    read -r torture_passed torture_failed torture_skipped < <(
-        sed -n 's/^torture: \([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\1 \2 \3/p' "$reports/kill.txt"
-        echo 0 0 0
-    )
-    if [ "$status" -ne 0 ] && [ "$torture_failed" -eq 0 ]; then torture_failed=1; fi
+    torture_passed=0 torture_failed=0 torture_skipped=0
+    for options in "--rounds $rounds" "--kills 25"; do
+        step "torturing a cluster: $options"
+        status=0
+        # shellcheck disable=SC2086 # two words
+        timeout -k 60 2400 Tests/Torture/run.sh $options | tee "$reports/kill.txt" || status=$?
+        read -r run_passed run_failed run_skipped < <(
+            sed -n 's/^torture: \([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\1 \2 \3/p' "$reports/kill.txt"
+            echo 0 0 0
+        )
+        if [ "$status" -ne 0 ] && [ "$run_failed" -eq 0 ]; then run_failed=1; fi
+        torture_passed=$((torture_passed + run_passed))
+        torture_failed=$((torture_failed + run_failed))
+        torture_skipped=$((torture_skipped + run_skipped))
+    done
     step "checking that the torture notices a disk that loses what it has synced"
     chmod 711 "$reports" # the cluster's Postgres is another user
     if TMPDIR="$reports" Tests/Torture/run.sh --rounds 1 --faults LyingDisk >"$reports/bite.txt" 2>&1 ||

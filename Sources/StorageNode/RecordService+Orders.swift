@@ -8,7 +8,6 @@ import SegmentFormat
 import SegmentStore
 
 /// Orders and comparisons.
-///
 extension RecordService {
     /// Ids asked of the index at once.
     private static let digestPageCount = 1024
@@ -104,13 +103,14 @@ extension RecordService {
         }
     }
 
-    /// One segment after another, the one retired first first.
+    /// One segment after another, the one retired first first; a disk that fails does not keep the others'.
     package func purge(_ request: PurgeRequest) async throws(ReplicationError) -> PurgeResult {
         let retired = store.status.trash.filter { segment in
             segment.segment.retiredAtMilliseconds < Int64(clamping: request.retiredBeforeMilliseconds)
         }.sorted { $0.segment.retiredAtMilliseconds < $1.segment.retiredAtMilliseconds }
         let permit = SegmentFormat.Amendment.Reference(high: request.permit.high, low: request.permit.low)
         var purgedCount: UInt64 = 0
+        var failure: SegmentStoreError?
         for segment in retired where purgedCount < request.maximumSegmentCount {
             guard !Task.isCancelled else { break }
             do throws(SegmentStoreError) {
@@ -118,9 +118,10 @@ extension RecordService {
                 purgedCount += 1
             } catch {
                 // Its time in the trash is not over, or another permit was quicker.
-                guard error.code == .held || error.code == .notFound else { throw ReplicationError(error) }
+                if error.code != .held && error.code != .notFound { failure = failure ?? error }
             }
         }
+        if let failure { throw ReplicationError(failure) }
         return PurgeResult(
             purgedSegmentCount: purgedCount,
             remainingSegmentCount: UInt64(retired.count) - purgedCount

@@ -151,9 +151,10 @@ package struct RecordService: ReplicationService {
     }
 
     package func verify(_ id: RecordID) async throws(ReplicationError) {
-        do {
+        do throws(SegmentStoreError) {
             try await store.verify(id)
         } catch {
+            if error.code == .notFound { _ = try absent(id) }
             throw ReplicationError(error)
         }
     }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the torture sends: four senders, who write down each instance that was acknowledged."""
+"""What the torture sends: senders, who write down each instance that was acknowledged."""
 
 import functools
 import multiprocessing
@@ -25,6 +25,10 @@ LARGE_SIDE = 3584
 LARGE_SENDER, LARGE_INDEX = 0, 5
 ROWS, COLUMNS = 0x00280010, 0x00280011
 
+# Where a load goes on for an hour: small instances, one in so many of several hundred KiB, in studies that can be shown
+# whole in no time.
+SMALL_SIDE, MEDIUM_SIDE, MEDIUM_EVERY, SMALL_STUDY = 64, 512, 40, 20
+
 
 def made(label, sender, index):
     name = "%s-%d" % (label, sender)
@@ -35,22 +39,31 @@ def made(label, sender, index):
 
 @functools.lru_cache(2)
 def _large(name, index):
-    side = struct.pack("<H", LARGE_SIDE)
-    noise = numpy.random.default_rng(list(name.encode())).integers(0, 1 << 12, LARGE_SIDE * LARGE_SIDE, numpy.uint16)
+    return _noise(name, index, index % STUDIES_PER_SENDER, LARGE_SIDE)
+
+
+def made_small(label, sender, index):
+    side = MEDIUM_SIDE if index % MEDIUM_EVERY == MEDIUM_EVERY - 1 else SMALL_SIDE
+    return _noise("%s-%d" % (label, sender), index, index // SMALL_STUDY, side)
+
+
+def _noise(name, index, study, side):
+    noise = numpy.random.default_rng([index, *name.encode()]).integers(0, 1 << 12, side * side, numpy.uint16)
+    side = struct.pack("<H", side)
     values = {ROWS: side, COLUMNS: side, PIXEL_DATA: noise.astype("<u2").tobytes()}
-    return instance(name, index, study=index % STUDIES_PER_SENDER, values=values)
+    return instance(name, index, study=study, values=values)
 
 
-def send(label, sender, port, acknowledged, stop):
+def send(made, label, sender, port, acknowledged, stop, count=INSTANCES_PER_SENDER, seconds=SEND_SECONDS):
     """Sends like a modality: after a lost association or a refusal the same instance again.
 
     Writes the index of each instance that got success to the file `acknowledged`, at once.
     """
-    deadline = time.monotonic() + SEND_SECONDS
+    deadline = time.monotonic() + seconds
     first = made(label, sender, 0)
     index, association = 0, None
     with open(acknowledged, "a", buffering=1) as log:
-        while index < INSTANCES_PER_SENDER and not stop.is_set() and time.monotonic() < deadline:
+        while index < count and not stop.is_set() and time.monotonic() < deadline:
             if association is None or not association.is_established:
                 association = Association(port, [(first.sop_class, first.syntax)], timeout=20)
                 if not association.is_established:
@@ -74,17 +87,19 @@ def send(label, sender, port, acknowledged, stop):
 
 
 class PynetdicomLoad:
-    """Four processes, each with its own association."""
+    """Four processes, each with its own association; `limits` are those of `send`."""
 
     name = "pynetdicom"
 
-    def __init__(self, label, port, directory):
+    def __init__(self, label, port, directory, made=made, senders=SENDERS, **limits):
         self.label = label
         self.stop_event = multiprocessing.Event()
-        self.logs = [os.path.join(directory, "acknowledged-%d" % sender) for sender in range(SENDERS)]
+        self.logs = [os.path.join(directory, "acknowledged-%d" % sender) for sender in range(senders)]
         self.processes = [
-            multiprocessing.Process(target=send, args=(label, sender, port, self.logs[sender], self.stop_event))
-            for sender in range(SENDERS)
+            multiprocessing.Process(
+                target=send, args=(made, label, sender, port, self.logs[sender], self.stop_event), kwargs=limits
+            )
+            for sender in range(senders)
         ]
         for process in self.processes:
             process.start()

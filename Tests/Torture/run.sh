@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# The torture of .build/release/varve (or VARVE_BINARY). Options: --rounds N --seed N --first N --faults NAMES --stop --keep
+# The torture of .build/release/varve (or VARVE_BINARY). Options: --rounds N --kills N --seed N --first N --disks N --faults NAMES --stop --keep
 set -euo pipefail
 
 # shellcheck source=../../deploy/lib/install.sh

@@ -19,6 +19,7 @@ SEGMENT_BYTE_COUNT = 16 << 20
 SETTLE_SECONDS = 240
 # So that what no read looks at is found within the rounds.
 SCRUB_SECONDS = 60
+OPTIONS = ("--tls", "--scrub-seconds", str(SCRUB_SECONDS))
 # In every child's environment (Sources/Supervisor/RunDirectory.swift).
 MARKER = b"VARVE_SUPERVISED_DIRECTORY="
 
@@ -28,12 +29,16 @@ ENDED = re.compile(r"process ended .*name=(\S+) .*status=\"?([^\"]*?)\"?$")
 
 
 class Scene:
-    def __init__(self, directory, dice, disk_shim):
+    def __init__(self, directory, dice, disk_shim, disks=1, options=OPTIONS, segment_byte_count=SEGMENT_BYTE_COUNT):
         self.directory = directory
+        self.disks = disks  # of each node
+        self.segment_byte_count = segment_byte_count
         self.nodes = ["storage-%d" % (index + 1) for index in range(NODES)]
         # Damage that lasts is done to the disk of one node only: its copies may be lost, and no others.
         self.rotten = dice.choice(self.nodes)
         self.is_rotten = False
+        # Those whose disk was hurt in a way that may cost copies, which they fetch again.
+        self.hurt = set()
         self.rotten_up_to = {}  # of each file, so that no bit is flipped back
         # The node whose disk is small, if such a disk can be mounted.
         self.small = dice.choice(self.nodes)
@@ -41,11 +46,11 @@ class Scene:
         self.disk_shim = disk_shim
         self.rules = os.path.join(directory, "faulty-disk")
         self.rules_log = os.path.join(directory, "faulty-disk.log")
-        options = ["--tls", "--scrub-seconds", str(SCRUB_SECONDS)]
+        options = [*options, "--disks", str(disks)]
         self.cluster = Cluster(directory, storage_nodes=NODES, options=options, environment=self._environment())
         self.killed = collections.Counter()
         self.load = None
-        self._ended = collections.Counter()
+        self._ended, self._healed = collections.Counter(), collections.Counter()
         self._log_offsets = {}
 
     def _environment(self):
@@ -64,7 +69,7 @@ class Scene:
         for node in self.nodes:
             path = os.path.join(self.cluster.data, "config", node + ".yaml")
             with open(path, "a") as file:
-                file.write("segment-bytes: %d\n" % SEGMENT_BYTE_COUNT)
+                file.write("segment-bytes: %d\n" % self.segment_byte_count)
 
     def begin(self):
         """The first start; the nodes are started once more, to take the size of their segments over."""
@@ -73,19 +78,24 @@ class Scene:
             self.cluster.wait_gone(self.kill(node))
         self.wait_settled()
 
-    def healed_count(self):
-        """How many records the rotten node was made to fetch again."""
+    def healed_count(self, node):
+        """How many records the node was made to fetch again."""
         count = 0
         for path in glob.glob(os.path.join(self.cluster.data, "log", "coordinator-*.log")):
             with open(path, errors="replace") as file:
                 for line in file:
                     found = HEALED.search(line)
-                    if found and "node=%s" % self.rotten in line:
+                    if found and "node=%s" % node in line:
                         count += int(found.group(1))
         return count
 
     def directory_of(self, node):
         return os.path.join(self.cluster.data, node)
+
+    def disks_of(self, node):
+        """The directories of its disks, its own first (Sources/varve/Up/ClusterLayout.swift)."""
+        home = self.directory_of(node)
+        return [home] + ["%s-disk-%d" % (home, number) for number in range(2, self.disks + 1)]
 
     def kill(self, name):
         """SIGKILL; returns the process id, or None when it did not run."""
@@ -154,17 +164,23 @@ class Scene:
             return None
         return next((one for one in json.loads(body)["nodes"] if one["name"] == node), None)
 
+    def has_lost_a_disk(self, node, reason):
+        """Whether the node says that a disk takes nothing, for this reason; another, if it has one, takes all."""
+        status = self.node_status(node)
+        said = (status and status.get("reason")) or ""
+        return reason in said and status["acceptsWrites"] == (self.disks > 1)
+
     def journal_entries(self):
         status, body, _ = self.cluster.get("/metrics", timeout=30)
         found = re.search(r"^varve_journal_entries (\S+)$", body.decode(errors="replace"), re.MULTILINE)
         return float(found.group(1)) if status == 200 and found else None
 
-    def wait(self, what, condition, seconds=SETTLE_SECONDS):
+    def wait(self, what, condition, seconds=SETTLE_SECONDS, pause=0.2):
         deadline = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > deadline:
                 raise ClusterError("waited %d s for: %s" % (seconds, what))
-            time.sleep(0.2)
+            time.sleep(pause)
 
     def wait_settled(self):
         """Every process lives, every node takes writes, and the catalog knows all that was acknowledged."""
@@ -215,6 +231,17 @@ class Scene:
         for name, count in self._ended.items():
             if count > self.killed[name]:
                 problems.append("%s ended %d times and was killed %d times" % (name, count, self.killed[name]))
+        return problems
+
+    def losses(self):
+        """Problems: records that a node was made to fetch again although nobody had hurt its disk."""
+        problems = []
+        for node in sorted(set(self.nodes) - self.hurt):
+            count = self.healed_count(node)
+            if count > self._healed[node]:
+                said = "the cluster has lost the copy on %s of %d records, which were fetched again"
+                problems.append(said % (node, count - self._healed[node]))
+            self._healed[node] = count
         return problems
 
     def _new_lines(self, path):

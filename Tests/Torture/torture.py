@@ -23,6 +23,7 @@ sys.dont_write_bytecode = True
 os.environ["TCP_NODELAY"] = "1"
 
 import faults  # noqa: E402
+import kills  # noqa: E402
 from faults.small_disk import SmallDisk  # noqa: E402
 from load import DcmsendLoad, PynetdicomLoad  # noqa: E402
 from scene import Scene  # noqa: E402
@@ -111,7 +112,7 @@ class Round:
             self.problems += verifier.read(label, instances)
         for fault in self.faults:
             self.problems += fault.check(self)
-        self.problems += self.scene.strangers() + self.scene.crashes()
+        self.problems += self.scene.strangers() + self.scene.crashes() + self.scene.losses()
 
     def summary(self):
         return "%s: %d acknowledged, %d of them since; %d refused, ready %.1f s later%s: %s" % (
@@ -140,9 +141,9 @@ def check_everything(scene, everything):
             return not again and verifier.reported == 0
 
         scene.wait("every copy to be good again", is_healed, HEAL_SECONDS)
-    problems += scene.strangers() + scene.crashes()
+    problems += scene.strangers() + scene.crashes() + scene.losses()
     print("%d instances acknowledged; %d records of %s fetched again; all copies good at the end: %s" % (
-        sum(map(len, everything.values())), scene.healed_count(), scene.rotten, "no" if problems else "yes",
+        sum(map(len, everything.values())), scene.healed_count(scene.rotten), scene.rotten, "no" if problems else "yes",
     ), flush=True)  # fmt: skip
     return problems
 
@@ -182,9 +183,11 @@ def run(scene, seed, chosen, work):
 def options():
     parser = argparse.ArgumentParser(prog="Tests/Torture/run.sh", description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--kills", type=int, default=0, help="instead of rounds: so many kills of one cluster")
     parser.add_argument("--seed", type=int, default=None, help="of the random choices; printed at the start")
-    parser.add_argument("--first", type=int, default=1, help="the number of the first round, to repeat one of a seed")
+    parser.add_argument("--first", type=int, default=1, help="the number of the first, to repeat one of a seed")
     parser.add_argument("--faults", default=",".join(faults.NAMES), help="only these (default %(default)s)")
+    parser.add_argument("--disks", type=int, default=None, help="of each storage node (default: 1 or 2, by the seed)")
     parser.add_argument("--stop", action="store_true", help="end with the first round that has problems")
     parser.add_argument("--keep", action="store_true", help="keep the cluster's data and logs")
     chosen = parser.parse_args()
@@ -197,28 +200,53 @@ def options():
     return chosen
 
 
+def rounds(scene, seed, chosen, work):
+    """As `run`, with the small disk; returns how many faults the machine does not permit, too."""
+    skipped = 0
+    try:
+        scene.small_disk = SmallDisk(work, scene.directory_of(scene.small))
+    except OSError as error:
+        scene.no_small_disk = str(error)
+    missing = {name: why for name, why in faults.unavailable(scene).items() if name in chosen.faults}
+    for name, reason in missing.items():
+        skipped += 1
+        print("skipped, because this machine does not permit it: %s (%s)" % (name, reason), flush=True)
+    if len(missing) == len(set(chosen.faults)):
+        raise ClusterError("nothing is left to hurt the cluster with")
+    scene.begin()
+    return *run(scene, seed, chosen, work), skipped
+
+
+def killings(scene, seed, chosen, work):
+    """Kills only, and what is asked for that no archive survives."""
+    scene.begin()
+    for kind, _ in faults.BEYOND:
+        if kind.__name__ in chosen.faults:
+            fault = kind(scene, random.Random(seed))
+            print(fault, flush=True)
+            fault.strike()
+    return *kills.run(scene, seed, chosen, work), 0
+
+
 def main():
     chosen = options()
     # As an interrupt: the cluster is ended and the small disk unmounted.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("torture: terminated"))
     seed = random.SystemRandom().randrange(1 << 32) if chosen.seed is None else chosen.seed
-    print("torture: %d rounds, seed %d (repeat with --seed %d)" % (chosen.rounds, seed, seed), flush=True)
+    what = "%d kills" % chosen.kills if chosen.kills else "%d rounds" % chosen.rounds
+    dice = random.Random(seed)
+    drawn = dice.choice((1, 2))
+    disks = chosen.disks or drawn
+    print("torture: %s, %d disks a node, seed %d (repeat with --seed %d)" % (what, disks, seed, seed), flush=True)
     work = tempfile.mkdtemp(prefix="varve-torture-")
-    scene = Scene(work, random.Random(seed), os.environ.get("VARVE_FAULTY_DISK"))
+    shim = os.environ.get("VARVE_FAULTY_DISK")
+    if chosen.kills:
+        scene = Scene(work, dice, shim, disks, kills.OPTIONS, kills.SEGMENT_BYTE_COUNT)
+    else:
+        scene = Scene(work, dice, shim, disks)
     passed, failures, skipped = 0, [], 0
     try:
-        try:
-            scene.small_disk = SmallDisk(work, scene.directory_of(scene.small))
-        except OSError as error:
-            scene.no_small_disk = str(error)
-        missing = {name: why for name, why in faults.unavailable(scene).items() if name in chosen.faults}
-        for name, reason in missing.items():
-            skipped += 1
-            print("skipped, because this machine does not permit it: %s (%s)" % (name, reason), flush=True)
-        if len(missing) == len(set(chosen.faults)):
-            raise ClusterError("nothing is left to hurt the cluster with")
-        scene.begin()
-        passed, failures = run(scene, seed, chosen, work)
+        passed, failures, skipped = (killings if chosen.kills else rounds)(scene, seed, chosen, work)
     except ClusterError as error:
         failures.append(str(error))
         print(error)
@@ -234,7 +262,7 @@ def main():
             print("data and logs are in", work)
         else:
             shutil.rmtree(work, ignore_errors=True)
-    failed = chosen.rounds + 1 - passed
+    failed = (chosen.kills or chosen.rounds) + 1 - passed
     print("torture: %d passed, %d failed, %d skipped" % (passed, failed, skipped))
     sys.exit(1 if failed or failures else 0)
 

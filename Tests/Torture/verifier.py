@@ -10,27 +10,33 @@ from support.cluster import ClusterError
 
 
 class Verifier:
-    def __init__(self, scene):
+    def __init__(self, scene, made=made):
         self.scene = scene
+        self.made = made
         self.cluster = scene.cluster
         self.reads = 0
         # Copies that `varve study show` called anything but good, and said so of.
         self.reported = 0
 
     def read(self, label, acknowledged, is_promised=True):
-        """Problems with the bytes. Where reading is not promised only wrong bytes are a problem."""
-        problems = []
+        """Problems with the bytes. Where reading is not promised only wrong answers are a problem."""
+        return [said for _, is_wrong, said in self.failures(label, acknowledged) if is_wrong or is_promised]
+
+    def failures(self, label, acknowledged):
+        """[(which, whether the answer was wrong, what is wrong)] of what could not be read, or not rightly."""
+        failures = []
         connection = http.client.HTTPConnection("127.0.0.1", self.cluster.http, timeout=60)
         for sender, index in acknowledged:
-            one = made(label, sender, index)
+            one = self.made(label, sender, index)
             is_wrong, said = self._read(connection, one)
-            if said and (is_wrong or is_promised):
-                problems.append("%s/%d/%d (%s): %s" % (label, sender, index, one.sop_instance, said))
+            if said:
+                said = "%s/%d/%d (%s): %s" % (label, sender, index, one.sop_instance, said)
+                failures.append(((sender, index), is_wrong, said))
         connection.close()
-        return problems
+        return failures
 
     def _read(self, connection, one):
-        """(whether something wrong was served, what is wrong or None)"""
+        """(whether the answer was wrong, what is wrong or None)"""
         self.reads += 1
         try:
             connection.request("GET", "/dicom-web/" + one.path)
@@ -40,7 +46,8 @@ class Verifier:
             connection.close()
             return False, "not readable: %r" % error
         if answer.status != 200:
-            return False, "not readable: HTTP %d %s" % (answer.status, body[:200])
+            # Nobody may deny what was acknowledged.
+            return answer.status in (404, 410), "not readable: HTTP %d %s" % (answer.status, body[:200])
         found = wado.parts(body, answer.headers["Content-Type"])
         if len(found) != 1:
             return True, "%d parts" % len(found)
@@ -53,7 +60,7 @@ class Verifier:
         """Problems with the copies: a copy that a node acknowledged is good, unless that node's disk was hurt."""
         wanted = {}
         for sender, index in acknowledged:
-            one = made(label, sender, index)
+            one = self.made(label, sender, index)
             wanted.setdefault(one.study, set()).add(one.sop_instance)
         problems = []
         for study, instances in wanted.items():
@@ -72,7 +79,7 @@ class Verifier:
     def not_served(self, node, label, acknowledged):
         """Problems: copies that the catalog knows at a node and that it does not read, every byte, now."""
         problems = []
-        for study in sorted({made(label, sender, index).study for sender, index in acknowledged}):
+        for study in sorted({self.made(label, sender, index).study for sender, index in acknowledged}):
             for entry in self.cluster.study(study, verify=True)["instances"]:
                 for copy in entry["copies"]:
                     if copy["node"] == node and copy["state"] != "good":

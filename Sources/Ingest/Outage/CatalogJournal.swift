@@ -18,7 +18,9 @@ package final class CatalogJournal: Sendable {
     /// A file of the journal that takes no more entries.
     package struct File: Hashable, Sendable {
         let number: UInt64
-        let entryCount: Int
+        let studies: StudyCounts
+
+        var entryCount: Int { studies.total }
     }
 
     private typealias Waiter = CheckedContinuation<Result<Void, StoreFailure>, Never>
@@ -27,7 +29,7 @@ package final class CatalogJournal: Sendable {
         let number: UInt64
         let descriptor: CInt
         var byteCount: Int
-        var entryCount: Int
+        var studies: StudyCounts
     }
 
     private struct State {
@@ -37,7 +39,7 @@ package final class CatalogJournal: Sendable {
         var active: Active?
         var sealed: [File] = []
         var nextNumber: UInt64 = 1
-        var entryCount = 0
+        var owed = StudyCounts()
     }
 
     private let directory: String
@@ -66,11 +68,11 @@ package final class CatalogJournal: Sendable {
         for number in try Self.fileNumbers(in: directory) {
             let file = try open(number)
             state.sealed.append(file)
-            state.entryCount += file.entryCount
+            state.owed.add(file.studies)
             state.nextNumber = number + 1
         }
-        if state.entryCount > 0 {
-            logger.notice("instances wait in the journal for the catalog", metadata: ["count": "\(state.entryCount)"])
+        if state.owed.total > 0 {
+            logger.notice("instances wait in the journal for the catalog", metadata: ["count": "\(state.owed.total)"])
         }
         self.state.withLockedValue { $0 = state }
     }
@@ -80,7 +82,10 @@ package final class CatalogJournal: Sendable {
     }
 
     /// How many entries are not settled yet.
-    package var count: Int { state.withLockedValue { $0.entryCount } }
+    package var count: Int { state.withLockedValue { $0.owed.total } }
+
+    /// Whether instances of the study are not settled yet: the catalog may not have heard of them.
+    package func owes(study: String) -> Bool { state.withLockedValue { $0.owed.contains(study) } }
 
     // MARK: Writing
 
@@ -114,7 +119,7 @@ package final class CatalogJournal: Sendable {
             let result = Result { () throws(StoreFailure) in try write(batch.map(\.entry), to: active) }
             state.withLockedValue { state in
                 guard case .success(let active) = result else { return }
-                state.entryCount += batch.count
+                for (entry, _) in batch { state.owed.add(entry.studyInstanceUID) }
                 if active.byteCount < maximumFileByteCount {
                     state.active = active
                 } else {
@@ -139,7 +144,7 @@ package final class CatalogJournal: Sendable {
             throw error
         }
         active.byteCount += bytes.readableBytes
-        active.entryCount += entries.count
+        for entry in entries { active.studies.add(entry.studyInstanceUID) }
         return active
     }
 
@@ -158,12 +163,17 @@ package final class CatalogJournal: Sendable {
             unlink(path(number))
             throw error
         }
-        return Active(number: number, descriptor: descriptor, byteCount: JournalFormat.header.count, entryCount: 0)
+        return Active(
+            number: number,
+            descriptor: descriptor,
+            byteCount: JournalFormat.header.count,
+            studies: StudyCounts()
+        )
     }
 
     private func seal(_ active: Active, _ state: inout State) {
         close(active.descriptor)
-        state.sealed.append(File(number: active.number, entryCount: active.entryCount))
+        state.sealed.append(File(number: active.number, studies: active.studies))
     }
 
     // MARK: Taking back
@@ -214,7 +224,7 @@ package final class CatalogJournal: Sendable {
                 // power is entered once more, which changes nothing.
                 self.state.withLockedValue { state in
                     state.sealed.removeAll { $0 == file }
-                    state.entryCount -= file.entryCount
+                    state.owed.remove(file.studies)
                 }
                 try self.syncDirectory()
             }
@@ -241,7 +251,9 @@ package final class CatalogJournal: Sendable {
         if !content.isWhole {
             logger.notice("a journal file ends in what was never acknowledged", metadata: ["file": "\(path(number))"])
         }
-        return File(number: number, entryCount: content.entries.count)
+        var studies = StudyCounts()
+        for entry in content.entries { studies.add(entry.studyInstanceUID) }
+        return File(number: number, studies: studies)
     }
 
     private static func fileNumbers(in directory: String) throws(StoreFailure) -> [UInt64] {

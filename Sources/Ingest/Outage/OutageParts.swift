@@ -56,6 +56,7 @@ struct OutageParts {
         instances = FallbackDirectory(
             catalog: CatalogDirectory(catalog: catalog),
             nodes: directory,
+            journal: journal,
             health: health,
             logger: logger
         )

@@ -160,6 +160,7 @@ final class Oracle {
         let isUncertain = engine.status.isUncertain
         for (_, known) in promises.sorted(by: { $0.key < $1.key }) {
             for promise in known where promise.nodes.contains(id) && !doomed.contains(promise.instance.recordID) {
+                guard isSound(id) || isExpected(promise, on: id) else { continue }
                 let head = Result { () throws(SegmentStoreError) in try engine.head(promise.instance.recordID) }
                 if case .success(nil) = head, !isUncertain {
                     return world.violate("\(node.name) says for certain that it does not have \(promise.instance.name)")
@@ -168,10 +169,19 @@ final class Oracle {
         }
     }
 
+    /// Whether an unsound node is to have a copy: when the catalog names it, or does not know the record yet.
+    ///
+    /// One that took a further copy of what is entered with others, and lost it, is not asked for it any more.
+    private func isExpected(_ promise: Promise, on node: NodeID) -> Bool {
+        guard let row = catalog.rows[promise.instance.sopInstanceUID]?.first else { return true }
+        return row.recordID != promise.instance.recordID || row.nodes.contains(node)
+    }
+
     /// A node told someone that it does not have a record, and that it is sure.
     func denied(_ id: RecordID, by node: NodeID) {
         guard !doomed.contains(id) else { return }
         for promise in promises.values.joined() where promise.instance.recordID == id && promise.nodes.contains(node) {
+            guard isSound(node) || isExpected(promise, on: node) else { continue }
             world.violate("\(nodes[node]?.name ?? "") denies \(promise.instance.name), which it acknowledged")
         }
     }

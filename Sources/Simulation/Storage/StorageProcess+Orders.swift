@@ -131,6 +131,12 @@ extension StorageProcess {
                     return answer(.failure(ReplicationError(.corrupt, "the damage can't be told")))
                 }
                 let isReconciled = request.reconciled == page.unnamed
+                for range in page.ranges {
+                    world.note(
+                        "\(name) has damage at \(range.quarantined.range) of \(range.quarantined.segment), missing "
+                            + "\(range.missing)\(range.isComplete ? "" : " and what it can't name")"
+                    )
+                }
                 if world.has(.clearUnhealed) {
                     for index in page.ranges.indices { page.ranges[index].missing = [] }
                 }

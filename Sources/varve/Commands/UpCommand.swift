@@ -21,6 +21,7 @@ struct UpCommand: AsyncParsableCommand {
 
     @Option(help: "The directory of everything the cluster keeps; made when it does not exist.") var data: String
     @Option(help: "Storage nodes.") var storageNodes = 3
+    @Option(help: "Disks of each storage node: directories beside its own, to try what several do.") var disks = 1
     @Option(help: "Coordinators; one leads, the others stand by.") var coordinators = 1
     @Option(help: "Ingest nodes; the second listens one port higher, and so on.") var ingestNodes = 1
     @Option(help: "Copies an instance should have.") var copies = 2
@@ -44,14 +45,20 @@ struct UpCommand: AsyncParsableCommand {
     )
     var tls = false
     @Flag(help: "Leave a dead process dead instead of starting it again.") var noRestart = false
+    @Option(help: "A process that dies again and again is started again after so many seconds at most.")
+    var restartDelayLimit = 5.0
     @Option(help: "How long to wait until everything serves, in seconds.") var readyTimeout = 120
 
     func validate() throws {
         guard (1...64).contains(storageNodes) else { throw ValidationError("--storage-nodes must be from 1 to 64") }
+        guard (1...16).contains(disks) else { throw ValidationError("--disks must be from 1 to 16") }
         guard (1...8).contains(coordinators) else { throw ValidationError("--coordinators must be from 1 to 8") }
         guard (1...16).contains(ingestNodes) else { throw ValidationError("--ingest-nodes must be from 1 to 16") }
         guard (0...1 << 31).contains(scrubSeconds) else {
             throw ValidationError("--scrub-seconds must be from 0 to \(1 << 31)")
+        }
+        guard (0.1...3_600).contains(restartDelayLimit) else {
+            throw ValidationError("--restart-delay-limit must be from 0.1 to 3600 seconds")
         }
         guard ack >= 1, copies >= ack, storageNodes >= copies else {
             throw ValidationError("it must be 1 <= --ack <= --copies <= --storage-nodes")

@@ -7,8 +7,9 @@ import Placement
 /// Where a cluster on one machine keeps its things, and the configuration of each of its processes.
 ///
 /// `DIR/cluster` holds the cluster's id, `DIR/config` one YAML file a process (written anew at each start, but with
-/// the storage nodes' ports kept), `DIR/storage-N` and `DIR/ingest-N` the processes' data, `DIR/postgres` the catalog,
-/// `DIR/run` the pid files, `DIR/log` the logs, `DIR/tls` the cluster's authority and each process's certificate.
+/// the storage nodes' ports kept), `DIR/storage-N` and `DIR/ingest-N` the processes' data, `DIR/storage-N-disk-2` and
+/// so on a storage node's further disks, `DIR/postgres` the catalog, `DIR/run` the pid files, `DIR/log` the logs,
+/// `DIR/tls` the cluster's authority and each process's certificate.
 struct ClusterLayout {
     let directory: String
     let cluster: ClusterID
@@ -48,6 +49,16 @@ struct ClusterLayout {
             "# Written by 'varve up' at each start: change its options instead.\n" + lines.joined(separator: "\n")
         try Data((text + "\n").utf8).write(to: URL(fileURLWithPath: path), options: .atomic)
         return path
+    }
+
+    /// Makes the directories of a storage node's disks, of which its own is the first, and returns their paths.
+    func diskDirectories(of node: String, count: Int) throws -> [String] {
+        let home = directory + "/" + node
+        let paths = [home] + (1..<count).map { "\(home)-disk-\($0 + 1)" }
+        for path in paths where mkdir(path, 0o700) != 0 && errno != EEXIST {
+            throw CommandError("cannot make the disk directory \(path): \(String(cString: strerror(errno)))")
+        }
+        return paths
     }
 
     private func configurationPath(_ name: String) -> String {

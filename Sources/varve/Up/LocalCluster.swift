@@ -77,7 +77,7 @@ struct LocalCluster {
                     // The whole cluster shares one disk here: the default reserve of every node would add up.
                     "minimum-free-bytes: \(256 << 20)",
                     "scrub-seconds: \(options.scrubSeconds)",
-                ]
+                ] + disks(of: node.name)
             )
         }
         for number in 1...options.coordinators {
@@ -128,13 +128,25 @@ struct LocalCluster {
         _ configuration: [String]
     ) async throws {
         let path = try layout.writeConfiguration(name, configuration + tls(role: role, name: name))
+        var backOff = ChildSpecification.BackOff()
+        backOff.maximum = .milliseconds(Int64(options.restartDelayLimit * 1000))
+        backOff.initial = min(backOff.initial, backOff.maximum)
         try await supervisor.start(
             ChildSpecification(
                 name: name,
                 executable: try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"),
-                arguments: [role, "--config", path]
+                arguments: [role, "--config", path],
+                backOff: backOff
             )
         )
+    }
+
+    /// The storage node's lines about its disks, whose directories are made.
+    ///
+    /// Its own directory is the first, so that a cluster that has had one disk a node can be given more.
+    private func disks(of node: String) throws -> [String] {
+        guard options.disks > 1 else { return [] }
+        return try ["disks:"] + layout.diskDirectories(of: node, count: options.disks).map { "  - \(quoted($0))" }
     }
 
     /// The process's lines about TLS, and its certificate, made or renewed where that is due.

@@ -76,6 +76,7 @@ import Testing
             #expect(journal.count == 200)
             journal = try open(1000)
             #expect(journal.count == 200)
+            #expect(journal.owes(study: "1.2.7") && journal.owes(study: "1.2.199") && !journal.owes(study: "1.2.200"))
             try await journal.append(try Self.entry(200))
             var found: [JournalEntry] = []
             while let file = journal.oldest() {
@@ -89,6 +90,7 @@ import Testing
             #expect(found.count == 202)
             #expect(found.last == (try Self.entry(201)))
             #expect(journal.count == 0)
+            #expect(!(0...201).contains { journal.owes(study: "1.2.\($0)") })
             #expect(try open(1000).count == 0)
         }
     }

@@ -3,6 +3,7 @@
 import Catalog
 import Checksums
 import DICOM
+import DICOMWeb
 import Foundation
 import Glibc
 import Ingest
@@ -53,6 +54,31 @@ private final class ScriptedCatalog: CatalogEntering {
         }
         return try result.get()
     }
+}
+
+extension ScriptedCatalog: InstanceDirectory {
+    func instances(of item: DICOMWebItem) async throws(RetrieveFailure) -> [StoredInstance] {
+        let (isAway, committed) = state.withLockedValue { ($0.failure != nil, $0.committed) }
+        if isAway { throw RetrieveFailure(.unavailable, "no answer") }
+        return committed.values.filter { entry in
+            entry.study.studyInstanceUID == item.study
+                && (item.instance == nil || entry.instance.sopInstanceUID == item.instance)
+        }.map { entry in
+            StoredInstance(
+                studyInstanceUID: entry.study.studyInstanceUID,
+                seriesInstanceUID: entry.series.seriesInstanceUID,
+                sopInstanceUID: entry.instance.sopInstanceUID,
+                recordID: entry.recordID,
+                nodes: entry.nodes,
+                receivedTransferSyntax: entry.receivedTransferSyntax,
+                storedTransferSyntax: entry.storedTransferSyntax,
+                receivedByteCount: entry.receivedByteCount,
+                storedByteCount: entry.storedByteCount
+            )
+        }
+    }
+
+    func search(_ request: QIDORequest, limit: Int) async throws(RetrieveFailure) -> [SearchResult] { [] }
 }
 
 extension InstanceRow {
@@ -305,6 +331,50 @@ private final class HeldRecords: RecordReader {
             #expect(parts.drain.refusedCount == 1)
             #expect(parts.catalog.committed.count == 2)
             #expect(parts.catalog.committed[first.instance.sopInstanceUID]?.contentDigest == first.contentDigest)
+        }
+    }
+
+    /// From the end of an outage until the journal is entered, the catalog does not know what was acknowledged.
+    @Test func `what the catalog is owed is found on the nodes`() async throws {
+        try await withParts { parts in
+            let directory = FallbackDirectory(
+                catalog: parts.catalog,
+                nodes: parts.registrar.directory,
+                journal: parts.journal,
+                health: parts.health,
+                logger: Logger(label: "test")
+            )
+            let entered = try parts.records.put(MadeInstance.grey(number: 1), receivedAt: 1)
+            #expect(try await parts.registrar.enter(entered) == .entered)
+            parts.health.failed()
+            let owed = try parts.records.put(MadeInstance.grey(number: 2), receivedAt: 2)
+            #expect(try await parts.registrar.enter(owed) == .noted)
+            parts.health.answered()
+
+            let study = owed.study.studyInstanceUID
+            func found(_ entry: InstanceEntry?) async throws -> [RecordID] {
+                guard let entry else { return try await directory.instances(of: .study(study)).map(\.recordID) }
+                let series = entry.series.seriesInstanceUID
+                let item = DICOMWebItem.instance(study: study, series: series, instance: entry.instance.sopInstanceUID)
+                return try await directory.instances(of: item).map(\.recordID)
+            }
+            for isDrained in [false, true] {
+                #expect(try await found(owed) == [owed.recordID])
+                #expect(try await found(entered) == [entered.recordID])
+                #expect(try await Set(found(nil)) == [entered.recordID, owed.recordID])
+                #expect(try await found(nil).count == 2)
+                // When no node can be asked, nothing is denied that may be there.
+                parts.records.silence(true)
+                #expect(try await found(entered) == [entered.recordID])
+                #expect(try await directory.instances(of: .study(study + ".1")).isEmpty)
+                if !isDrained {
+                    await #expect(throws: RetrieveFailure.self) { _ = try await found(owed) }
+                    await #expect(throws: RetrieveFailure.self) { _ = try await found(nil) }
+                    parts.records.silence(false)
+                    try await parts.drain.drain()
+                }
+            }
+            #expect(!parts.journal.owes(study: study))
         }
     }
 

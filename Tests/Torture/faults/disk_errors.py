@@ -5,8 +5,8 @@ import os
 
 from .base import Fault
 
-# call, how, how many times, the part of the node's directory, what must follow: `failed`, the node takes no more
-# records until it is restarted; `serves`, it goes on; `either`.
+# call, how, how many times, the part of the node's first disk, what must follow: `failed`, the disk takes no more
+# records until the node is restarted; `serves`, it goes on; `either`.
 ERRORS = (
     ("sync", "EIO", 1, "segments/", "failed"),
     ("sync", "lose", 1, "segments/", "failed"),
@@ -35,6 +35,8 @@ class DiskErrors(Fault):
     looks = True
     needs_stores = True
     errors = ERRORS
+    # Whether copies may be lost by it, to be fetched again.
+    may_lose = True
 
     def __init__(self, scene, dice):
         super().__init__(scene, dice)
@@ -62,6 +64,8 @@ class DiskErrors(Fault):
             return 0
 
     def strike(self):
+        if self.may_lose:
+            self.scene.hurt.add(self.node)
         self.before = self._faults()
         prefix = os.path.join(self.scene.directory_of(self.node), self.part)
         with open(self.scene.rules + ".new", "w") as file:
@@ -69,8 +73,7 @@ class DiskErrors(Fault):
         os.rename(self.scene.rules + ".new", self.scene.rules)
 
     def _fails(self):
-        status = self.scene.node_status(self.node)
-        return status is not None and not status["acceptsWrites"] and "no more records" in (status.get("reason") or "")
+        return self.scene.has_lost_a_disk(self.node, "no more records")
 
     def during(self):
         if self.call == "read":
@@ -80,7 +83,7 @@ class DiskErrors(Fault):
         if self.follows != "failed":
             return
         self.scene.wait(
-            "%s to take no more records (%s)" % (self.node, self),
+            "a disk of %s to take no more records (%s)" % (self.node, self),
             lambda: self._fails() or not self.scene.load.is_running(),
         )
         if not self._fails():
@@ -93,10 +96,9 @@ class DiskErrors(Fault):
             lambda: len(self.scene.load.acknowledged()) > count + 20 or not self.scene.load.is_running(),
         )
         after = self.scene.node_status(self.node)
-        if before and after and before["records"] != after["records"]:
-            self.problems.append(
-                "%s took records after it had failed: %s, then %s" % (self.node, before["records"], after["records"])
-            )
+        if before and after and (before["records"] < after["records"]) != (self.scene.disks > 1):
+            said = "%s, of which one disk had failed, had %d records and then %d"
+            self.problems.append(said % (self.node, before["records"], after["records"]))
         self.demand_reads(self.node)
         if not self._fails():
             self.problems.append("%s takes records again without a restart" % self.node)
@@ -120,6 +122,7 @@ class LyingDisk(DiskErrors):
     """Syncs that succeed and lose what was written: beyond what is promised, to see that the torture notices."""
 
     errors = (("sync", "lie", 3, "segments/", "serves"),)
+    may_lose = False
 
     def __init__(self, scene, dice):
         super().__init__(scene, dice)

@@ -6,6 +6,11 @@ import shutil
 from .base import Fault
 
 
+def remove_indexes(scene, node):
+    for disk in scene.disks_of(node):
+        shutil.rmtree(disk + "/index")
+
+
 class IndexGone(Fault):
     def __init__(self, scene, dice):
         super().__init__(scene, dice)
@@ -17,7 +22,7 @@ class IndexGone(Fault):
 
     def strike(self):
         with self.scene.ended(self.node):
-            shutil.rmtree(self.scene.directory_of(self.node) + "/index")
+            remove_indexes(self.scene, self.node)
 
 
 class EveryIndexGone(Fault):
@@ -31,5 +36,5 @@ class EveryIndexGone(Fault):
     def strike(self):
         self.scene.stop()
         for node in self.scene.nodes:
-            shutil.rmtree(self.scene.directory_of(node) + "/index")
+            remove_indexes(self.scene, node)
         self.scene.start()

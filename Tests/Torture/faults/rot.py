@@ -67,14 +67,17 @@ class Rot(Fault):
         return "rot on %s" % self.node + (" (%d bits)" % self.flipped if self.flipped else "")
 
     def strike(self):
+        self.scene.hurt.add(self.node)
         self.scene.is_rotten = True  # from now on: what this flips is healed some time later
-        self.healed_before = self.scene.healed_count()
+        self.healed_before = self.scene.healed_count(self.node)
 
     def relieve(self):
         # At the end of the load, so that this round's images are hit.
-        directory = os.path.join(self.scene.directory_of(self.node), "segments")
-        for name in sorted(os.listdir(directory))[-SEGMENTS_AT_ONCE:]:
-            path = os.path.join(directory, name)
+        paths = []
+        for disk in self.scene.disks_of(self.node):
+            directory = os.path.join(disk, "segments")
+            paths += [os.path.join(directory, name) for name in sorted(os.listdir(directory))[-SEGMENTS_AT_ONCE:]]
+        for path in paths:
             with contextlib.suppress(FileNotFoundError):
                 count, self.scene.rotten_up_to[path] = flip(path, self.bits, self.scene.rotten_up_to.get(path, 0))
                 self.flipped += count
@@ -82,7 +85,7 @@ class Rot(Fault):
     def check(self, outcome):
         if not self.flipped:
             self.problems.append("no bit was flipped on %s" % self.node)
-        elif not outcome.reported and self.scene.healed_count() == self.healed_before:
+        elif not outcome.reported and self.scene.healed_count(self.node) == self.healed_before:
             said = "%d bits were flipped on %s, and neither is a copy called damaged nor was one fetched again"
             self.problems.append(said % (self.flipped, self.node))
         return self.problems

@@ -98,8 +98,7 @@ class DiskFull(Fault):
         return os.listdir(os.path.join(self.scene.directory_of(self.node), "segments"))
 
     def _refuses(self):
-        status = self.scene.node_status(self.node)
-        return status is not None and not status["acceptsWrites"] and "free space" in (status.get("reason") or "")
+        return self.scene.has_lost_a_disk(self.node, "free space")
 
     def during(self):
         self.scene.wait("%s to say that its disk is full" % self.node, self._refuses, 120)
