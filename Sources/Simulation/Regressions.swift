@@ -13,6 +13,7 @@ package enum Regressions {
         (29, "a hold that one node could not read kept all others from being healed"),
         (484, "as 29, on another way"),
         (589, "a node was certain again before the catalog knew what it had acknowledged without it"),
+        (2819, "a rotten tail of a segment that the manifest had lost was taken for a torn write"),
         (10703, "a failed read at a start hides records, which healing has to bring back"),
         (13788, "a bad sector costs three small records, which healing has to bring back"),
         (18543, "as 10703"),

@@ -65,6 +65,30 @@ import Testing
         later.abandon()
     }
 
+    /// Nothing comes behind it, so it looks like a batch that was never finished; the index knows better.
+    @Test(arguments: [1, 2])
+    func aRottenTailThatTheIndexKnowsIsDamageWhenTheManifestRottedToo(count: Int) throws {
+        let machine = Machine()
+        var engine = try machine.open()
+        let records = try (0..<count).map { try Fixture.record(UInt64($0), byteCount: 100) }
+        for record in records { #expect(try engine.append([record]).map { try $0.get() } == [.stored]) }
+        engine.abandon()
+
+        let next = machine.killed()
+        next.disk.tamper("/store/MANIFEST") { $0[$0.count - 4096 + 40] ^= 1 }
+        next.disk.tamper("/store/segments/0000000000000001.seg") { $0[4096 * count + 8] ^= 1 }
+        var again = try next.open()
+        let lost = records[count - 1]
+        #expect(again.status.isUncertain)
+        #expect(try again.view.damage().flatMap(\.missing) == [lost.id])
+        #expect(try again.append([lost]).map { try $0.get() } == [.stored])
+        #expect(try again.read(lost.id) == lost.payload)
+        // Copied or left alone: what is somewhere else in no case.
+        for segment in again.view.segmentIDs { _ = try again.compact(segment) }
+        for record in records { #expect(try again.read(record.id) == record.payload) }
+        again.abandon()
+    }
+
     @Test func theOtherBlocksOfADamagedRecordCanBeRead() async throws {
         let directory = try TemporaryDirectory()
         let disk = SimulatedDisk()

@@ -154,22 +154,30 @@ struct SegmentRecovery {
         var found: [IndexedRecord] = []
         let start = UInt64(SegmentHeader.byteCount)
         let result = try find(in: segment, file, start: start, fileByteCount: fileByteCount) { found += $0 }
+        // What the index knows had been made known and was durable: the manifest has lost that note since.
+        let indexedEnd = try indexedEnd(of: segment)
+        let isIndexed = indexedEnd > start
         // Of a copy that was not made known, all is where it came from.
-        if let segmentClass, segmentClass != .compacted, let footer = result.footer, result.unreadable.isEmpty,
-            !found.isEmpty
+        if let segmentClass, segmentClass != .compacted || isIndexed, let footer = result.footer,
+            result.unreadable.isEmpty, !found.isEmpty
         {
+            if isIndexed { hasDamage = true }
             try insert(found, segment: segment, indexedUpTo: footer.offset)
             usedBytes += fileByteCount
             entries.append(.sealed(segment, segmentClass, footerOffset: footer.offset))
             return
         }
-        if segmentClass != .large, segmentClass != .compacted, !found.isEmpty {
+        if isIndexed || (segmentClass != .large && segmentClass != .compacted && !found.isEmpty) {
             // Its making is noted before its first record is written: the manifest has lost that note since.
             hasDamage = true
-            try insert(found, segment: segment, indexedUpTo: result.footer?.offset ?? result.end)
-            for range in result.unreadable { note(segment, range.range, range.kind) }
-            usedBytes += result.end
-            entries.append(.recovered(segment, end: result.end))
+            // What the index knows is not a batch that was never finished.
+            let end = max(result.end, indexedEnd)
+            try insert(found, segment: segment, indexedUpTo: result.footer?.offset ?? end)
+            for range in result.unreadable {
+                note(segment, range.range, range.range.lowerBound < indexedEnd ? .damaged : range.kind)
+            }
+            usedBytes += end
+            entries.append(.recovered(segment, end: end))
             logger.error("segment that the manifest has lost is kept", metadata: ["segment": "\(segment)"])
             return
         }
