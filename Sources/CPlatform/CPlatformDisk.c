@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 int varve_file_allocate(int descriptor, int64_t offset, int64_t byteCount) {
@@ -55,6 +56,15 @@ void varve_thread_name(pthread_t thread, const char *name) {
     strncpy(text, name, sizeof text - 1);
     text[sizeof text - 1] = 0;
     pthread_setname_np(thread, text);
+}
+
+int64_t varve_file_read_cached(int descriptor, void *bytes, int64_t byteCount, int64_t offset) {
+    struct iovec vector = {.iov_base = bytes, .iov_len = (size_t)byteCount};
+    ssize_t count;
+    do {
+        count = preadv2(descriptor, &vector, 1, offset, RWF_NOWAIT);
+    } while (count < 0 && errno == EINTR);
+    return count;
 }
 
 int varve_file_open_direct(int descriptor) {

@@ -7,13 +7,15 @@ import SegmentFormat
 
 /// Reads records and checks every byte it hands out.
 ///
-/// Blocks; called on the disk threads.
+/// Blocks; called on the disk threads, but for ``isInMemory``.
 struct RecordReader: Sendable {
     let files: SegmentFiles
     let cluster: ClusterID
     let maximumByteCount: Int
     /// Whether bytes come from the disk whatever is in memory, and stay out of it.
     var isPastCache = false
+    /// Whether only what is in memory is read; anything else fails at once.
+    var isInMemory = false
 
     /// Whole records up to this size are read by one system call.
     private static let singleReadByteCount: UInt64 = 16 << 20
@@ -163,6 +165,13 @@ struct RecordReader: Sendable {
         at offset: UInt64,
         byteCount: UInt64
     ) throws(SegmentStoreError) -> ByteBuffer {
+        if isInMemory {
+            let file = files.openFile(of: place.locator.segment)
+            guard let bytes = file?.readInMemory(at: place.locator.offset + offset, byteCount: Int(byteCount)) else {
+                throw place.unreadable("it is not in memory")
+            }
+            return bytes
+        }
         let buffer: ByteBuffer
         do throws(DiskError) {
             guard let file = try files.file(of: place.locator.segment) else {

@@ -25,14 +25,18 @@ final class SegmentFiles: Sendable {
         "\(directory)/\(segment.fileName)"
     }
 
-    /// The open file of `segment`; `nil` when there is none.
-    func file(of segment: SegmentID) throws(DiskError) -> (any DiskFile)? {
-        let known: (any DiskFile)? = state.withLockedValue { state in
+    /// The file of `segment` if it is open already.
+    func openFile(of segment: SegmentID) -> (any DiskFile)? {
+        state.withLockedValue { state in
             state.useCount += 1
             state.open[segment]?.lastUse = state.useCount
             return state.open[segment]?.file
         }
-        if let known { return known }
+    }
+
+    /// The open file of `segment`; `nil` when there is none.
+    func file(of segment: SegmentID) throws(DiskError) -> (any DiskFile)? {
+        if let known = openFile(of: segment) { return known }
         guard let file = try disk.openFile(path(of: segment)) else { return nil }
         add(file, for: segment)
         return file

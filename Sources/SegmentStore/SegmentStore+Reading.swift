@@ -11,13 +11,17 @@ extension SegmentStore {
 
     /// As ``head(_:)``, and the beginning of the payload's `range` (cut off at its end), up to `limit` bytes of it.
     ///
-    /// One turn of a reading thread: most records are read whole by it.
+    /// On the caller's thread when it is in memory; else one turn of a reading thread, by which most records are read whole.
     public func open(
         _ id: RecordID,
         range: Range<UInt64>,
         limit: Int
     ) async throws(SegmentStoreError) -> (info: RecordInfo, bytes: ByteBuffer)? {
-        try await readers.run { [view] () throws(SegmentStoreError) in try view.open(id, range: range, limit: limit) }
+        let inMemory = memoryReads.run(clock: view.clock) { view.openInMemory(id, range: range, limit: limit) }
+        if let inMemory { return inMemory }
+        return try await readers.run { [view] () throws(SegmentStoreError) in
+            try view.open(id, range: range, limit: limit)
+        }
     }
 
     /// The bytes of a record's payload in `range`, or all of them.

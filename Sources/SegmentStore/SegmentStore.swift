@@ -10,13 +10,14 @@ package import SegmentFormat
 /// Any task may call any method at any time. Blocking work is done by the store's own threads: one that writes, a few
 /// that read, a few that write large records. Ended by `close`; a process that is killed loses nothing acknowledged.
 public final class SegmentStore: Sendable {
-    let view: StoreView
+    package let view: StoreView
     let bulk: DiskThreadPool
     let readers: DiskThreadPool
     /// For what can wait.
     let background: DiskThreadPool
     let queue: WriterQueue
     let compaction = NIOLockedValueBox(CompactionState())
+    let memoryReads = MemoryReads()
     private let scrubber: Scrubber?
     /// What keeps the directory locked, until the store is closed.
     private let lock: NIOLockedValueBox<(any AnyObject & Sendable)?>
@@ -164,6 +165,7 @@ public final class SegmentStore: Sendable {
             if !queue.submit(.close(clean: clean, continuation)) { continuation.resume() }
         }
         await readers.close()
+        await memoryReads.close()
         view.close()
         lock.withLockedValue { $0 = nil }
     }

@@ -10,6 +10,7 @@ package enum Defect: String, CaseIterable, Sendable {
     case ignoreSyncError
     case retryFailedSync
     case trustPageCache
+    case reuseSegment
     // In the storage node.
     case acknowledgeBeforeSync
     case staleIndex

@@ -21,6 +21,10 @@ int varve_file_drop_cache(int descriptor);
 // Drops the clean pages of a part of the file from the page cache.
 int varve_file_drop_cached_range(int descriptor, int64_t offset, int64_t byteCount);
 
+// Reads what is in the page cache and waits for no disk: how many bytes were there from `offset` on, or -1 with errno
+// (EAGAIN: none; EOPNOTSUPP: this file system can't say).
+int64_t varve_file_read_cached(int descriptor, void *bytes, int64_t byteCount, int64_t offset);
+
 // The open file once more, for reading and writing past the page cache (O_DIRECT); -1 with errno where that can't be had.
 int varve_file_open_direct(int descriptor);
 

@@ -4,7 +4,7 @@ package import NIOCore
 
 /// The file operations that a store is made of, so that tests can stop, fail or lose any of them.
 ///
-/// Every call blocks; none is made on an event loop or on the cooperative pool.
+/// Every call but ``DiskFile/readInMemory(at:byteCount:)`` blocks; none is made on an event loop or on the cooperative pool.
 package protocol Disk: Sendable {
     /// Makes a directory unless it is there.
     func createDirectory(_ path: String) throws(DiskError)
@@ -29,6 +29,10 @@ package protocol DiskFile: AnyObject, Sendable {
     func byteCount() throws(DiskError) -> UInt64
     /// The bytes at `offset`: fewer than `byteCount` only at the file's end.
     func read(at offset: UInt64, byteCount: Int) throws(DiskError) -> ByteBuffer
+    /// The bytes at `offset` when all of them are in memory; `nil` when they are not, or nobody can tell.
+    ///
+    /// Does not wait for the disk, so it may be called from an event loop.
+    func readInMemory(at offset: UInt64, byteCount: Int) -> ByteBuffer?
     /// The bytes at `offset` as the disk has them, whatever is in memory, and without leaving them there.
     func readPastCache(at offset: UInt64, byteCount: Int) throws(DiskError) -> ByteBuffer
     /// Writes all of `buffers`, one after another, at `offset`.
@@ -45,6 +49,10 @@ package protocol DiskFile: AnyObject, Sendable {
     func nextData(at offset: UInt64) -> UInt64?
     /// Makes later reads come from the disk, not from memory.
     func dropCache()
+}
+
+extension DiskFile {
+    package func readInMemory(at offset: UInt64, byteCount: Int) -> ByteBuffer? { nil }
 }
 
 /// A file operation that failed.

@@ -119,6 +119,14 @@ package final class RealFile: DiskFile {
         return buffer
     }
 
+    package func readInMemory(at offset: UInt64, byteCount: Int) -> ByteBuffer? {
+        var buffer = ByteBufferAllocator().buffer(capacity: byteCount)
+        let count = buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: byteCount) { bytes in
+            max(0, Int(varve_file_read_cached(descriptor, bytes.baseAddress, Int64(byteCount), Int64(offset))))
+        }
+        return count == byteCount ? buffer : nil
+    }
+
     package func readPastCache(at offset: UInt64, byteCount: Int) throws(DiskError) -> ByteBuffer {
         if let bytes = try DirectReading.read(descriptor, at: offset, byteCount: byteCount) { return bytes }
         // This file system can't: dropped before, it comes from the disk, and dropped after, it stays out of memory.

@@ -40,6 +40,20 @@ package struct StoreView: Sendable {
         }
     }
 
+    /// As ``open(_:range:limit:)`` when it needs no disk; `nil` when it does, and when anything is wrong: then ask that.
+    ///
+    /// A part of the index that is not in memory makes it wait all the same.
+    package func openInMemory(
+        _ id: RecordID,
+        range: Range<UInt64>,
+        limit: Int
+    ) -> (info: RecordInfo, bytes: ByteBuffer)? {
+        guard let locator = try? locator(of: id) else { return nil }
+        var reader = reader
+        reader.isInMemory = true
+        return try? reader.open(id, at: locator, range: range, limit: limit)
+    }
+
     /// The bytes of a record's payload in `range`, or all of them; every block that is touched is checked.
     package func read(_ id: RecordID, range: Range<Int>? = nil) throws(SegmentStoreError) -> ByteBuffer {
         let locator = try requiredLocator(of: id)

@@ -100,7 +100,15 @@ final class DefectiveDisk: Disk {
 
     func createDirectory(_ path: String) throws(DiskError) { try disk.createDirectory(path) }
 
-    func createFile(_ path: String) throws(DiskError) -> any DiskFile { wrap(try disk.createFile(path)) }
+    func createFile(_ path: String) throws(DiskError) -> any DiskFile {
+        let directory = path.split(separator: "/").dropLast().map { "/\($0)" }.joined()
+        if defect == .reuseSegment, directory.hasSuffix("/segments"),
+            let used = try disk.fileNames(in: directory).first, let file = try disk.openFile("\(directory)/\(used)")
+        {
+            return wrap(file)
+        }
+        return wrap(try disk.createFile(path))
+    }
 
     func openFile(_ path: String) throws(DiskError) -> (any DiskFile)? { try disk.openFile(path).map(wrap) }
 
