@@ -105,5 +105,11 @@ def test_what_an_index_and_a_header_have_lost_is_fetched_by_the_catalog(scrubbin
             break
         assert time.monotonic() < deadline, found
         time.sleep(0.2)
-    with open(glob.glob(os.path.join(cluster.data, "log", "coordinator-*.log"))[0]) as file:
-        assert "with the catalog and all nodes" in file.read()
+    # The record is there before the comparison is over.
+    while True:
+        with open(glob.glob(os.path.join(cluster.data, "log", "coordinator-*.log"))[0]) as file:
+            log = file.read()
+        if "with the catalog and all nodes" in log:
+            break
+        assert time.monotonic() < deadline, log
+        time.sleep(0.2)
