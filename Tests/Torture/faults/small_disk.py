@@ -80,6 +80,9 @@ class DiskFull(Fault):
         self.node = scene.small
         self.disks = self.away = frozenset([self.node])
         self.left = dice.choice((ABOVE_RESERVE, ABOVE_RESERVE, WITHIN_RESERVE, 0))
+        if scene.disks > 1:
+            # Of several disks, one that is so much smaller gets too few records to reach the reserve by them.
+            self.left = min(self.left, WITHIN_RESERVE)
         self.kind = ""
 
     def __str__(self):
