@@ -196,8 +196,9 @@ package struct NodeHealing: Sendable {
         }
         let stuckCount = outcome.absent.count + outcome.doubtful.count
         do {
-            try await fetchRows(&outcome)
+            // In this order: what is entered between the two is in the rows.
             try await fetchUnknown(&outcome)
+            try await fetchRows(&outcome)
         } catch let error as ReplicationError {
             throw error
         } catch {

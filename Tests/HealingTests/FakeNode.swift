@@ -132,6 +132,27 @@ extension RecordAmendment {
     }
 }
 
+/// A catalog into which a record of the node that is healed is entered while healing asks it.
+final class CatchingUpCatalog: HealingCatalog {
+    private let record: RecordID
+    private let isEntered = NIOLockedValueBox(false)
+
+    init(_ record: RecordID) { self.record = record }
+
+    private func wasEntered() -> Bool {
+        isEntered.withLockedValue { isEntered in
+            defer { isEntered = true }
+            return isEntered
+        }
+    }
+
+    func records(on node: NodeID, after: RecordID?, limit: Int) async throws -> [RecordID] {
+        wasEntered() ? [record] : []
+    }
+
+    func unknown(among ids: [RecordID]) async throws -> [RecordID] { wasEntered() ? [] : ids }
+}
+
 /// A catalog whose rows all name the node that is healed.
 struct FakeCatalog: HealingCatalog {
     var rows: [RecordID]

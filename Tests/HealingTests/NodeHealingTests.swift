@@ -20,7 +20,8 @@ import Testing
         without away: Set<Int> = [],
         rows: [RecordID] = [],
         known: [RecordID] = [],
-        isUncertain: Bool = false
+        isUncertain: Bool = false,
+        catalog: (any HealingCatalog)? = nil
     ) async throws(ReplicationError) -> NodeHealing.Outcome {
         let members = nodes.map { node in
             StorageMember(
@@ -38,7 +39,7 @@ import Testing
             others: nodes.indices.filter { !away.contains($0) }.map { nodes[$0] },
             map: PlacementMap(epoch: stamp.mapEpoch, members: members),
             stamp: stamp,
-            catalog: FakeCatalog(rows: rows.sorted(), others: known),
+            catalog: catalog ?? FakeCatalog(rows: rows.sorted(), others: known),
             logger: quiet
         )
         return try await healing.run(isUncertain: isUncertain)
@@ -176,6 +177,15 @@ import Testing
         let outcome = try await Self.heal(nodes, known: [elsewhere])
         #expect(outcome.isReconciled && outcome.fetchedCount == 3)
         #expect(nodes[0].now.records == Set(noted))
+    }
+
+    @Test func `what is entered during a comparison is not overlooked`() async throws {
+        let nodes = Self.nodes()
+        let record = try Self.id(1)
+        nodes[0].change { $0.unnamed = 5 }
+        nodes[1].change { $0.records = [record] }
+        let outcome = try await Self.heal(nodes, catalog: CatchingUpCatalog(record))
+        #expect(outcome.isReconciled && nodes[0].now.records == [record])
     }
 
     @Test func `nothing is called compared while a member is away or a row's record is nowhere`() async throws {

@@ -96,6 +96,20 @@ import Testing
         #expect(try ManifestBlock(decoding: buffer) == block)
     }
 
+    /// The fields are those of a healed range.
+    @Test func aSoundRangeIsWrittenAsKind16() throws {
+        let range = UnreadableRange(range: 0x1000..<0x2000, kind: .damaged, record: try Fixture.id(0x2122))
+        func block(_ entry: ManifestEntry) -> ManifestBlock {
+            ManifestBlock(sequence: 4, cluster: Fixture.cluster, node: Fixture.node, entries: [entry])
+        }
+        let sound = block(.sound(Fixture.segment, range)).encoded()
+        let healed = block(.healed(Fixture.segment, range)).encoded()
+        #expect(sound.getInteger(at: 64, as: UInt8.self) == 16)
+        #expect(healed.getInteger(at: 64, as: UInt8.self) == 12)
+        #expect(sound.getSlice(at: 65, length: 47) == healed.getSlice(at: 65, length: 47))
+        #expect(try ManifestBlock(decoding: sound) == block(.sound(Fixture.segment, range)))
+    }
+
     @Test func blocksCutShortAreRefused() throws {
         let header = Self.header.encoded()
         let manifest = Self.manifestBlock.encoded()
@@ -234,6 +248,14 @@ import Testing
         #expect(try Self.replay(Self.log(found)).unreadable.map(\.range) == [range, other])
         let healed = found + [[.healed(Self.first, range)]]
         #expect(try Self.replay(Self.log(healed)).unreadable.map(\.range) == [other])
+    }
+
+    @Test func aRangeThatIsSoundAfterAllIsForgottenAltogether() throws {
+        let range = UnreadableRange(range: 512..<1024, kind: .damaged, record: try Fixture.id(4))
+        let found = [[ManifestEntry.unreadable(Self.first, range)]]
+        let state = try Self.replay(Self.log(found + [[.sound(Self.first, range)]]))
+        #expect(state.unreadable.isEmpty && state.healed.isEmpty)
+        #expect(try Self.replay(Self.log(found + [[.healed(Self.first, range)]])).healed.count == 1)
     }
 
     @Test func whatIsRetiredIsInTheTrashUntilItIsPurged() throws {

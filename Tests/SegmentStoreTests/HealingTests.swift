@@ -165,6 +165,27 @@ import Testing
         #expect(try engine.view.damage(from: nil, limit: 10).unnamed != second)
     }
 
+    /// A read that failed once leaves nothing behind that could hide what rots there later.
+    @Test(arguments: [true, false])
+    func damageAfterAFalseAlarmIsDamage(isOpenedAgain: Bool) throws {
+        var machine = Machine()
+        var (engine, records) = try Self.stored(machine)
+        machine.disk.tamper(Self.first) { $0[Self.secondPayload] ^= 1 }
+        #expect(try engine.scrubOldest() == [])
+        machine.disk.tamper(Self.first) { $0[Self.secondPayload] ^= 1 }
+        let alarm = try engine.view.damage()
+        #expect(alarm.count == 1 && alarm[0].missing.isEmpty && alarm[0].holdsSound)
+        #expect(try engine.clearDamage(alarm, isReconciled: true) == 0)
+        if isOpenedAgain {
+            engine.close()
+            machine = machine.killed()
+            engine = try machine.open()
+        }
+        machine.disk.tamper(Self.first) { $0[Self.secondPayload] ^= 1 }
+        _ = try engine.scrubOldest()
+        #expect(try engine.view.damage().flatMap(\.missing) == [records[1].id])
+    }
+
     @Test func aFalseAlarmIsTakenBack() throws {
         let machine = Machine()
         var (engine, records) = try Self.stored(machine)

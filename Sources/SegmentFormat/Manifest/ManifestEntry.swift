@@ -39,7 +39,7 @@ public enum ManifestEntry: Hashable, Sendable {
     case reconciled
     /// A coordinator of this term has been heard of: lower ones are refused.
     case term(Term)
-    /// All that an unreadable range held is stored elsewhere, or was found to be sound after all.
+    /// All that an unreadable range held is stored elsewhere: damage found there later is this one.
     case healed(SegmentID, UnreadableRange)
     /// All that was then in a segment was read and checked, at this time in milliseconds since 1970.
     case scrubbed(SegmentID, atMilliseconds: Int64)
@@ -47,6 +47,8 @@ public enum ManifestEntry: Hashable, Sendable {
     case retired(SegmentID, atMilliseconds: Int64)
     /// The file of a retired segment is removed for good, with this permit.
     case purged(SegmentID, permit: Amendment.Reference)
+    /// An unreadable range holds sound records after all: damage found there later is another.
+    case sound(SegmentID, UnreadableRange)
 
     /// The number of bytes of an entry.
     static let byteCount = 48
@@ -105,6 +107,7 @@ public enum ManifestEntry: Hashable, Sendable {
         case .retired(let segment, let time):
             Fields(kind: 14, segment: segment.rawValue, first: UInt64(bitPattern: time))
         case .purged(let segment, let permit): Fields(kind: 15, segment, permit)
+        case .sound(let segment, let unreadable): Fields(kind: 16, segment, unreadable)
         }
     }
 
@@ -137,13 +140,17 @@ public enum ManifestEntry: Hashable, Sendable {
             }
             self = .sealed(segment, segmentClass, footerOffset: first)
         case 5: self = .recovered(segment, end: first)
-        case 6, 12:
+        case 6, 12, 16:
             guard let cause = UnreadableRange.Kind(rawValue: detail), first <= second else {
                 throw SegmentFormatError(.malformed, "manifest gives an unreadable range that is none")
             }
             let id = name == (0, 0) ? nil : RecordID(high: name.high, low: name.low)
             let unreadable = UnreadableRange(range: first..<second, kind: cause, record: id)
-            self = kind == 6 ? .unreadable(segment, unreadable) : .healed(segment, unreadable)
+            switch kind {
+            case 6: self = .unreadable(segment, unreadable)
+            case 12: self = .healed(segment, unreadable)
+            default: self = .sound(segment, unreadable)
+            }
         case 7: self = .writeFailed(segment)
         case 8: self = .closed
         case 9: self = .uncertain

@@ -95,6 +95,8 @@ public struct ManifestState: Sendable {
         case .healed(let segment, let range):
             unreadable.removeAll { $0.segment == segment && $0.range == range }
             healed.append((segment, range))
+        case .sound(let segment, let range):
+            unreadable.removeAll { $0.segment == segment && $0.range == range }
         case .scrubbed(let segment, let time): scrubbed[segment] = time
         case .retired(let segment, let time):
             segments[segment] = nil

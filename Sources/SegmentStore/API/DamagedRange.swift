@@ -10,6 +10,8 @@ public struct DamagedRange: Hashable, Sendable {
     public var missing: [RecordID]
     /// Whether `missing` names all; else only a comparison with a peer tells what is missing.
     public var isComplete: Bool
+    /// Whether a record that counts is in the range itself, sound: the disk gives again what it did not give before.
+    public var holdsSound = false
 }
 
 /// A place in a store's damaged ranges, which are in the order of their segments and offsets.

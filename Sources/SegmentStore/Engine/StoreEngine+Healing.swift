@@ -27,13 +27,17 @@ extension StoreEngine {
         try recordDamage()
         let healed = ranges.filter { range in
             range.missing.allSatisfy { elsewhere.contains($0) } && (range.isComplete || isReconciled)
-        }.map(\.quarantined)
+        }
         if !healed.isEmpty {
-            let gone = Set(healed)
-            try append(healed.map { .healed($0.segment, $0.unreadable) })
+            let gone = Set(healed.map(\.quarantined))
+            let entries = healed.map { range -> ManifestEntry in
+                let (segment, unreadable) = (range.quarantined.segment, range.quarantined.unreadable)
+                return range.holdsSound ? .sound(segment, unreadable) : .healed(segment, unreadable)
+            }
+            try append(entries)
             facts.update { facts in
                 facts.quarantined.removeAll { gone.contains($0) }
-                facts.healed += healed
+                facts.healed += healed.filter { !$0.holdsSound }.map(\.quarantined)
             }
             logger.info("damage is healed", metadata: ["ranges": "\(healed.count)"])
         }

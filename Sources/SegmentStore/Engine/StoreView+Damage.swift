@@ -54,14 +54,21 @@ extension StoreView {
         var (entries, isComplete) = contents(of: quarantined)
         entries += indexed
         var missing: Set<RecordID> = []
+        var holdsSound = false
         for entry in entries {
             switch try fate(of: entry, in: quarantined) {
             case .kept: break
+            case .sound: holdsSound = true
             case .missing: missing.insert(entry.id)
             case .unknown: isComplete = false
             }
         }
-        return DamagedRange(quarantined: quarantined, missing: missing.sorted(), isComplete: isComplete)
+        return DamagedRange(
+            quarantined: quarantined,
+            missing: missing.sorted(),
+            isComplete: isComplete,
+            holdsSound: holdsSound
+        )
     }
 
     private static func digest(of ranges: [QuarantinedRange], _ facts: StoreFacts.Values) -> UInt64 {
@@ -116,7 +123,11 @@ extension StoreView {
     }
 
     private enum Fate {
-        case kept, missing, unknown
+        /// Stored elsewhere, or needed no more.
+        case kept
+        /// Stored in the range itself.
+        case sound
+        case missing, unknown
     }
 
     /// Whether a record that was in a damaged range is stored soundly, there or elsewhere.
@@ -127,20 +138,23 @@ extension StoreView {
         } catch {
             throw Self.indexError(error)
         }
-        for amendment in amendments where range.covers(amendment.locator) && !isSound(amendment) { return .missing }
+        let inRange = amendments.filter { range.covers($0.locator) }
+        if inRange.contains(where: { !isSound($0) }) { return .missing }
         switch entry.type {
         case .tombstone?, .amendment?:
             // Which one it was is written in what is damaged, unless the index knows it.
-            return amendments.contains { range.covers($0.locator) } ? .kept : .unknown
+            return inRange.isEmpty ? .unknown : .sound
         default: break
         }
+        let found: Fate = inRange.isEmpty ? .kept : .sound
         let lookup = try lookUp(entry.id)
-        if lookup.standing.isDeleted, !lookup.standing.isHeld { return .kept }
+        if lookup.standing.isDeleted, !lookup.standing.isHeld { return found }
         guard let locator = lookup.locator else {
             // It may have been an amendment of a record that is not stored here at all.
             return entry.type == nil && !amendments.isEmpty ? .unknown : .missing
         }
-        return isSound(IndexedRecord(id: entry.id, locator: locator)) ? .kept : .missing
+        guard isSound(IndexedRecord(id: entry.id, locator: locator)) else { return .missing }
+        return range.covers(locator) ? .sound : found
     }
 
     /// On the disk: what the page cache has is not what the next start will find.

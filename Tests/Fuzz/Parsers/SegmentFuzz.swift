@@ -167,7 +167,7 @@ enum SegmentFuzz {
         let entries: [ManifestEntry] = [
             .reserved(below: self.segment), .created(self.segment), .unreadable(self.segment, range),
             .healed(self.segment, range), .sealed(self.segment, .shared, footerOffset: 8192),
-            .retired(self.segment, atMilliseconds: 7), .term(Term(rawValue: 3)), .closed,
+            .sound(self.segment, range), .retired(self.segment, atMilliseconds: 7), .term(Term(rawValue: 3)), .closed,
         ]
         var manifest = ByteBuffer(integer: UInt8(0))
         let block = ManifestBlock(sequence: 0, cluster: self.cluster, node: self.node, entries: entries).encoded()
