@@ -33,6 +33,8 @@ package struct NodeHealing: Sendable {
     /// Pulls that one node is asked for at once.
     private static let pullCount = 4
     private static let pageCount = 4096
+    /// Records that no row names which a node is given at most: further copies must not fill its disks.
+    package static let maximumUnknownCount = 1000
 
     let node: any HealingPeer
     /// Those of the other members that answer.
@@ -195,9 +197,10 @@ package struct NodeHealing: Sendable {
             }
         }
         let stuckCount = outcome.absent.count + outcome.doubtful.count
+        let isCaughtUp: Bool
         do {
             // In this order: what is entered between the two is in the rows.
-            try await fetchUnknown(&outcome)
+            isCaughtUp = try await fetchUnknown(&outcome)
             try await fetchRows(&outcome)
         } catch let error as ReplicationError {
             throw error
@@ -206,6 +209,9 @@ package struct NodeHealing: Sendable {
         }
         guard outcome.absent.count + outcome.doubtful.count == stuckCount else {
             return "some of what the catalog says to be there could not be fetched"
+        }
+        guard isCaughtUp else {
+            return "others have more than \(Self.maximumUnknownCount) records that the catalog does not know yet"
         }
         guard unreadable.isEmpty else {
             return "tombstones or holds cannot be read on \(Set(unreadable).sorted().joined(separator: ", "))"
@@ -229,9 +235,11 @@ package struct NodeHealing: Sendable {
     /// Has the node fetch what others have and no row of the catalog knows.
     ///
     /// Stored while the catalog was away, it may have been acknowledged by this node too, which nobody can tell until it is
-    /// entered (docs/decisions/0025-storing-without-the-catalog.md). A copy too many does no harm.
-    private func fetchUnknown(_ outcome: inout Outcome) async throws {
+    /// entered (docs/decisions/0025-storing-without-the-catalog.md). Some copies too many do no harm. False when there are so
+    /// many that the catalog has to catch up first.
+    private func fetchUnknown(_ outcome: inout Outcome) async throws -> Bool {
         var listing = NodeListing(node)
+        var givenCount = 0
         for group in PlacementGroup.all {
             var unknown: Set<RecordID> = []
             for other in others {
@@ -244,8 +252,12 @@ package struct NodeHealing: Sendable {
             }
             var lacking: [RecordID] = []
             for id in unknown.sorted() where try await !listing.contains(id) { lacking.append(id) }
-            try await fetch(lacking, &outcome)
+            let given = lacking.prefix(Self.maximumUnknownCount - givenCount)
+            try await fetch(Array(given), &outcome)
+            guard given.count == lacking.count else { return false }
+            givenCount += given.count
         }
+        return true
     }
 }
 

@@ -179,6 +179,20 @@ import Testing
         #expect(nodes[0].now.records == Set(noted))
     }
 
+    @Test func `a node is not filled with what the catalog has not caught up with`() async throws {
+        let nodes = Self.nodes()
+        let limit = NodeHealing.maximumUnknownCount
+        let noted = try (1...limit + 1).map { try Self.id(UInt64($0), group: UInt64($0 % 2)) }
+        let row = try Self.id(1, group: 7)
+        nodes[0].change { $0.unnamed = 5 }
+        nodes[1].change { $0.records = Set(noted + [row]) }
+        let outcome = try await Self.heal(nodes, rows: [row])
+        #expect(!outcome.isReconciled && outcome.obstacle?.contains("does not know yet") == true)
+        #expect(nodes[0].now.records.count == limit + 1 && nodes[0].now.records.contains(row))
+        let caughtUp = try await Self.heal(nodes, rows: [row], known: noted)
+        #expect(caughtUp.isReconciled && caughtUp.fetchedCount == 0)
+    }
+
     @Test func `what is entered during a comparison is not overlooked`() async throws {
         let nodes = Self.nodes()
         let record = try Self.id(1)

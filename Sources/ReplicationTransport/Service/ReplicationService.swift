@@ -10,7 +10,7 @@ public import ReplicationProtocol
 /// ``ReplicationServer`` calls it, one task a request.
 ///
 /// Called from tasks, many at once: ``get(_:range:)`` and what it returns on the connection's event loop, where they must
-/// neither block nor compute, all others on the global executor. A task is cancelled when the client withdraws the request or
+/// not block, nor compute for longer than it takes to check a megabyte, all others on the global executor. A task is cancelled when the client withdraws the request or
 /// its connection ends.
 public protocol ReplicationService: Sendable {
     /// Stores a record; returns when it is durable. The wire's checksums are verified; the digest is not.

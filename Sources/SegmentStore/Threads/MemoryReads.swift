@@ -28,7 +28,8 @@ package struct MemoryReadPolicy: Sendable {
     /// A try ended: whether it found the bytes, and how long it took.
     package mutating func ended(found: Bool, nanoseconds: Int64) {
         vainCount = found ? 0 : min(Self.mostSkipCount, max(1, 2 * vainCount))
-        skipCount = nanoseconds >= Self.slowNanoseconds ? Self.slowSkipCount : vainCount
+        // Others that ran meanwhile may have been slow.
+        skipCount = max(skipCount, nanoseconds >= Self.slowNanoseconds ? Self.slowSkipCount : vainCount)
     }
 }
 

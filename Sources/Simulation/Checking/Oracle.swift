@@ -129,7 +129,7 @@ final class Oracle {
     func deleted(_ id: RecordID, on node: NodeID, under term: Term) {
         let fact = Fact(node: node, record: id)
         tombstones.insert(fact)
-        guard isSound(node), nodes[node]?.store.wasAlwaysWhole ?? false else { return }
+        guard isSound(node), nodes[node]?.store.isWhole ?? false else { return }
         if holds.contains(fact) { world.violate("\(nodes[node]?.name ?? "") deletes what is held") }
         if let highest = highestTerm[node], term < highest {
             world.violate("\(nodes[node]?.name ?? "") deletes under term \(term.rawValue) after \(highest.rawValue)")
@@ -146,7 +146,7 @@ final class Oracle {
         let id = node.store.id
         // An amendment that the disk does not give is not known until the node has compared with a peer, and it says so
         // (docs/decisions/0019).
-        let isWhole = node.store.wasAlwaysWhole
+        let isWhole = node.store.isWhole
         for fact in tombstones where fact.node == id && isSound(id) && isWhole {
             let head = Result { () throws(SegmentStoreError) in try engine.head(fact.record) }
             guard case .success(.some) = head else { continue }
@@ -175,6 +175,7 @@ final class Oracle {
     private func isExpected(_ promise: Promise, on node: NodeID) -> Bool {
         guard let row = catalog.rows[promise.instance.sopInstanceUID]?.first else { return true }
         return row.recordID != promise.instance.recordID || row.nodes.contains(node)
+            || row.nodes.count < world.plan.acknowledgements
     }
 
     /// A node told someone that it does not have a record, and that it is sure.

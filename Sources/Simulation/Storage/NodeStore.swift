@@ -23,8 +23,8 @@ final class NodeStore {
     var engine: StoreEngine?
     /// How many places of the disk were damaged; `nil` when its writes went astray, and nobody can tell.
     var damageCount: Int? = 0
-    /// Whether every start could read all that it wanted to: what was not read then may be forgotten for good.
-    private(set) var wasAlwaysWhole = true
+    /// Whether the last start could read all that it wanted to.
+    private(set) var isWhole = true
     /// What the file of the fence says.
     var fencePosition = FencePosition()
     private var boot = 1
@@ -87,7 +87,7 @@ final class NodeStore {
             opening: configuration,
             in: environment(defective ?? disk, boot: boot, indexes: provider)
         )
-        if engine?.status.quarantinedRanges.contains(where: { $0.kind == .damaged }) ?? false { wasAlwaysWhole = false }
+        isWhole = !(engine?.status.quarantinedRanges.contains { $0.kind == .damaged } ?? false)
         forgetful?.started()
     }
 
