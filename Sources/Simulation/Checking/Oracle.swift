@@ -157,6 +157,7 @@ final class Oracle {
                 return world.violate("\(node.name) has forgotten a hold")
             }
         }
+        checkNothingIsCut(node)
         let isUncertain = engine.status.isUncertain
         for (_, known) in promises.sorted(by: { $0.key < $1.key }) {
             for promise in known where promise.nodes.contains(id) && !doomed.contains(promise.instance.recordID) {
@@ -166,6 +167,21 @@ final class Oracle {
                     return world.violate("\(node.name) says for certain that it does not have \(promise.instance.name)")
                 }
             }
+        }
+    }
+
+    /// Damage of one place costs the records at that place: the others' bytes stay where they were, found by the index.
+    ///
+    /// Looks at the disk from outside, so that nothing is found damaged that would not be otherwise.
+    private func checkNothingIsCut(_ node: StorageProcess) {
+        guard let damage = node.store.damageCount, damage > 0 else { return }
+        let id = node.store.id
+        let gone = kept.filter { promise in
+            promise.nodes.contains(id) && isExpected(promise, on: id) && node.store.isGone(promise.instance.recordID)
+        }
+        // A bad sector may lie in two records.
+        if gone.count > 2 * damage {
+            world.violate("of \(gone.count) records of \(node.name) nothing is left after damage of \(damage) places")
         }
     }
 

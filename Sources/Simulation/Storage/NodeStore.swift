@@ -190,6 +190,14 @@ final class NodeStore {
         }.sorted()
     }
 
+    /// Whether the index does not know a record, or its segment's file is gone or ends before it does.
+    func isGone(_ id: RecordID) -> Bool {
+        guard let locator = locator(of: id),
+            let bytes = disk.bytes(at: "/data/store/segments/\(locator.segment.fileName)")
+        else { return true }
+        return UInt64(bytes.count) < locator.offset + locator.extent.byteCount
+    }
+
     func locator(of id: RecordID) -> RecordLocator? {
         let owner = IndexOwner(cluster: configuration.clusterID, node: self.id)
         return try? indexes.open(for: owner).lookUp([id]).first?.locator
