@@ -186,6 +186,30 @@ import Testing
         #expect(try engine.view.damage().flatMap(\.missing) == [records[1].id])
     }
 
+    /// A deletion that no other node has heard of.
+    @Test func aTombstoneThatAStartCouldNotReadComesBack() throws {
+        let machine = Machine()
+        var engine = try machine.open()
+        let record = try Fixture.record(1, byteCount: 100)
+        #expect(try engine.append(record) == .stored)
+        #expect(try engine.amend(record.amendment(.tombstone, 1)) == .stored)
+        // What comes behind shows that the tombstone is no batch that was never finished.
+        #expect(try engine.append(try Fixture.record(2, byteCount: 100)) == .stored)
+        engine.abandon()
+        let next = machine.killed().withoutIndex()
+        next.disk.tamper(Self.first) { $0[8192 + 8] ^= 1 }
+        engine = try next.open()
+        #expect(try engine.head(record.id) != nil)
+        next.disk.tamper(Self.first) { $0[8192 + 8] ^= 1 }
+        let damage = try engine.view.damage()
+        #expect(damage.count == 1 && !damage[0].isComplete)
+        #expect(try engine.clearDamage(damage, isReconciled: true) == 0)
+        #expect(try engine.standing(of: record.id).isDeleted)
+        #expect(engine.status.recordCount == 1)
+        let info = try engine.head(try Fixture.record(2).id)
+        #expect(info != nil)
+    }
+
     @Test func aFalseAlarmIsTakenBack() throws {
         let machine = Machine()
         var (engine, records) = try Self.stored(machine)

@@ -13,6 +13,35 @@ extension StoreEngine {
         try append(news.map { .unreadable($0.segment, $0.unreadable) })
     }
 
+    /// Reads once more what a start could not read and nobody can name, so that a failed read costs nothing that the disk has.
+    ///
+    /// A tombstone or a hold among it need not be anywhere else.
+    private mutating func reread(_ range: DamagedRange) throws(SegmentStoreError) -> DamagedRange {
+        let (segment, unreadable) = (range.quarantined.segment, range.quarantined.unreadable)
+        guard !range.isComplete, unreadable.record == nil, segments.entry(of: segment) != nil else { return range }
+        var recovery = SegmentRecovery(
+            configuration: configuration,
+            files: files,
+            index: index,
+            isManifestWhole: true,
+            known: [],
+            logger: logger
+        )
+        var range = range
+        do {
+            let (isSound, change) = try recovery.reread(segment, unreadable.range)
+            range.holdsSound = range.holdsSound || isSound
+            facts.update { $0.recordCount += change }
+        } catch let error as IndexFailure {
+            throw fail("\(error)")
+        } catch {
+            // As before: the mark stays, or the caller knows what is missing.
+            logger.warning("a damaged range can't be read again", metadata: ["reason": "\(error)"])
+        }
+        try observe(recovery.highestTerm)
+        return range
+    }
+
     /// Clears, durably, the mark of each of `ranges` that misses nothing any more; returns how many are left.
     ///
     /// `ranges` are the answer of `StoreView.damage`. `isReconciled`: the caller has compared this store with its peers
@@ -25,6 +54,7 @@ extension StoreEngine {
         elsewhere: Set<RecordID> = []
     ) throws(SegmentStoreError) -> Int {
         try recordDamage()
+        let ranges = try ranges.map { range throws(SegmentStoreError) in try reread(range) }
         let healed = ranges.filter { range in
             range.missing.allSatisfy { elsewhere.contains($0) } && (range.isComplete || isReconciled)
         }

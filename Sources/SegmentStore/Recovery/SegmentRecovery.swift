@@ -186,6 +186,25 @@ struct SegmentRecovery {
         logger.info("segment with nothing acknowledged removed", metadata: ["segment": "\(segment)"])
     }
 
+    /// Reads once more what could not be read, and indexes the sound records in it; returns whether there are any, and by how
+    /// many the records that are stored and not deleted have become more.
+    mutating func reread(
+        _ segment: SegmentID,
+        _ range: Range<UInt64>
+    ) throws -> (isSound: Bool, change: Int) {
+        guard let file = try files.file(of: segment) else { return (false, 0) }
+        file.dropCache()
+        let before = try index.liveCount()
+        let end = try indexedEnd(of: segment)
+        let recovery = self
+        var isSound = false
+        _ = try find(in: segment, file, start: range.lowerBound, fileByteCount: range.upperBound) { batch in
+            isSound = isSound || !batch.isEmpty
+            try recovery.insert(batch, segment: segment, indexedUpTo: end)
+        }
+        return (isSound, try index.liveCount() - before)
+    }
+
     /// Finds every sound record behind what is indexed of a segment, and indexes it.
     private mutating func scan(
         _ segment: SegmentID,
