@@ -113,6 +113,20 @@ import Testing
         #expect(back.items(Tag(0x0008, 0x1140)).first?.personName(.patientName)?.ideographic.family == "王")
     }
 
+    /// An empty repertoire in an item would make Latin-1 of its UTF-8, and more of it each time it is read.
+    @Test(arguments: [#""vr":"CS""#, #""vr":"CS","Value":[null]"#, #""vr":"UN","InlineBinary":"SVNPX0lSIDEwMA==""#])
+    func anItemThatNamesARepertoireIsUTF8(repertoire: String) throws {
+        let item = #"{"00080005":{\#(repertoire)},"00100020":{"vr":"LO","Value":["é"]}}"#
+        let read = try self.read(#"{"00081140":{"vr":"SQ","Value":[\#(item)]}}"#)
+        let bytes = try DataSetWriter.write(read, transferSyntax: .explicitVRLittleEndian)
+        let back = try DataSetReader.read(bytes, transferSyntax: .explicitVRLittleEndian).dataSet
+        for dataSet in [read, back] {
+            let item = try #require(dataSet.items(Tag(0x0008, 0x1140)).first)
+            #expect(item.string(.patientID) == "é")
+            #expect(item.string(.specificCharacterSet) == "ISO_IR 192")
+        }
+    }
+
     @Test func bytesThatDoNotBelongStayOneACharacter() throws {
         var dataSet = DataSet()
         dataSet.set(DataElement(tag: .modality, vr: .cs, value: .bytes(ByteBuffer(bytes: [0xC3, 0xA9]))))

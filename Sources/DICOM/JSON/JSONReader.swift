@@ -12,7 +12,7 @@ struct JSONReader {
     private var elementCount = 0
     private var itemCount = 0
     private var steps: [TagPath.Step] = []
-    /// Text of the current top-level data set goes beyond ASCII.
+    /// Text of the data set being read, or of an item in it, goes beyond ASCII.
     private var needsUTF8 = false
 
     init(limits: ReadLimits, bulkData: DICOMJSON.BulkDataSource?) {
@@ -47,6 +47,9 @@ struct JSONReader {
     }
 
     private mutating func readDataSet(_ bytes: RawSpan) throws(DICOMError) -> DataSet {
+        let enclosingNeedsUTF8 = self.needsUTF8
+        self.needsUTF8 = false
+        defer { self.needsUTF8 = self.needsUTF8 || enclosingNeedsUTF8 }
         var dataSet = DataSet(encoding: .explicitLittleEndian, characterSet: .utf8)
         try self.scanner.expect("{", bytes)
         var isFirst = true
@@ -66,6 +69,10 @@ struct JSONReader {
             }
         }
         dataSet.normalizeOrder()
+        // An item that names a repertoire, even none, no longer has that of what encloses it.
+        if self.needsUTF8, dataSet[.specificCharacterSet] != nil {
+            dataSet.set(.specificCharacterSet, .cs, "ISO_IR 192")
+        }
         return dataSet
     }
 
@@ -113,6 +120,10 @@ struct JSONReader {
             }
         }
         self.scanner.rewind(to: end)
+        // Whatever repertoire is named, and in whatever form: the text came as UTF-8.
+        if tag == .specificCharacterSet, let bytes = value.bytes, bytes.readableBytes > 0 {
+            value = .bytes(ByteBuffer(string: "ISO_IR 192"))
+        }
         return DataElement(tag: tag, vr: vr, value: value)
     }
 
@@ -210,7 +221,6 @@ struct JSONReader {
             }
         }
         if vr.usesSpecificCharacterSet, values.isBeyondASCII { self.needsUTF8 = true }
-        if tag == .specificCharacterSet, values.hasContent { return .bytes(ByteBuffer(string: "ISO_IR 192")) }
         do throws(DICOMError) {
             return .bytes(try values.finish())
         } catch {
