@@ -213,9 +213,11 @@ let package = Package(
             .executableTarget(
                 name: "varve",
                 dependencies: [
-                    "Ingest", "StorageNode", "Coordinator", "Supervisor", "Telemetry", "Placement", "DICOM", "DIMSE",
-                    "DICOMNetworking", "PixelCodecs", "ClusterCertificates", "ReplicationTransport",
-                    "ReplicationProtocol", "CPlatform", nioCore, nioPosix, logging, lifecycle, signals, argumentParser,
+                    "Ingest", "StorageNode", "Coordinator", "Supervisor", "Catalog", "Checksums", "Telemetry",
+                    "Placement",
+                    "DICOM", "DIMSE", "DICOMNetworking", "PixelCodecs", "ClusterCertificates", "ReplicationTransport",
+                    "ReplicationProtocol", "CPlatform", nioCore, nioPosix, nioLocks, logging, lifecycle, signals,
+                    argumentParser,
                     yams,
                 ],
                 swiftSettings: strict

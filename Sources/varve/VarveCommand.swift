@@ -16,7 +16,7 @@ struct VarveCommand: AsyncParsableCommand {
         subcommands: [
             UpCommand.self, IngestCommand.self, StorageCommand.self, CoordinatorCommand.self,
             StatusCommand.self, StudyCommand.self, CatalogCommand.self, StoreCommand.self, EchoCommand.self,
-            DICOMCommand.self, CertificateCommand.self,
+            DICOMCommand.self, CertificateCommand.self, BenchCommand.self,
         ]
     )
 }

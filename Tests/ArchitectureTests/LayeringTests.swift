@@ -109,7 +109,7 @@ import Testing
         Rule(
             "varve",
             [
-                "Ingest", "StorageNode", "Coordinator", "Supervisor", "Telemetry", "Placement", "DICOM", "DIMSE",
+                "Ingest", "StorageNode", "Coordinator", "Supervisor", "Catalog", "Telemetry", "Placement", "DICOM", "DIMSE",
                 "DICOMNetworking", "PixelCodecs", "Checksums", "CPlatform", "ClusterCertificates",
                 "ReplicationTransport", "ReplicationProtocol",
             ],
