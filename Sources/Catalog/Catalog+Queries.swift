@@ -5,54 +5,76 @@ import NIOCore
 extension Catalog {
     /// The studies that match, newest study date first.
     public func studies(_ query: CatalogQuery) async throws(CatalogError) -> [StudyRow] {
-        let page = try CatalogPage(query, level: .study)
-        return try await perform(.repeatable) { connection, deadline throws(PostgresFailure) in
-            try connection.query(page.sql, page.values, deadline: deadline).rows.map { row in
-                StudyRow(
-                    patient: PatientAttributes(row: row, from: 0),
-                    study: StudyAttributes(row: row, from: UpperColumns.studyStart),
-                    modalities: row.texts(UpperColumns.afterStudy),
-                    seriesCount: row.int(UpperColumns.afterStudy + 1) ?? 0,
-                    instanceCount: row.int(UpperColumns.afterStudy + 2) ?? 0
-                )
-            }
-        }
+        try await studyPage(query).rows
     }
 
-    /// The series that match: by series number when the query names studies, else newest first.
+    /// The series that match: by study and series number when the query names studies or series, else newest first.
     public func series(_ query: CatalogQuery) async throws(CatalogError) -> [SeriesRow] {
-        let page = try CatalogPage(query, level: .series)
-        return try await perform(.repeatable) { connection, deadline throws(PostgresFailure) in
-            try connection.query(page.sql, page.values, deadline: deadline).rows.map { row in
-                SeriesRow(
-                    patient: PatientAttributes(row: row, from: 0),
-                    study: StudyAttributes(row: row, from: UpperColumns.studyStart),
-                    series: SeriesAttributes(row: row, from: UpperColumns.seriesStart),
-                    instanceCount: row.int(UpperColumns.afterSeries) ?? 0
-                )
-            }
+        try await seriesPage(query).rows
+    }
+
+    /// The instances that match: by study, series and instance number when the query names studies or series, else by
+    /// record.
+    public func instances(_ query: CatalogQuery) async throws(CatalogError) -> [InstanceQueryRow] {
+        try await instancePage(query).rows
+    }
+
+    /// As `studies`, with the place after each row.
+    public func studyPage(_ query: CatalogQuery) async throws(CatalogError) -> CatalogRows<StudyRow> {
+        try await page(query, .study, UpperColumns.afterStudy + StudyAggregates.columnCount) { row in
+            StudyRow(
+                patient: PatientAttributes(row: row, from: 0),
+                study: StudyAttributes(row: row, from: UpperColumns.studyStart),
+                modalities: row.texts(UpperColumns.afterStudy),
+                seriesCount: row.int(UpperColumns.afterStudy + 1) ?? 0,
+                instanceCount: row.int(UpperColumns.afterStudy + 2) ?? 0
+            )
         }
     }
 
-    /// The instances that match: by series and instance number when the query names studies or series, else by UID.
-    public func instances(_ query: CatalogQuery) async throws(CatalogError) -> [InstanceQueryRow] {
-        let page = try CatalogPage(query, level: .instance)
-        return try await perform(.repeatable) { connection, deadline throws(PostgresFailure) in
-            var rows: [InstanceQueryRow] = []
-            for row in try connection.query(page.sql, page.values, deadline: deadline).rows {
-                guard let instance = InstanceRow(row: row, from: UpperColumns.afterSeries) else {
-                    throw PostgresFailure(kind: .unexpected, message: "a row of the table instances cannot be read")
-                }
-                rows.append(
-                    InstanceQueryRow(
-                        patient: PatientAttributes(row: row, from: 0),
-                        study: StudyAttributes(row: row, from: UpperColumns.studyStart),
-                        series: SeriesAttributes(row: row, from: UpperColumns.seriesStart),
-                        instance: instance
-                    )
-                )
+    /// As `series`, with the place after each row.
+    public func seriesPage(_ query: CatalogQuery) async throws(CatalogError) -> CatalogRows<SeriesRow> {
+        try await page(query, .series, UpperColumns.afterSeries + 1) { row in
+            SeriesRow(
+                patient: PatientAttributes(row: row, from: 0),
+                study: StudyAttributes(row: row, from: UpperColumns.studyStart),
+                series: SeriesAttributes(row: row, from: UpperColumns.seriesStart),
+                instanceCount: row.int(UpperColumns.afterSeries) ?? 0
+            )
+        }
+    }
+
+    /// As `instances`, with the place after each row.
+    public func instancePage(_ query: CatalogQuery) async throws(CatalogError) -> CatalogRows<InstanceQueryRow> {
+        try await page(query, .instance, UpperColumns.afterSeries + InstanceRow.columnCount) {
+            row throws(PostgresFailure) in
+            guard let instance = InstanceRow(row: row, from: UpperColumns.afterSeries) else {
+                throw PostgresFailure(kind: .unexpected, message: "a row of the table instances cannot be read")
             }
-            return rows
+            return InstanceQueryRow(
+                patient: PatientAttributes(row: row, from: 0),
+                study: StudyAttributes(row: row, from: UpperColumns.studyStart),
+                series: SeriesAttributes(row: row, from: UpperColumns.seriesStart),
+                instance: instance
+            )
+        }
+    }
+
+    /// One page; `keys` is the first of the columns that make the cursor.
+    private func page<Row: Sendable>(
+        _ query: CatalogQuery,
+        _ level: CatalogLevel,
+        _ keys: Int,
+        _ read: @escaping @Sendable (PostgresResult.Row) throws(PostgresFailure) -> Row
+    ) async throws(CatalogError) -> CatalogRows<Row> {
+        let page = try CatalogPage(query, level: level)
+        return try await perform(.repeatable) { connection, deadline throws(PostgresFailure) in
+            var found = CatalogRows<Row>(rows: [], cursors: [])
+            for row in try connection.query(page.sql, page.values, deadline: deadline).rows {
+                found.rows.append(try read(row))
+                found.cursors.append(page.cursor(row, from: keys))
+            }
+            return found
         }
     }
 

@@ -109,8 +109,8 @@ import Testing
         Rule(
             "varve",
             [
-                "Ingest", "StorageNode", "Coordinator", "Supervisor", "Catalog", "Telemetry", "Placement", "DICOM", "DIMSE",
-                "DICOMNetworking", "PixelCodecs", "Checksums", "CPlatform", "ClusterCertificates",
+                "Ingest", "StorageNode", "Coordinator", "Supervisor", "Catalog", "Telemetry", "Placement", "DICOM",
+                "DIMSE", "DICOMNetworking", "PixelCodecs", "Checksums", "CPlatform", "ClusterCertificates",
                 "ReplicationTransport", "ReplicationProtocol",
             ],
             nio.union([

@@ -69,8 +69,12 @@ struct QueryPlanTests {
                 (.series, [], "series_pkey"),
                 (.series, [CatalogMatch(.modality, .single("RARE"))], "series_by_modality"),
                 (.instance, [CatalogMatch(.studyInstanceUID, .single("1.2.3.99"))], "studies_uid_key"),
-                (.instance, [CatalogMatch(.sopInstanceUID, .single("1.2.3.4.5"))], "instances_by_uid"),
-                (.instance, [], "instances_by_uid"),
+                (.instance, [CatalogMatch(.sopInstanceUID, .single("1.2.3.4.5"))], "instances_by_uid_key"),
+                (
+                    .instance, [CatalogMatch(.sopInstanceUID, .list(["1.2.3.4.5", "1.2.3.4.6"]))],
+                    "instances_by_uid_key"
+                ),
+                (.instance, [], "instances_by_record"),
             ]
             for (level, matches, index) in questions {
                 let plan = try await fixture.catalog.plan(CatalogQuery(matches: matches, limit: 100), level: level)

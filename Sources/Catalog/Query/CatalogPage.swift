@@ -2,77 +2,186 @@
 
 /// The statement for one page of a query's answer.
 ///
-/// The page is found first, by the conditions alone; counts and modalities are then computed for its rows only.
+/// The page is found first, by the conditions alone; counts and modalities are then computed for its rows only. The
+/// last columns are the values of the order, which make the row's cursor.
 struct CatalogPage: Sendable {
     let sql: String
     let values: [PostgresValue]
+    /// The columns of the order: numbers, except that `textKeys` are texts.
+    private let keyCount: Int
+    private let textKeys: Set<Int>
 
     init(_ query: CatalogQuery, level: CatalogLevel) throws(CatalogError) {
         var builder = QueryBuilder()
         try builder.add(query, level: level)
         let limit = builder.bind(.int8(Int64(max(0, min(query.limit, CatalogQuery.maximumLimit)))))
         let offset = builder.bind(.int8(Int64(max(0, query.offset))))
-        let range = "LIMIT \(limit) OFFSET \(offset)"
         // Every study has its patient: the table is needed only to match its attributes.
         let patients = query.matches.contains(where: \.key.isOfPatient) ? "JOIN patients p ON p.id = t.patient" : ""
         let isNarrow = query.matches.contains { $0.key == .studyInstanceUID || $0.key == .seriesInstanceUID }
-        switch level {
-        case .study: sql = Self.studies(patients, builder.whereClause, range)
-        case .series: sql = Self.series(patients, builder.whereClause, range, isNarrow: isNarrow)
-        case .instance: sql = Self.instances(patients, builder.whereClause, range, isNarrow: isNarrow)
+        let order = PageOrder(level, isNarrow: isNarrow)
+        if let cursor = query.after { try order.check(cursor) }
+        if level == .study {
+            sql = Self.studies(patients, &builder, limit, offset, after: query.after)
+        } else {
+            if let cursor = query.after { builder.add(order.isAfter(cursor, &builder)) }
+            let range = "\(builder.whereClause) ORDER BY \(order.sql) LIMIT \(limit) OFFSET \(offset)"
+            sql =
+                level == .series
+                ? Self.series(patients, range, order) : Self.instances(patients, range, order)
         }
         values = builder.values
+        keyCount = order.columns.count
+        textKeys = order.textKeys
     }
 
-    private static func studies(_ patients: String, _ condition: String, _ range: String) -> String {
+    /// The cursor after a row, whose columns of the order begin at `start`.
+    func cursor(_ row: PostgresResult.Row, from start: Int) -> CatalogCursor {
+        CatalogCursor(
+            (0..<keyCount).map { index in
+                if textKeys.contains(index) { return .text(row.text(start + index)) }
+                return row.int(start + index).map { .number(Int64($0)) } ?? .null
+            }
+        )
+    }
+
+    /// Newest study date first, those without a date last.
+    ///
+    /// The index on the date is in that order, but no single comparison means "after this row" where dates are absent:
+    /// the rows with and without are two pages, one after the other.
+    private static func studies(
+        _ patients: String,
+        _ builder: inout QueryBuilder,
+        _ limit: String,
+        _ offset: String,
+        after cursor: CatalogCursor?
+    ) -> String {
         let order = "t.date DESC NULLS LAST, t.id DESC"
+        let from = "SELECT t.id, t.date FROM studies t \(patients)"
+        var page = "\(from) \(builder.whereClause) ORDER BY \(order) LIMIT \(limit) OFFSET \(offset)"
+        if let cursor, cursor.keys.count == 2, case .number(let id) = cursor.keys[1] {
+            let id = builder.bind(.int8(id))
+            if case .number(let day) = cursor.keys[0] {
+                let date = "(date '2000-01-01' + \(builder.bind(.int4(Int32(clamping: day)))))"
+                let dated = builder.whereClause(and: "(t.date, t.id) < (\(date), \(id))")
+                let undated = builder.whereClause(and: "t.date IS NULL")
+                page = """
+                    SELECT * FROM (
+                        (\(from) \(dated) ORDER BY \(order) LIMIT \(limit)::int8 + \(offset)::int8)
+                        UNION ALL
+                        (\(from) \(undated) ORDER BY \(order) LIMIT \(limit)::int8 + \(offset)::int8)
+                    ) t ORDER BY \(order) LIMIT \(limit) OFFSET \(offset)
+                    """
+            } else {
+                let undated = builder.whereClause(and: "t.date IS NULL AND t.id < \(id)")
+                page = "\(from) \(undated) ORDER BY \(order) LIMIT \(limit) OFFSET \(offset)"
+            }
+        }
         return """
-            WITH page AS (
-                SELECT t.id FROM studies t \(patients) \(condition) ORDER BY \(order) \(range)
-            )
-            SELECT \(UpperColumns.study), \(StudyAggregates.columns)
+            WITH page AS (\(page))
+            SELECT \(UpperColumns.study), \(StudyAggregates.columns), t.date - date '2000-01-01', t.id
             FROM page JOIN studies t ON t.id = page.id JOIN patients p ON p.id = t.patient \(StudyAggregates.join)
             ORDER BY \(order)
             """
     }
 
-    private static func series(_ patients: String, _ condition: String, _ range: String, isNarrow: Bool) -> String {
-        // A query that names no study can match every series: then only an order that an index has will do.
-        let order =
-            isNarrow ? "t.date DESC NULLS LAST, t.id DESC, e.number NULLS LAST, e.id" : "e.id DESC"
-        return """
-            WITH page AS (
-                SELECT e.id FROM series e JOIN studies t ON t.id = e.study \(patients)
-                \(condition) ORDER BY \(order) \(range)
-            )
-            SELECT \(UpperColumns.series), (SELECT count(*) FROM instances i WHERE i.series = e.id)
-            FROM page JOIN series e ON e.id = page.id JOIN studies t ON t.id = e.study
-                JOIN patients p ON p.id = t.patient
-            ORDER BY \(order)
-            """
+    private static func series(_ patients: String, _ range: String, _ order: PageOrder) -> String {
+        """
+        WITH page AS (SELECT e.id FROM series e JOIN studies t ON t.id = e.study \(patients) \(range))
+        SELECT \(UpperColumns.series), (SELECT count(*) FROM instances i WHERE i.series = e.id), \(order.list)
+        FROM page JOIN series e ON e.id = page.id JOIN studies t ON t.id = e.study
+            JOIN patients p ON p.id = t.patient
+        ORDER BY \(order.sql)
+        """
     }
 
-    private static func instances(_ patients: String, _ condition: String, _ range: String, isNarrow: Bool) -> String {
-        let order =
-            isNarrow
-            ? "t.date DESC NULLS LAST, t.id DESC, e.number NULLS LAST, e.id, i.number NULLS LAST, i.uid" : "i.uid"
-        return """
-            WITH page AS (
-                SELECT i.uid FROM instances i JOIN series e ON e.id = i.series JOIN studies t ON t.id = e.study
-                    \(patients)
-                \(condition) ORDER BY \(order) \(range)
-            )
-            SELECT \(UpperColumns.series), \(InstanceRow.columns)
-            FROM page JOIN instances i ON i.uid = page.uid JOIN series e ON e.id = i.series
-                JOIN studies t ON t.id = e.study JOIN patients p ON p.id = t.patient \(InstanceRow.joins)
-            ORDER BY \(order)
-            """
+    private static func instances(_ patients: String, _ range: String, _ order: PageOrder) -> String {
+        """
+        WITH page AS (
+            SELECT i.ctid FROM instances i JOIN series e ON e.id = i.series JOIN studies t ON t.id = e.study
+                \(patients) \(range)
+        )
+        SELECT \(UpperColumns.series), \(InstanceRow.columns), \(order.list)
+        FROM page JOIN instances i ON i.ctid = page.ctid JOIN series e ON e.id = i.series
+            JOIN studies t ON t.id = e.study JOIN patients p ON p.id = t.patient \(InstanceRow.joins)
+        ORDER BY \(order.sql)
+        """
+    }
+}
+
+/// The order of an answer, none of whose values is absent, so that "after this row" is one comparison of rows.
+private struct PageOrder {
+    private enum Direction {
+        case ascending
+        case descending
+    }
+
+    let columns: [String]
+    let textKeys: Set<Int>
+    private let direction: Direction
+    private let isStudies: Bool
+
+    init(_ level: CatalogLevel, isNarrow: Bool) {
+        let absent = Int32.max
+        let seriesNumber = "coalesce(e.number, \(absent))"
+        isStudies = level == .study
+        switch (level, isNarrow) {
+        case (.study, _): (columns, textKeys, direction) = (["t.date", "t.id"], [], .descending)
+        // A query that names no study can match every series: then only an order that an index has will do.
+        case (.series, false): (columns, textKeys, direction) = (["e.id"], [], .descending)
+        case (.instance, false): (columns, textKeys, direction) = (["i.record"], [0], .ascending)
+        case (.series, true): (columns, textKeys, direction) = (["t.id", seriesNumber, "e.id"], [], .ascending)
+        case (.instance, true):
+            columns = ["t.id", seriesNumber, "e.id", "coalesce(i.number, \(absent))", "i.uid"]
+            (textKeys, direction) = ([4], .ascending)
+        }
+    }
+
+    var sql: String { columns.map { direction == .descending ? "\($0) DESC" : $0 }.joined(separator: ", ") }
+
+    /// For the list of what is selected.
+    var list: String { columns.map { $0 == "i.record" ? "i.record::text" : $0 }.joined(separator: ", ") }
+
+    /// Throws `.invalid` for a cursor of another kind of query.
+    func check(_ cursor: CatalogCursor) throws(CatalogError) {
+        let fits = cursor.keys.enumerated().allSatisfy { index, key in
+            switch key {
+            case .text(let text): textKeys.contains(index) && (columns[index] != "i.record" || Self.isUUID(text))
+            case .number: !textKeys.contains(index)
+            case .null: isStudies && index == 0
+            }
+        }
+        guard cursor.keys.count == columns.count, fits else {
+            throw CatalogError(.invalid, "the place to go on from belongs to another search")
+        }
+    }
+
+    func isAfter(_ cursor: CatalogCursor, _ builder: inout QueryBuilder) -> String {
+        var values: [String] = []
+        for (column, key) in zip(columns, cursor.keys) {
+            switch key {
+            case .number(let number): values.append(builder.bind(.int8(number)))
+            case .text(let text): values.append(builder.bind(.text(text)) + (column == "i.record" ? "::uuid" : ""))
+            case .null: values.append("NULL")
+            }
+        }
+        let sign = direction == .descending ? "<" : ">"
+        return "(\(columns.joined(separator: ", "))) \(sign) (\(values.joined(separator: ", ")))"
+    }
+
+    private static func isUUID(_ text: String) -> Bool {
+        text.utf8.count == 36
+            && text.utf8.enumerated().allSatisfy { index, byte in
+                [8, 13, 18, 23].contains(index)
+                    ? byte == UInt8(ascii: "-") : Character(Unicode.Scalar(byte)).isHexDigit
+            }
     }
 }
 
 /// What a study's row shows of what is below it.
 enum StudyAggregates {
     static let columns = "a.modalities, a.series_count, a.instance_count"
+    static let columnCount = 3
 
     static let join = """
         CROSS JOIN LATERAL (

@@ -57,7 +57,7 @@ extension QueryBuilder {
         case .seriesDate: try date("e.date", condition)
         case .seriesTime: try time("e.time", condition)
         case .institutionName: try text("e.institution", condition)
-        case .sopInstanceUID: try uid("i.uid", condition)
+        case .sopInstanceUID: try instanceUID(condition)
         case .sopClassUID: try sopClass(condition)
         case .instanceNumber: try number("i.number", condition)
         }
@@ -70,6 +70,19 @@ extension QueryBuilder {
             try text(column, .single(value))
         } else {
             try text(column, condition)
+        }
+    }
+
+    /// By the index of `uid_key`, whose values are as good as the UIDs themselves; those are compared all the same.
+    private mutating func instanceUID(_ condition: CatalogMatch.Condition) throws(CatalogError) {
+        let count = values.count
+        try uid("i.uid", condition)
+        guard values.count > count else { return }
+        let value = "$\(values.count)"
+        if case .list = condition {
+            add("uid_key(i.uid) = ANY (ARRAY(SELECT uid_key(u) FROM unnest(\(value)::text[]) u))")
+        } else {
+            add("uid_key(i.uid) = uid_key(\(value))")
         }
     }
 

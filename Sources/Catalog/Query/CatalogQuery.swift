@@ -11,8 +11,10 @@ public struct CatalogQuery: Sendable, Hashable {
     public var matches: [CatalogMatch]
     /// The most rows wanted.
     public var limit: Int
-    /// Rows to leave out at the beginning.
+    /// Rows to leave out at the beginning, all of which are looked for all the same: `after` is the way to read on.
     public var offset: Int
+    /// Where the answer begins, if not at its beginning.
+    public var after: CatalogCursor?
     /// When both Study Date and Study Time are ranges: whether they bound one point in time (PS3.4 C.2.2.2.5.4)
     /// instead of each being matched by itself.
     public var combinesDateAndTime: Bool
@@ -25,12 +27,14 @@ public struct CatalogQuery: Sendable, Hashable {
         matches: [CatalogMatch] = [],
         limit: Int = 100,
         offset: Int = 0,
+        after: CatalogCursor? = nil,
         combinesDateAndTime: Bool = false,
         isFuzzy: Bool = false
     ) {
         self.matches = matches
         self.limit = limit
         self.offset = offset
+        self.after = after
         self.combinesDateAndTime = combinesDateAndTime
         self.isFuzzy = isFuzzy
     }

@@ -33,6 +33,11 @@ struct QueryBuilder {
         conditions.isEmpty ? "" : "WHERE " + conditions.joined(separator: " AND ")
     }
 
+    /// As `whereClause`, with one more condition.
+    func whereClause(and condition: String) -> String {
+        "WHERE " + (conditions + [condition]).joined(separator: " AND ")
+    }
+
     // MARK: matching
 
     /// Text compared as it is.

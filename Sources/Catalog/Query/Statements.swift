@@ -40,11 +40,17 @@ enum Statements {
 
     /// Apart from the one for many: for a single value Postgres soon keeps its plan, and planning these joins takes ten
     /// times as long as running them (1.0 ms against 0.1).
-    static let instanceByUID = PreparedStatement("instance_by_uid", "\(InstanceRow.selection) WHERE i.uid = $1")
+    static let instanceByUID = PreparedStatement(
+        "instance_by_uid",
+        "\(InstanceRow.selection) WHERE uid_key(i.uid) = uid_key($1) AND i.uid = $1"
+    )
 
     static let instancesByUID = PreparedStatement(
         "instances_by_uid",
-        "\(InstanceRow.selection) WHERE i.uid = ANY ($1)"
+        """
+        \(InstanceRow.selection)
+        WHERE uid_key(i.uid) = ANY (ARRAY(SELECT uid_key(u) FROM unnest($1::text[]) u)) AND i.uid = ANY ($1)
+        """
     )
 
     static let instancesOfStudy = PreparedStatement(

@@ -1,16 +1,58 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import Catalog
 import Foundation
 import Ingest
+import Logging
 
 /// `varve catalog ...`: what Postgres knows against what the storage nodes hold.
 struct CatalogCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "catalog",
-        abstract: "Compare the catalog with the storage nodes.",
-        subcommands: [CatalogCheckCommand.self]
+        abstract: "Look after the catalog.",
+        subcommands: [CatalogCheckCommand.self, CatalogMigrateCommand.self]
     )
+}
+
+/// `varve catalog migrate`.
+struct CatalogMigrateCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "migrate",
+        abstract: "Bring the catalog's schema up to date, as a coordinator does when it leads.",
+        discussion: """
+            Safe while the archive serves, and to be repeated. With --contract, also takes away what only versions before \
+            this one need: none of their processes may run then (docs/upgrading.md).
+
+            Example: varve catalog migrate --catalog 'host=db.hospital.example dbname=varve user=varve'
+            """
+    )
+
+    @Option(help: "The catalog's Postgres: libpq's connection string, or VARVE_CATALOG.")
+    var catalog = ProcessInfo.processInfo.environment["VARVE_CATALOG"] ?? ""
+    @Flag(help: "Also take away what only older versions need.") var contract = false
+
+    func validate() throws {
+        guard !catalog.isEmpty else { throw ValidationError("--catalog, or VARVE_CATALOG, must name the Postgres") }
+    }
+
+    func run() async throws {
+        let logger = Logger(label: "varve.catalog") { _ in SwiftLogNoOpLogHandler() }
+        let configuration = Catalog.Configuration(connectionString: catalog)
+        let catalog = try Catalog(configuration: configuration, logger: logger)
+        let result: Result<[Int], CatalogError>
+        do throws(CatalogError) {
+            result = .success(try await catalog.migrate(contracting: contract))
+        } catch {
+            result = .failure(error)
+        }
+        await catalog.shutdown()
+        let applied = try result.get().map { String($0) }
+        output(
+            applied.isEmpty
+                ? "the schema is up to date: nothing was done" : "done now: steps \(applied.joined(separator: ", "))"
+        )
+    }
 }
 
 /// `varve catalog check`.
