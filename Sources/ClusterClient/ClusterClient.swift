@@ -22,6 +22,9 @@ public final class ClusterClient: Sendable {
         ///
         /// Large payloads get a second for each 16 MiB on top.
         public var slowNodeDelay: Duration = .seconds(3)
+        /// How long a read waits for a copy at least, and for one on a node not known yet, before the next is asked too.
+        public var minimumReadPatience: Duration = .milliseconds(50)
+        public var unknownReadPatience: Duration = .seconds(1)
         /// Timeouts and limits of the connection to each node.
         public var connections = ReplicationClientConfiguration()
 
@@ -49,6 +52,7 @@ public final class ClusterClient: Sendable {
     private let group: any EventLoopGroup
     let logger: Logger
     let state = NIOLockedValueBox(State())
+    let pacing = NIOLockedValueBox(ReadPacing())
 
     /// A client that presents itself as `identity`; it connects once it has a map.
     public init(
@@ -78,6 +82,9 @@ public final class ClusterClient: Sendable {
         let clients = state.withLockedValue { $0.clients }
         return Set(clients.filter { $0.value.client.isConnected }.map(\.key))
     }
+
+    /// Reads for which a second copy was asked because the first was slow.
+    public var hedgedReadCount: Int { pacing.withLockedValue { $0.hedgeCount } }
 
     /// Takes a map over: connects to new nodes, and drops the connections of nodes that left or moved.
     public func update(_ map: PlacementMap) async {

@@ -71,6 +71,10 @@ public struct IngestNode: Service {
             logger: logger
         )
         outage.addMetrics(to: metrics)
+        metrics.gauge(
+            "varve_hedged_reads",
+            help: "Reads for which a second copy was asked because the first was slow, since the start."
+        ) { Double(cluster.hedgedReadCount) }
         let pipeline = StorePipeline(
             catalog: catalog,
             registrar: outage.registrar,
