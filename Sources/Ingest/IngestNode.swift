@@ -103,11 +103,18 @@ public struct IngestNode: Service {
         )
         let dicom = DICOMServer(
             configuration: serverConfiguration(aeTitle: aeTitle),
-            service: StoreService(
-                pipeline: pipeline,
-                aeTitle: aeTitle,
-                metrics: StoreMetrics(metrics),
-                logger: logger
+            service: ArchiveService(
+                storage: StoreService(
+                    pipeline: pipeline,
+                    aeTitle: aeTitle,
+                    metrics: StoreMetrics(metrics),
+                    logger: logger
+                ),
+                find: FindService(
+                    source: CatalogDirectory(catalog: catalog),
+                    aeTitle: configuration.aeTitle,
+                    logger: logger
+                )
             ),
             group: group,
             logger: logger
@@ -167,6 +174,7 @@ public struct IngestNode: Service {
         server.maximumAssociations = configuration.maximumAssociations
         server.maximumInMemoryDataSetByteCount = configuration.maximumInMemoryDataSetByteCount
         server.spoolDirectory = configuration.spoolDirectory
+        server.queryRetrieveSOPClasses = ArchiveService.queryRetrieveSOPClasses
         return server
     }
 

@@ -22,6 +22,14 @@ public protocol DIMSEService: Sendable {
         dataSet: ReceivedDataSet,
         context: AssociationContext
     ) async -> StoreResponse
+
+    /// Answers a C-FIND, C-GET or C-MOVE: with responses sent over `exchange`, and the last one returned. Called only for
+    /// SOP classes that the server's configuration lists. When the peer is gone, or has cancelled, `exchange` says so.
+    func answer(
+        _ request: QueryRetrieveRequest,
+        exchange: RequestExchange,
+        context: AssociationContext
+    ) async -> QueryRetrieveResponse
 }
 
 /// What a peer says of itself when it asks for an association.
@@ -65,6 +73,8 @@ public struct AssociationContext: Sendable {
     public let peerImplementationClassUID: String?
     public let peerImplementationVersionName: String?
     public let presentationContexts: NegotiatedContexts
+    /// What extended negotiation granted, by the UID of the SOP class.
+    public let queryRetrieveOptions: [String: QueryRetrieveOptions]
 
     public init(
         associationID: UInt64,
@@ -73,7 +83,8 @@ public struct AssociationContext: Sendable {
         remoteAddress: SocketAddress?,
         peerImplementationClassUID: String?,
         peerImplementationVersionName: String?,
-        presentationContexts: NegotiatedContexts
+        presentationContexts: NegotiatedContexts,
+        queryRetrieveOptions: [String: QueryRetrieveOptions] = [:]
     ) {
         self.associationID = associationID
         self.callingAETitle = callingAETitle
@@ -82,6 +93,7 @@ public struct AssociationContext: Sendable {
         self.peerImplementationClassUID = peerImplementationClassUID
         self.peerImplementationVersionName = peerImplementationVersionName
         self.presentationContexts = presentationContexts
+        self.queryRetrieveOptions = queryRetrieveOptions
     }
 }
 

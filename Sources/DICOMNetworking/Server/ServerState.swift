@@ -37,6 +37,7 @@ final class ServerState: Sendable {
         self.configuration = configuration
         self.policy = NegotiationPolicy(transferSyntaxes: configuration.transferSyntaxes) { uid in
             uid == UIDText.verification || configuration.acceptsStorage(ofSOPClass: uid)
+                || configuration.queryRetrieveSOPClasses[uid] != nil
         }
         self.service = service
         self.logger = logger
@@ -89,6 +90,8 @@ final class ServerState: Sendable {
         }
         promise?.succeed(())
     }
+
+    var servesQueryRetrieve: Bool { !self.configuration.queryRetrieveSOPClasses.isEmpty }
 
     var associationCount: Int { self.counts.withLockedValue { $0.associationCount } }
     var connectionCount: Int { self.counts.withLockedValue { $0.channels.count } }
