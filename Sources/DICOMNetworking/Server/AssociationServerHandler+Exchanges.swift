@@ -109,6 +109,11 @@ extension AssociationServerHandler {
             )
         }
         context.writeAndFlush(self.wrapOutboundOut(buffer), promise: nil)
+        self.waitUntilWritable(promise, context: context)
+    }
+
+    /// Fulfils the promise when the connection takes more.
+    func waitUntilWritable(_ promise: EventLoopPromise<Void>, context: ChannelHandlerContext) {
         if context.channel.isWritable {
             promise.succeed(())
         } else {
@@ -145,13 +150,15 @@ extension AssociationServerHandler {
     }
 
     /// Whether the running operation waits for the peer, not for us.
-    var isExchangeAwaitingPeer: Bool { !self.senders.isEmpty }
+    var isExchangeAwaitingPeer: Bool { !self.senders.isEmpty || self.suboperation?.isSentWhole == true }
 
     /// Tells the running operation that nobody listens any more.
     func endExchange() {
         self.runningExchange?.cancel()
         for case .query(let exchange) in self.queue { exchange.cancel() }
-        self.failSenders(DICOMNetworkError(.closed, "the association has ended"))
+        let error = DICOMNetworkError(.closed, "the association has ended")
+        self.failSenders(error)
+        self.failSuboperation(error)
     }
 }
 

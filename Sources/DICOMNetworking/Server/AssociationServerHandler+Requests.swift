@@ -40,7 +40,13 @@ extension AssociationServerHandler {
             throw DIMSEError(.malformedCommand, "a command set without a command field")
         }
         guard !field.isResponse else {
-            throw DIMSEError(.malformedCommand, "a response where no request was sent")
+            guard field == .storeResponse, self.receiveStoreResponse(command) else {
+                throw DIMSEError(.malformedCommand, "a response where no request was sent")
+            }
+            if command.hasDataSet {
+                self.reception = .discard(answer: nil, contextID: contextID)
+            }
+            return
         }
         switch field {
         case .echoRequest where !command.hasDataSet:

@@ -34,6 +34,9 @@ final class AssociationServerHandler: ChannelDuplexHandler {
     var runningExchange: RequestExchange?
     /// Of the running operation: fulfilled when the peer reads on.
     var senders: [EventLoopPromise<Void>] = []
+    /// Of the C-GET that runs.
+    var suboperation: Suboperation?
+    var nextSuboperationID: UInt16 = 1
     var isReleaseDue = false
     var isDraining = false
     var isClosed = false
@@ -275,7 +278,7 @@ final class AssociationServerHandler: ChannelDuplexHandler {
     }
 
     /// Ends the association with an A-ABORT of our own, where there is one.
-    private func abort(context: ChannelHandlerContext) {
+    func abort(context: ChannelHandlerContext) {
         self.upper.apply(.abortRequested, context: context)
         self.endAssociation()
     }

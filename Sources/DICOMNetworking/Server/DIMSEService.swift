@@ -75,6 +75,8 @@ public struct AssociationContext: Sendable {
     public let presentationContexts: NegotiatedContexts
     /// What extended negotiation granted, by the UID of the SOP class.
     public let queryRetrieveOptions: [String: QueryRetrieveOptions]
+    /// SOP classes that the requestor is SCP of, by the role selection that was agreed on.
+    public let requestorSCPClasses: Set<String>
 
     public init(
         associationID: UInt64,
@@ -84,7 +86,8 @@ public struct AssociationContext: Sendable {
         peerImplementationClassUID: String?,
         peerImplementationVersionName: String?,
         presentationContexts: NegotiatedContexts,
-        queryRetrieveOptions: [String: QueryRetrieveOptions] = [:]
+        queryRetrieveOptions: [String: QueryRetrieveOptions] = [:],
+        requestorSCPClasses: Set<String> = []
     ) {
         self.associationID = associationID
         self.callingAETitle = callingAETitle
@@ -94,6 +97,12 @@ public struct AssociationContext: Sendable {
         self.peerImplementationVersionName = peerImplementationVersionName
         self.presentationContexts = presentationContexts
         self.queryRetrieveOptions = queryRetrieveOptions
+        self.requestorSCPClasses = requestorSCPClasses
+    }
+
+    /// Presentation contexts in which the requestor takes instances (C-GET).
+    var storeContexts: [NegotiatedContexts.Context] {
+        self.presentationContexts.accepted.filter { self.requestorSCPClasses.contains($0.abstractSyntax) }
     }
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import DIMSE
+public import DIMSE
 import NIOConcurrencyHelpers
 import NIOCore
 
@@ -20,6 +20,9 @@ public final class RequestExchange: Sendable {
 
     let command: CommandSet
     let request: QueryRetrieveRequest
+    let eventLoop: any EventLoop
+    /// Presentation contexts in which the requestor takes instances.
+    public let storeContexts: [NegotiatedContexts.Context]
     private let handler: NIOLoopBound<(AssociationServerHandler, ChannelHandlerContext)>
     private let state = NIOLockedValueBox(State.open)
 
@@ -33,9 +36,8 @@ public final class RequestExchange: Sendable {
         self.request = request
         self.handler = NIOLoopBound((handler, context), eventLoop: context.eventLoop)
         self.eventLoop = context.eventLoop
+        self.storeContexts = handler.association?.context.storeContexts ?? []
     }
-
-    private let eventLoop: any EventLoop
 
     /// Whether no more responses are wanted: the peer has cancelled, or is gone.
     public var isCancelled: Bool { self.state.withLockedValue { $0 != .open } }
@@ -46,12 +48,19 @@ public final class RequestExchange: Sendable {
     /// Throws `.cancelled` after a C-CANCEL, `.closed` when the association is gone.
     public func send(_ responses: [QueryRetrieveResponse]) async throws(DICOMNetworkError) {
         let sent = self.eventLoop.makePromise(of: Void.self)
-        let handler = self.handler
-        self.eventLoop.execute {
-            let (owner, context) = handler.value
-            owner.send(responses, of: self, promise: sent, context: context)
+        self.onHandler { handler, context in
+            handler.send(responses, of: self, promise: sent, context: context)
         }
         try await DICOMAssociation.value(of: sent.futureResult)
+    }
+
+    /// Does something with the connection's handler, on its event loop.
+    func onHandler(_ body: @escaping @Sendable (AssociationServerHandler, ChannelHandlerContext) -> Void) {
+        let handler = self.handler
+        self.eventLoop.execute {
+            let (handler, context) = handler.value
+            body(handler, context)
+        }
     }
 
     /// Notes that no more responses are wanted.

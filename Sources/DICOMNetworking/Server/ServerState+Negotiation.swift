@@ -99,7 +99,8 @@ extension ServerState {
                     (answer.sopClassUID, QueryRetrieveOptions(information: answer.information))
                 },
                 uniquingKeysWith: { first, _ in first }
-            )
+            ),
+            requestorSCPClasses: Set(information.roleSelections.filter(\.isSCP).map(\.sopClassUID))
         )
         return .accept(accept, EstablishedAssociation(context: context, fragmenter: fragmenter))
     }

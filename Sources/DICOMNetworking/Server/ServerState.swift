@@ -35,10 +35,17 @@ final class ServerState: Sendable {
 
     init(configuration: DICOMServerConfiguration, service: any DIMSEService, logger: Logger) {
         self.configuration = configuration
-        self.policy = NegotiationPolicy(transferSyntaxes: configuration.transferSyntaxes) { uid in
-            uid == UIDText.verification || configuration.acceptsStorage(ofSOPClass: uid)
-                || configuration.queryRetrieveSOPClasses[uid] != nil
+        let servesGet = configuration.queryRetrieveSOPClasses.keys.contains { uid in
+            QueryRetrieveSOPClass(uid: uid)?.operation == .get
         }
+        self.policy = NegotiationPolicy(
+            transferSyntaxes: configuration.transferSyntaxes,
+            allowsRequestorSCP: { uid in servesGet && configuration.acceptsStorage(ofSOPClass: uid) },
+            acceptsAbstractSyntax: { uid in
+                uid == UIDText.verification || configuration.acceptsStorage(ofSOPClass: uid)
+                    || configuration.queryRetrieveSOPClasses[uid] != nil
+            }
+        )
         self.service = service
         self.logger = logger
         self.spoolPool = NIOThreadPool(numberOfThreads: max(configuration.spoolThreadCount, 1))

@@ -3,20 +3,24 @@
 import DICOMNetworking
 import DIMSE
 
-/// All that an ingest node answers over DIMSE: verification, storage, query.
+/// All that an ingest node answers over DIMSE: verification, storage, query and retrieval.
 final class ArchiveService: DIMSEService {
     private let storage: StoreService
     private let find: FindService
+    private let get: GetService
+    private let move: MoveService
 
-    init(storage: StoreService, find: FindService) {
+    init(storage: StoreService, find: FindService, get: GetService, move: MoveService) {
         self.storage = storage
         self.find = find
+        self.get = get
+        self.move = move
     }
 
     /// What is served of Query/Retrieve, and what extended negotiation can add.
     static let queryRetrieveSOPClasses: [String: QueryRetrieveOptions] = Dictionary(
-        uniqueKeysWithValues: QueryRetrieveSOPClass.Model.allCases.map { model in
-            (QueryRetrieveSOPClass(model, .find).uid, [.relational, .combinedDateTime, .fuzzyNames])
+        uniqueKeysWithValues: QueryRetrieveSOPClass.all.map { sopClass in
+            (sopClass.uid, sopClass.operation == .find ? [.relational, .combinedDateTime, .fuzzyNames] : [])
         }
     )
 
@@ -39,7 +43,8 @@ final class ArchiveService: DIMSEService {
     ) async -> QueryRetrieveResponse {
         switch request.sopClass.operation {
         case .find: await find.answer(request, exchange: exchange)
-        case .get, .move: QueryRetrieveResponse(.sopClassNotSupported)
+        case .get: await get.answer(request, exchange: exchange)
+        case .move: await move.answer(request, exchange: exchange, requestor: context.callingAETitle)
         }
     }
 }

@@ -32,6 +32,16 @@ package struct FindQuery: Sendable, Hashable {
     package let isFuzzy: Bool
     package let combinesDateAndTime: Bool
 
+    /// A question of our own, whose results are not sent to anybody.
+    init(level: QueryRetrieveLevel, matches: [QIDOMatch]) {
+        self.level = level
+        self.matches = matches
+        self.keys = []
+        self.hasUnsupportedKeys = false
+        self.isFuzzy = false
+        self.combinesDateAndTime = false
+    }
+
     /// Numbers below a patient, which QIDO-RS does not know.
     static let patientCounts: [Tag] = [
         .numberOfPatientRelatedStudies, Tag(0x0020, 0x1202), Tag(0x0020, 0x1204),

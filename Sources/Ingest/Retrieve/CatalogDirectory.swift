@@ -42,6 +42,7 @@ extension StoredInstance {
             studyInstanceUID: row.studyInstanceUID,
             seriesInstanceUID: row.seriesInstanceUID,
             sopInstanceUID: row.sopInstanceUID,
+            sopClassUID: row.instance.sopClassUID,
             recordID: row.recordID,
             nodes: row.nodes,
             receivedTransferSyntax: row.receivedTransferSyntax,
