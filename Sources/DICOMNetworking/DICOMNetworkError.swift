@@ -10,7 +10,7 @@ public struct DICOMNetworkError: Error, Sendable, CustomStringConvertible {
     public struct Code: Sendable, Hashable, CustomStringConvertible {
         private enum Kind: String {
             case connectFailed, rejected, aborted, closed, timedOut, contextNotAccepted, protocolViolation, spool
-            case bindFailed, usage
+            case bindFailed, usage, cancelled
         }
 
         private let kind: Kind
@@ -35,6 +35,8 @@ public struct DICOMNetworkError: Error, Sendable, CustomStringConvertible {
         public static let protocolViolation = Code(.protocolViolation)
         /// The spool file could not be written or read.
         public static let spool = Code(.spool)
+        /// The peer cancelled the operation (C-CANCEL).
+        public static let cancelled = Code(.cancelled)
         /// The caller's mistake.
         public static let usage = Code(.usage)
 

@@ -30,6 +30,8 @@ public struct IngestConfiguration: Sendable {
     public var dicomHost = "0.0.0.0"
     public var dicomPort = 11112
     public var aeTitle = "VARVE"
+    /// Application entities that C-MOVE may send to.
+    public var destinations: [MoveDestination] = []
     public var httpHost = "127.0.0.1"
     public var httpPort = 8042
     /// Copies an instance should have, and durable copies that make a success.

@@ -107,11 +107,17 @@ public struct IngestNode: Service {
         )
         let dicom = DICOMServer(
             configuration: serverConfiguration(aeTitle: aeTitle),
-            service: StoreService(
-                pipeline: pipeline,
+            service: try makeService(
+                StoreService(
+                    pipeline: pipeline,
+                    aeTitle: aeTitle,
+                    metrics: StoreMetrics(metrics),
+                    logger: logger
+                ),
                 aeTitle: aeTitle,
-                metrics: StoreMetrics(metrics),
-                logger: logger
+                catalog: catalog,
+                outage: outage,
+                group: group
             ),
             group: group,
             logger: logger
@@ -171,7 +177,32 @@ public struct IngestNode: Service {
         server.maximumAssociations = configuration.maximumAssociations
         server.maximumInMemoryDataSetByteCount = configuration.maximumInMemoryDataSetByteCount
         server.spoolDirectory = configuration.spoolDirectory
+        server.queryRetrieveSOPClasses = ArchiveService.queryRetrieveSOPClasses
         return server
+    }
+
+    private func makeService(
+        _ storage: StoreService,
+        aeTitle: AETitle,
+        catalog: Catalog,
+        outage: OutageParts,
+        group: any EventLoopGroup
+    ) throws(IngestError) -> ArchiveService {
+        let source = CatalogDirectory(catalog: catalog)
+        let selection = InstanceSelection(directory: outage.instances, source: source)
+        return ArchiveService(
+            storage: storage,
+            find: FindService(source: source, aeTitle: aeTitle.value, logger: logger),
+            get: GetService(selection: selection, retrieve: outage.retrieve, logger: logger),
+            move: MoveService(
+                destinations: try MoveDestination.byTitle(configuration.destinations),
+                aeTitle: aeTitle,
+                selection: selection,
+                retrieve: outage.retrieve,
+                group: group,
+                logger: logger
+            )
+        )
     }
 
     private func makeHTTPServer(

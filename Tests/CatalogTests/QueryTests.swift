@@ -169,6 +169,48 @@ struct QueryTests {
         }
     }
 
+    @Test func `a series' date and time bound one point in time, too`() async throws {
+        try await Self.with { fixture in
+            var query = CatalogQuery(matches: [
+                CatalogMatch(.seriesDate, .range(from: "20240228", to: "20240229")),
+                CatalogMatch(.seriesTime, .range(from: "2300", to: "1300")),
+            ])
+            #expect(try await fixture.catalog.series(query).isEmpty)
+            query.combinesDateAndTime = true
+            // All are of 20240229, 12:00.
+            #expect(try await fixture.catalog.series(query).count == 6)
+        }
+    }
+
+    @Test func `patients are found by their own attributes and know what is below them`() async throws {
+        try await Self.with { fixture in
+            var query = CatalogQuery(matches: [CatalogMatch(.patientID, .single("B2"))])
+            let both = try await fixture.catalog.patientPage(query).rows
+            #expect(both.map(\.patient.issuer) == ["", "OTHER"])
+            #expect(both.map(\.studyCount) == [2, 1])
+            query.matches = [CatalogMatch(.patientName, .wildcard("MULLER*"))]
+            let one = try #require(try await fixture.catalog.patientPage(query).rows.first)
+            #expect(one.patient == Self.entries[0].patient)
+            #expect([one.studyCount, one.seriesCount, one.instanceCount] == [1, 2, 4])
+            query.matches = []
+            query.limit = 3
+            let page = try await fixture.catalog.patientPage(query)
+            query.after = try #require(page.cursors.last)
+            let rest = try await fixture.catalog.patientPage(query)
+            #expect(page.rows.count == 3)
+            #expect(Set((page.rows + rest.rows).map { "\($0.patient.patientID) \($0.patient.issuer)" }).count == 4)
+            query.after = try #require(rest.cursors.last)
+            #expect(try await fixture.catalog.patientPage(query).rows.isEmpty)
+            query.after = CatalogCursor(text: "tX")
+            let other = await #expect(throws: CatalogError.self) { try await fixture.catalog.patientPage(query) }
+            #expect(other?.code == .invalid)
+            query.after = nil
+            query.matches = [CatalogMatch(.studyDate, .single("20240101"))]
+            let error = await #expect(throws: CatalogError.self) { try await fixture.catalog.patientPage(query) }
+            #expect(error?.code == .invalid)
+        }
+    }
+
     @Test func `rows tell what is below them, also on a page`() async throws {
         try await Self.with { fixture in
             var query = CatalogQuery()

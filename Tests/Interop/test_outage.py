@@ -13,6 +13,7 @@ import time
 from conftest import send_all
 from support import wado
 from support.phantom import instance
+from support.query import find, statuses_of
 from test_large import multi_frame
 
 
@@ -88,6 +89,7 @@ def test_stores_and_reads_go_on_without_postgres(frail_cluster):
     assert cluster.get("/dicom-web/" + large.path + "/frames/7")[0] == 200
     assert cluster.get("/dicom-web/studies/1.2.3.4")[0] == 404
     assert cluster.get("/dicom-web/studies")[0] == 503, "a search needs the catalog"
+    assert statuses_of(find(cluster.port, "STUDY", StudyInstanceUID="")) == [0xA700]
     assert cluster.get("/readyz")[0] == 200
 
     # The same again is success; other content under a known UID is refused, also of what came before the outage.

@@ -1,5 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
+/// A patient that matched a query.
+public struct PatientRow: Sendable, Hashable {
+    public var patient: PatientAttributes
+    /// Number of Patient Related Studies (0020,1200).
+    public var studyCount: Int
+    /// Number of Patient Related Series (0020,1202).
+    public var seriesCount: Int
+    /// Number of Patient Related Instances (0020,1204).
+    public var instanceCount: Int
+}
+
 /// A study that matched a query.
 public struct StudyRow: Sendable, Hashable {
     public var patient: PatientAttributes

@@ -8,23 +8,34 @@ extension QueryBuilder {
         guard query.matches.count <= CatalogQuery.maximumMatchCount else {
             throw CatalogError(.invalid, "more than \(CatalogQuery.maximumMatchCount) attributes to match")
         }
-        let combined = try addCombinedDateAndTime(query)
+        var combined: Set<CatalogKey> = []
+        if query.combinesDateAndTime {
+            for (date, time) in [(CatalogKey.studyDate, CatalogKey.studyTime), (.seriesDate, .seriesTime)] {
+                if try addCombined(date, time, of: query, level: level) { combined.formUnion([date, time]) }
+            }
+        }
         for match in query.matches {
             guard match.key.level <= level else {
                 throw CatalogError(.invalid, "\(match.key) is not an attribute of a \(level)")
             }
-            if combined, match.key == .studyDate || match.key == .studyTime { continue }
+            if combined.contains(match.key) { continue }
             try add(match, isFuzzy: query.isFuzzy)
         }
     }
 
-    /// Matches Study Date and Study Time together, if that is wanted and both are ranges.
-    private mutating func addCombinedDateAndTime(_ query: CatalogQuery) throws(CatalogError) -> Bool {
-        guard query.combinesDateAndTime,
-            case .range(let firstDay, let lastDay)? = query.matches.first(where: { $0.key == .studyDate })?.condition,
-            case .range(let from, let to)? = query.matches.first(where: { $0.key == .studyTime })?.condition
+    /// Matches a date and its time together, if both are ranges.
+    private mutating func addCombined(
+        _ date: CatalogKey,
+        _ time: CatalogKey,
+        of query: CatalogQuery,
+        level: CatalogLevel
+    ) throws(CatalogError) -> Bool {
+        guard date.level <= level,
+            case .range(let firstDay, let lastDay)? = query.matches.first(where: { $0.key == date })?.condition,
+            case .range(let from, let to)? = query.matches.first(where: { $0.key == time })?.condition
         else { return false }
-        try combined("t.date", (firstDay, lastDay), "t.time", (from, to))
+        let table = date == .studyDate ? "t" : "e"
+        try combined("\(table).date", (firstDay, lastDay), "\(table).time", (from, to))
         return true
     }
 

@@ -13,10 +13,12 @@ public struct CatalogQuery: Sendable, Hashable {
     public var limit: Int
     /// Rows to leave out at the beginning, all of which are looked for all the same: `after` is the way to read on.
     public var offset: Int
+    /// Rows to leave out at the beginning, all of which are looked for all the same: `after` is the way to read on.
+    public var offset: Int
     /// Where the answer begins, if not at its beginning.
     public var after: CatalogCursor?
-    /// When both Study Date and Study Time are ranges: whether they bound one point in time (PS3.4 C.2.2.2.5.4)
-    /// instead of each being matched by itself.
+    /// When both Study Date and Study Time are ranges, or Series Date and Series Time: whether they bound one point in
+    /// time (PS3.4 C.2.2.2.5.4) instead of each being matched by itself.
     public var combinesDateAndTime: Bool
     /// Whether names match that sound alike, or of which words begin alike, in any order (PS3.4 C.2.2.2.1).
     ///

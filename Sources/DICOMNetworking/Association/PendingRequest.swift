@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import DIMSE
+import NIOCore
 
 /// A received request that waits for its turn, or an answer that waits for those before it.
 ///
@@ -8,6 +9,8 @@ import DIMSE
 enum PendingRequest {
     case echo(CommandSet, contextID: UInt8)
     case store(StoreRequest, CommandSet, ReceivedDataSet, DataSetReception)
+    /// C-FIND, C-GET, C-MOVE.
+    case query(RequestExchange)
     /// An answer that needs no service.
     case answer(CommandSet, contextID: UInt8)
 }
@@ -26,6 +29,21 @@ struct EstablishedAssociation {
 enum Reception {
     case none
     case store(DataSetReception)
+    case identifier(IdentifierReception)
     /// Nobody wants the data set; the answer, if any, is given at its end.
     case discard(answer: CommandSet?, contextID: UInt8)
+}
+
+/// The identifier of a C-FIND, C-GET or C-MOVE while it arrives.
+///
+/// Lives on the connection's event loop.
+final class IdentifierReception {
+    let request: QueryRetrieveRequest
+    let command: CommandSet
+    var identifier = ByteBuffer()
+
+    init(request: QueryRetrieveRequest, command: CommandSet) {
+        self.request = request
+        self.command = command
+    }
 }

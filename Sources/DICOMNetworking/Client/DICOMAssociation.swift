@@ -12,7 +12,7 @@ public final class DICOMAssociation: Sendable {
     public let contexts: NegotiatedContexts
     /// The peer's maximum PDU length, implementation, roles.
     public let peerInformation: UserInformation
-    private let channel: any Channel
+    let channel: any Channel
     private let handler: NIOLoopBound<AssociationClientHandler>
 
     init(_ established: AssociationClientHandler.Established) {
@@ -113,7 +113,7 @@ public final class DICOMAssociation: Sendable {
         return StoreResponse(command.status ?? .processingFailure, errorComment: command.errorComment)
     }
 
-    private func send(_ piece: ByteBuffer, isLast: Bool) async throws(DICOMNetworkError) {
+    func send(_ piece: ByteBuffer, isLast: Bool) async throws(DICOMNetworkError) {
         let handler = self.handler
         let sent = self.channel.eventLoop.makePromise(of: Void.self)
         self.channel.eventLoop.execute { handler.value.sendPiece(piece, isLast: isLast, promise: sent) }
@@ -157,7 +157,7 @@ public final class DICOMAssociation: Sendable {
         return try await Self.value(of: response.futureResult)
     }
 
-    private func enqueue(
+    func enqueue(
         response: EventLoopPromise<CommandSet>,
         _ request: @escaping @Sendable (UInt16) -> OutgoingRequest
     ) {

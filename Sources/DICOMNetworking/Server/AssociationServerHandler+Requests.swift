@@ -20,8 +20,10 @@ extension AssociationServerHandler {
         case .command(let command, let contextID):
             try self.receive(command, contextID: contextID, context: context)
         case .dataSet(let isEnd):
-            if case .store(let reception) = self.reception {
-                self.append(fragment.bytes, to: reception, context: context)
+            switch self.reception {
+            case .store(let reception): self.append(fragment.bytes, to: reception, context: context)
+            case .identifier(let reception): self.append(fragment.bytes, to: reception)
+            case .none, .discard: break
             }
             if isEnd {
                 self.finishDataSet(context: context)
@@ -38,7 +40,13 @@ extension AssociationServerHandler {
             throw DIMSEError(.malformedCommand, "a command set without a command field")
         }
         guard !field.isResponse else {
-            throw DIMSEError(.malformedCommand, "a response where no request was sent")
+            guard field == .storeResponse, self.receiveStoreResponse(command) else {
+                throw DIMSEError(.malformedCommand, "a response where no request was sent")
+            }
+            if command.hasDataSet {
+                self.reception = .discard(answer: nil, contextID: contextID)
+            }
+            return
         }
         switch field {
         case .echoRequest where !command.hasDataSet:
@@ -46,11 +54,15 @@ extension AssociationServerHandler {
         case .storeRequest:
             self.receiveStore(command, contextID: contextID, context: context)
         case .cancelRequest:
-            // Nothing that can be cancelled is going on; PS3.7 section 9.3.2.3 defines no response.
+            self.cancel(command.messageIDBeingRespondedTo ?? 0, context: context)
             if command.hasDataSet {
                 self.reception = .discard(answer: nil, contextID: contextID)
             }
         default:
+            if let operation = field.queryRetrieveOperation, self.server.servesQueryRetrieve {
+                self.receiveQuery(operation, command, contextID: contextID, context: context)
+                break
+            }
             self.answer(command.response(status: .unrecognizedOperation), to: command, contextID: contextID)
         }
         self.startNextRequest(context: context)
@@ -82,7 +94,7 @@ extension AssociationServerHandler {
     }
 
     /// An answer that needs no service, at once or at the end of the data set that nobody wants.
-    private func answer(_ response: CommandSet, to command: CommandSet, contextID: UInt8) {
+    func answer(_ response: CommandSet, to command: CommandSet, contextID: UInt8) {
         if command.hasDataSet {
             self.reception = .discard(answer: response, contextID: contextID)
         } else {
@@ -142,6 +154,8 @@ extension AssociationServerHandler {
             if let answer {
                 self.queue.append(.answer(answer, contextID: contextID))
             }
+        case .identifier(let reception):
+            self.enqueue(reception, context: context)
         case .store(let reception):
             self.association?.lastDataSetByteCount = reception.byteCount
             if reception.spooled == nil {
@@ -191,24 +205,39 @@ extension AssociationServerHandler {
                 self.write(response, contextID: contextID, context: context)
             case .echo(let command, let contextID):
                 self.run(context: context) { service in
-                    (command.response(status: await service.echo(association.context)), contextID)
+                    await service.echo(association.context)
+                } ended: { handler, status, context in
+                    handler.storeEnded(command.response(status: status), contextID: contextID, context: context)
                 }
             case .store(let request, let command, let dataSet, let reception):
                 self.runningReception = reception
                 self.run(context: context) { service in
-                    let response = await service.store(request, dataSet: dataSet, context: association.context)
-                    return (
+                    await service.store(request, dataSet: dataSet, context: association.context)
+                } ended: { handler, response, context in
+                    handler.storeEnded(
                         command.response(status: response.status, errorComment: response.errorComment),
-                        request.presentationContextID
+                        contextID: request.presentationContextID,
+                        context: context
                     )
+                }
+            case .query(let exchange):
+                self.runningExchange = exchange
+                self.run(context: context) { service in
+                    guard !exchange.isCancelled else { return QueryRetrieveResponse(.cancel) }
+                    return await service.answer(exchange.request, exchange: exchange, context: association.context)
+                } ended: { handler, response, context in
+                    handler.runningExchange = nil
+                    handler.finish(exchange, with: response, context: context)
                 }
             }
         }
     }
 
-    private func run(
+    /// Asks the service; `ended` then writes what it answered, on the event loop.
+    private func run<Response: Sendable>(
         context: ChannelHandlerContext,
-        _ work: @escaping @Sendable (any DIMSEService) async -> (CommandSet, UInt8)
+        _ work: @escaping @Sendable (any DIMSEService) async -> Response,
+        ended: @escaping @Sendable (AssociationServerHandler, Response, ChannelHandlerContext) -> Void
     ) {
         let server = self.server
         let eventLoop = context.eventLoop
@@ -216,21 +245,25 @@ extension AssociationServerHandler {
         server.requestStarted()
         // Cancelled by this handler on `ServerEvent.abort`; awaited by the server's count of running requests.
         self.running = Task {
-            let (response, contextID) = await work(server.service)
+            let response = await work(server.service)
             eventLoop.execute {
                 let (handler, context) = bound.value
-                handler.requestEnded(response, contextID: contextID, context: context)
+                handler.running = nil
+                handler.lastActivity = .now()
+                ended(handler, response, context)
+                // Without a peer there is nothing to go on with.
+                if !handler.isClosed {
+                    handler.advance(context: context)
+                }
                 server.requestEnded()
             }
         }
     }
 
-    private func requestEnded(_ response: CommandSet, contextID: UInt8, context: ChannelHandlerContext) {
+    /// Writes the answer to a store or an echo.
+    private func storeEnded(_ response: CommandSet, contextID: UInt8, context: ChannelHandlerContext) {
         let reception = self.runningReception
-        self.running = nil
         self.runningReception = nil
-        self.lastActivity = .now()
-        // Without a peer the answer goes nowhere.
         guard !self.isClosed else { return }
         let answer = reception.map { self.answer(response, to: $0) } ?? response
         if let reception, self.isReceiving(reception) {
@@ -240,7 +273,6 @@ extension AssociationServerHandler {
         } else {
             self.write(answer, contextID: contextID, context: context)
         }
-        self.advance(context: context)
     }
 
     /// The service's answer, or that of the server when the data set could not be kept.

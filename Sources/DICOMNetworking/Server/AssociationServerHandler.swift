@@ -24,12 +24,19 @@ final class AssociationServerHandler: ChannelDuplexHandler {
     var isFinishingDataSet = false
     /// Requests in order, received whole but for a last one that goes to a file.
     ///
-    /// At most one store or echo waits while another runs.
+    /// At most one of them waits while another runs.
     var queue: [PendingRequest] = []
     /// Cancelled by this handler when the server runs out of grace; ends by telling this handler.
     var running: Task<Void, Never>?
     /// Of the store that runs.
     var runningReception: DataSetReception?
+    /// Of the query or retrieval that runs.
+    var runningExchange: RequestExchange?
+    /// Of the running operation: fulfilled when the peer reads on.
+    var senders: [EventLoopPromise<Void>] = []
+    /// Of the C-GET that runs.
+    var suboperation: Suboperation?
+    var nextSuboperationID: UInt16 = 1
     var isReleaseDue = false
     var isDraining = false
     var isClosed = false
@@ -120,7 +127,12 @@ final class AssociationServerHandler: ChannelDuplexHandler {
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
+        self.lastActivity = .now()
+        // First what was held back: it may be a C-CANCEL.
         self.advance(context: context)
+        if context.channel.isWritable {
+            self.resumeSenders()
+        }
         context.fireChannelWritabilityChanged()
     }
 
@@ -128,7 +140,8 @@ final class AssociationServerHandler: ChannelDuplexHandler {
     private func isBlocked(_ context: ChannelHandlerContext) -> Bool {
         if self.isFinishingDataSet || (self.running != nil && !self.queue.isEmpty) { return true }
         if case .store(let reception) = self.reception, reception.isFull { return true }
-        return !context.channel.isWritable
+        // An operation with many responses may be cancelled while the peer has yet to read them.
+        return !context.channel.isWritable && self.runningExchange == nil
     }
 
     private func process(_ input: inout ByteBuffer, context: ChannelHandlerContext) {
@@ -265,7 +278,7 @@ final class AssociationServerHandler: ChannelDuplexHandler {
     }
 
     /// Ends the association with an A-ABORT of our own, where there is one.
-    private func abort(context: ChannelHandlerContext) {
+    func abort(context: ChannelHandlerContext) {
         self.upper.apply(.abortRequested, context: context)
         self.endAssociation()
     }
@@ -276,6 +289,7 @@ final class AssociationServerHandler: ChannelDuplexHandler {
     private func endAssociation() {
         self.idleTimer?.cancel()
         self.idleTimer = nil
+        self.endExchange()
         self.queue.removeAll()
         self.cancelReception()
         if self.holdsPlace {
@@ -300,7 +314,8 @@ final class AssociationServerHandler: ChannelDuplexHandler {
             let limit = self.server.configuration.idleTimeout
             let silence = NIODeadline.now() - self.lastActivity
             // A peer that does not read its answers is silent too, and so is one that sends half a data set.
-            let isAwaitingPeer = self.runningReception.map(self.isReceiving) ?? false
+            let isAwaitingPeer =
+                self.runningReception.map(self.isReceiving) ?? false || self.isExchangeAwaitingPeer
             if (self.running != nil && !isAwaitingPeer) || self.isFinishingDataSet {
                 self.startIdleTimer(in: limit, context: context)
             } else if silence < limit {

@@ -5,7 +5,7 @@ import NIOConcurrencyHelpers
 public import NIOCore
 import NIOPosix
 
-/// A DICOM application entity that accepts associations for Verification and Storage.
+/// A DICOM application entity that accepts associations for Verification, Storage and Query/Retrieve.
 ///
 /// Connections live on the event loops of `group`, which must outlive the server; requests run as tasks that
 /// call the service. A hostile or dead peer costs its own connection and the memory that the configuration

@@ -47,6 +47,12 @@ public struct DICOMServerConfiguration: Sendable {
     /// Whether SOP classes that are not listed, but lie under the root of the standard's storage SOP classes
     /// (1.2.840.10008.5.1.4.1.1), are accepted too.
     public var acceptsUnlistedStorageSOPClasses: Bool
+    /// Query/Retrieve SOP classes that are served, by UID, each with what extended negotiation may add.
+    public var queryRetrieveSOPClasses: [String: QueryRetrieveOptions]
+    /// The longest identifier of a query or retrieval, in bytes; longer ones are answered with A700H.
+    ///
+    /// 1 MiB are 16,000 UIDs.
+    public var maximumIdentifierByteCount: Int
     /// Transfer syntaxes accepted for storage, the best first.
     public var transferSyntaxes: [String]
 
@@ -77,6 +83,8 @@ public struct DICOMServerConfiguration: Sendable {
         self.spoolThreadCount = 2
         self.storageSOPClasses = []
         self.acceptsUnlistedStorageSOPClasses = true
+        self.queryRetrieveSOPClasses = [:]
+        self.maximumIdentifierByteCount = 1 << 20
         self.transferSyntaxes = Self.defaultTransferSyntaxes
         self.implementationClassUID = VarveImplementation.classUID
         self.implementationVersionName = VarveImplementation.versionName

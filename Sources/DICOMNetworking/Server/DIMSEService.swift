@@ -22,6 +22,14 @@ public protocol DIMSEService: Sendable {
         dataSet: ReceivedDataSet,
         context: AssociationContext
     ) async -> StoreResponse
+
+    /// Answers a C-FIND, C-GET or C-MOVE: with responses sent over `exchange`, and the last one returned. Called only for
+    /// SOP classes that the server's configuration lists. When the peer is gone, or has cancelled, `exchange` says so.
+    func answer(
+        _ request: QueryRetrieveRequest,
+        exchange: RequestExchange,
+        context: AssociationContext
+    ) async -> QueryRetrieveResponse
 }
 
 /// What a peer says of itself when it asks for an association.
@@ -65,6 +73,10 @@ public struct AssociationContext: Sendable {
     public let peerImplementationClassUID: String?
     public let peerImplementationVersionName: String?
     public let presentationContexts: NegotiatedContexts
+    /// What extended negotiation granted, by the UID of the SOP class.
+    public let queryRetrieveOptions: [String: QueryRetrieveOptions]
+    /// SOP classes that the requestor is SCP of, by the role selection that was agreed on.
+    public let requestorSCPClasses: Set<String>
 
     public init(
         associationID: UInt64,
@@ -73,7 +85,9 @@ public struct AssociationContext: Sendable {
         remoteAddress: SocketAddress?,
         peerImplementationClassUID: String?,
         peerImplementationVersionName: String?,
-        presentationContexts: NegotiatedContexts
+        presentationContexts: NegotiatedContexts,
+        queryRetrieveOptions: [String: QueryRetrieveOptions] = [:],
+        requestorSCPClasses: Set<String> = []
     ) {
         self.associationID = associationID
         self.callingAETitle = callingAETitle
@@ -82,6 +96,13 @@ public struct AssociationContext: Sendable {
         self.peerImplementationClassUID = peerImplementationClassUID
         self.peerImplementationVersionName = peerImplementationVersionName
         self.presentationContexts = presentationContexts
+        self.queryRetrieveOptions = queryRetrieveOptions
+        self.requestorSCPClasses = requestorSCPClasses
+    }
+
+    /// Presentation contexts in which the requestor takes instances (C-GET).
+    var storeContexts: [NegotiatedContexts.Context] {
+        self.presentationContexts.accepted.filter { self.requestorSCPClasses.contains($0.abstractSyntax) }
     }
 }
 

@@ -75,6 +75,8 @@ extension ServerState {
             proposed: request.presentationContexts,
             results: results
         )
+        let contexts = NegotiatedContexts(proposed: request.presentationContexts, results: results)
+        information.extendedNegotiations = self.answer(request.userInformation.extendedNegotiations, in: contexts)
         if request.userInformation.asynchronousWindow != nil {
             information.asynchronousWindow = AsynchronousWindow(operationsInvoked: 1, operationsPerformed: 1)
         }
@@ -91,8 +93,27 @@ extension ServerState {
             remoteAddress: info.remoteAddress,
             peerImplementationClassUID: request.userInformation.implementationClassUID,
             peerImplementationVersionName: request.userInformation.implementationVersionName,
-            presentationContexts: NegotiatedContexts(proposed: request.presentationContexts, results: results)
+            presentationContexts: contexts,
+            queryRetrieveOptions: Dictionary(
+                information.extendedNegotiations.map { answer in
+                    (answer.sopClassUID, QueryRetrieveOptions(information: answer.information))
+                },
+                uniquingKeysWith: { first, _ in first }
+            ),
+            requestorSCPClasses: Set(information.roleSelections.filter(\.isSCP).map(\.sopClassUID))
         )
         return .accept(accept, EstablishedAssociation(context: context, fragmenter: fragmenter))
+    }
+
+    /// Answers SOP class extended negotiation (PS3.7 section D.3.3.5), once for each SOP class that was accepted.
+    private func answer(_ wishes: [ExtendedNegotiation], in contexts: NegotiatedContexts) -> [ExtendedNegotiation] {
+        var answered: Set<String> = []
+        return wishes.compactMap { wish in
+            guard let supported = self.configuration.queryRetrieveSOPClasses[wish.sopClassUID],
+                contexts.context(abstractSyntax: wish.sopClassUID, transferSyntax: nil) != nil,
+                answered.insert(wish.sopClassUID).inserted
+            else { return nil }
+            return wish.answer(supported: supported)
+        }
     }
 }

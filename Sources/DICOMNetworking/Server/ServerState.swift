@@ -35,9 +35,17 @@ final class ServerState: Sendable {
 
     init(configuration: DICOMServerConfiguration, service: any DIMSEService, logger: Logger) {
         self.configuration = configuration
-        self.policy = NegotiationPolicy(transferSyntaxes: configuration.transferSyntaxes) { uid in
-            uid == UIDText.verification || configuration.acceptsStorage(ofSOPClass: uid)
+        let servesGet = configuration.queryRetrieveSOPClasses.keys.contains { uid in
+            QueryRetrieveSOPClass(uid: uid)?.operation == .get
         }
+        self.policy = NegotiationPolicy(
+            transferSyntaxes: configuration.transferSyntaxes,
+            allowsRequestorSCP: { uid in servesGet && configuration.acceptsStorage(ofSOPClass: uid) },
+            acceptsAbstractSyntax: { uid in
+                uid == UIDText.verification || configuration.acceptsStorage(ofSOPClass: uid)
+                    || configuration.queryRetrieveSOPClasses[uid] != nil
+            }
+        )
         self.service = service
         self.logger = logger
         self.spoolPool = NIOThreadPool(numberOfThreads: max(configuration.spoolThreadCount, 1))
@@ -89,6 +97,8 @@ final class ServerState: Sendable {
         }
         promise?.succeed(())
     }
+
+    var servesQueryRetrieve: Bool { !self.configuration.queryRetrieveSOPClasses.isEmpty }
 
     var associationCount: Int { self.counts.withLockedValue { $0.associationCount } }
     var connectionCount: Int { self.counts.withLockedValue { $0.channels.count } }

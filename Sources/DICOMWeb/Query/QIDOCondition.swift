@@ -29,7 +29,14 @@ extension QIDOCondition {
 
     /// Reads the values given for one attribute, one for each time that its key came; `nil` when they match everything
     /// (empty, or only stars).
-    init?(_ values: [String], for attribute: QIDOAttribute) throws(DICOMWebError) {
+    ///
+    /// A range of times that bounds a point in time together with one of dates may end before it begins:
+    /// `isCombined` allows that.
+    package init?(
+        _ values: [String],
+        for attribute: QIDOAttribute,
+        isCombined: Bool = false
+    ) throws(DICOMWebError) {
         // Spaces at either end are never significant in the VRs that can be matched (PS3.5 §6.2).
         let trimmed = values.map { String($0[...].trimmingBlanks()) }
         switch attribute.vr {
@@ -42,7 +49,7 @@ extension QIDOCondition {
             if value.isEmpty { return nil }
             switch attribute.vr {
             case "DA": try self.init(range: value, of: attribute, isValid: Self.isDate)
-            case "TM": try self.init(range: value, of: attribute, isValid: Self.isTime)
+            case "TM": try self.init(range: value, of: attribute, isInverted: isCombined, isValid: Self.isTime)
             case "IS", "US":
                 guard let number = Int32(value) else { throw Self.refusal(attribute, "an integer") }
                 self = .single(String(number))
@@ -94,6 +101,7 @@ extension QIDOCondition {
     private init(
         range value: String,
         of attribute: QIDOAttribute,
+        isInverted: Bool = false,
         isValid: (Substring) -> Bool
     ) throws(DICOMWebError) {
         let expected =
@@ -108,7 +116,7 @@ extension QIDOCondition {
         }
         let lower = parts[0].isEmpty ? nil : String(parts[0])
         let upper = parts[1].isEmpty ? nil : String(parts[1])
-        if let lower, let upper, lower > upper, !upper.hasPrefix(lower), !lower.hasPrefix(upper) {
+        if !isInverted, let lower, let upper, lower > upper, !upper.hasPrefix(lower), !lower.hasPrefix(upper) {
             throw DICOMWebError(.badRequest, "\(attribute.keyword) is a range that ends before it begins")
         }
         self = .range(lower: lower, upper: upper)

@@ -48,8 +48,9 @@ public struct NegotiationPolicy: Sendable {
         }
         guard !context.id.isMultiple(of: 2) else { return rejected(.noReason) }
         guard self.acceptsAbstractSyntax(context.abstractSyntax) else { return rejected(.abstractSyntaxNotSupported) }
-        let preferred =
-            context.abstractSyntax == UIDText.verification ? self.nonStorageTransferSyntaxes : self.transferSyntaxes
+        let isStorage =
+            context.abstractSyntax != UIDText.verification && QueryRetrieveSOPClass(uid: context.abstractSyntax) == nil
+        let preferred = isStorage ? self.transferSyntaxes : self.nonStorageTransferSyntaxes
         guard let chosen = preferred.first(where: { context.transferSyntaxes.contains($0) }) else {
             return rejected(.transferSyntaxesNotSupported)
         }

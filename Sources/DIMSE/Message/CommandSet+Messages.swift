@@ -11,8 +11,11 @@ public struct CommandField: RawRepresentable, Sendable, Hashable {
     public static let storeRequest = CommandField(rawValue: 0x0001)
     public static let storeResponse = CommandField(rawValue: 0x8001)
     public static let getRequest = CommandField(rawValue: 0x0010)
+    public static let getResponse = CommandField(rawValue: 0x8010)
     public static let findRequest = CommandField(rawValue: 0x0020)
+    public static let findResponse = CommandField(rawValue: 0x8020)
     public static let moveRequest = CommandField(rawValue: 0x0021)
+    public static let moveResponse = CommandField(rawValue: 0x8021)
     public static let echoRequest = CommandField(rawValue: 0x0030)
     public static let echoResponse = CommandField(rawValue: 0x8030)
     public static let cancelRequest = CommandField(rawValue: 0x0FFF)
@@ -79,8 +82,13 @@ extension CommandSet {
 
     /// The response to a request without a data set: its command field, message id and SOP identity echoed.
     ///
-    /// The error comment is cut to the 64 characters of its VR (LO), ASCII only.
-    public func response(status: DIMSEStatus, errorComment: String? = nil) -> CommandSet {
+    /// The error comment is cut to the 64 characters of its VR (LO), ASCII only. Offending elements are tags, group in the
+    /// upper half.
+    public func response(
+        status: DIMSEStatus,
+        errorComment: String? = nil,
+        offendingElements: [UInt32] = []
+    ) -> CommandSet {
         var command = CommandSet((self.commandField ?? CommandField(rawValue: 0)).response)
         command.setUID(
             .affectedSOPClassUID,
@@ -95,6 +103,7 @@ extension CommandSet {
         if let errorComment, !errorComment.isEmpty {
             command.setText(.errorComment, Self.comment(errorComment))
         }
+        command.setTags(.offendingElement, offendingElements)
         return command
     }
 

@@ -137,6 +137,30 @@ public struct CommandSet: Sendable, Equatable {
         self.setPadded(element, text, padding: 0x20)
     }
 
+    /// Values of VR AT: tags, group in the upper half.
+    public func tags(_ element: Element) -> [UInt32] {
+        guard var value = self.value(element) else { return [] }
+        var tags: [UInt32] = []
+        while let (group, number) = value.readMultipleIntegers(endianness: .little, as: (UInt16, UInt16).self) {
+            tags.append(UInt32(group) << 16 | UInt32(number))
+        }
+        return tags
+    }
+
+    /// Sets tags, or removes the element when there are none.
+    public mutating func setTags(_ element: Element, _ tags: [UInt32]) {
+        guard !tags.isEmpty else { return self.set(element, nil, replacing: true) }
+        var value = ByteBuffer()
+        for tag in tags {
+            value.writeMultipleIntegers(
+                UInt16(truncatingIfNeeded: tag >> 16),
+                UInt16(truncatingIfNeeded: tag),
+                endianness: .little
+            )
+        }
+        self.set(element, value, replacing: true)
+    }
+
     private mutating func setPadded(_ element: Element, _ text: String?, padding: UInt8) {
         guard let text else { return self.set(element, nil, replacing: true) }
         var bytes = ByteBuffer(string: text)

@@ -11,6 +11,8 @@ public struct DIMSEStatus: RawRepresentable, Hashable, Sendable, CustomStringCon
     public static let success = DIMSEStatus(rawValue: 0x0000)
     public static let cancel = DIMSEStatus(rawValue: 0xFE00)
     public static let pending = DIMSEStatus(rawValue: 0xFF00)
+    /// C-FIND: a match follows; optional keys of the request were not matched or are not returned (PS3.4 §C.4.1.1.4).
+    public static let pendingWithUnsupportedKeys = DIMSEStatus(rawValue: 0xFF01)
 
     public static let noSuchSOPClass = DIMSEStatus(rawValue: 0x0118)
     public static let processingFailure = DIMSEStatus(rawValue: 0x0110)
@@ -23,7 +25,7 @@ public struct DIMSEStatus: RawRepresentable, Hashable, Sendable, CustomStringCon
     public static let mistypedArgument = DIMSEStatus(rawValue: 0x0212)
     public static let resourceLimitation = DIMSEStatus(rawValue: 0x0213)
 
-    /// C-STORE: refused, out of resources; the sender may try again.
+    /// Refused, out of resources; the requestor may try again.
     public static let outOfResources = DIMSEStatus(rawValue: 0xA700)
     /// C-STORE: the data set does not match the SOP class.
     public static let dataSetDoesNotMatchSOPClass = DIMSEStatus(rawValue: 0xA900)
@@ -33,6 +35,17 @@ public struct DIMSEStatus: RawRepresentable, Hashable, Sendable, CustomStringCon
     public static let dataSetDoesNotMatchSOPClassWarning = DIMSEStatus(rawValue: 0xB007)
     /// C-STORE warning: coercion of data elements.
     public static let coercionOfDataElements = DIMSEStatus(rawValue: 0xB000)
+
+    /// C-FIND, C-GET, C-MOVE: the identifier does not match the SOP class (PS3.4 §C.4.1.1.4).
+    public static let identifierDoesNotMatchSOPClass = DIMSEStatus(rawValue: 0xA900)
+    /// C-FIND, C-GET, C-MOVE: unable to process, one of Cxxx (PS3.4 §C.4.1.1.4).
+    public static let unableToProcess = DIMSEStatus(rawValue: 0xC001)
+    /// C-GET, C-MOVE: none of the sub-operations could be performed (PS3.4 §C.4.2.1.5).
+    public static let cannotPerformSuboperations = DIMSEStatus(rawValue: 0xA702)
+    /// C-MOVE: the destination is not known (PS3.4 §C.4.2.1.5).
+    public static let moveDestinationUnknown = DIMSEStatus(rawValue: 0xA801)
+    /// C-GET, C-MOVE warning: some sub-operations failed or had warnings (PS3.4 §C.4.2.1.5).
+    public static let suboperationsFailed = DIMSEStatus(rawValue: 0xB000)
 
     public var isSuccess: Bool { self.rawValue == 0 }
 

@@ -28,6 +28,7 @@ package struct InstanceRecord: Sendable {
             studyInstanceUID: metadata.studyInstanceUID,
             seriesInstanceUID: metadata.seriesInstanceUID,
             sopInstanceUID: metadata.sopInstanceUID,
+            sopClassUID: metadata.sopClassUID,
             recordID: recordID,
             nodes: nodes,
             receivedTransferSyntax: metadata.receivedTransferSyntax,

@@ -42,6 +42,7 @@ extension StoredInstance {
             studyInstanceUID: row.studyInstanceUID,
             seriesInstanceUID: row.seriesInstanceUID,
             sopInstanceUID: row.sopInstanceUID,
+            sopClassUID: row.instance.sopClassUID,
             recordID: row.recordID,
             nodes: row.nodes,
             receivedTransferSyntax: row.receivedTransferSyntax,
@@ -54,7 +55,7 @@ extension StoredInstance {
 
 extension RetrieveFailure {
     /// What the catalog's failure means for somebody who only reads.
-    fileprivate init(_ error: CatalogError) {
+    init(_ error: CatalogError) {
         switch error.code {
         case .invalid: self.init(.invalidQuery, error.message)
         case .overloaded: self.init(.overloaded, "the catalog has too much to do: \(error.message)")
@@ -66,12 +67,18 @@ extension RetrieveFailure {
 extension CatalogQuery {
     /// The keys of a search and of its path.
     init(_ request: QIDORequest, limit: Int) {
-        var matches = request.matches.compactMap { match in
-            CatalogKey(match.attribute).map { CatalogMatch($0, CatalogMatch.Condition(match.condition)) }
-        }
+        var matches = request.matches.compactMap { CatalogMatch($0) }
         if let study = request.study { matches.append(CatalogMatch(.studyInstanceUID, .single(study))) }
         if let series = request.series { matches.append(CatalogMatch(.seriesInstanceUID, .single(series))) }
         self.init(matches: matches, limit: limit, offset: request.offset, isFuzzy: request.isFuzzy)
+    }
+}
+
+extension CatalogMatch {
+    /// Nil for what is returned only.
+    init?(_ match: QIDOMatch) {
+        guard let key = CatalogKey(match.attribute) else { return nil }
+        self.init(key, Condition(match.condition))
     }
 }
 

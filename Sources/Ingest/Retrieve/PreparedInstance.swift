@@ -26,6 +26,11 @@ package struct PreparedInstance: Sendable {
         self.content = content
     }
 
+    /// Whether all of it is in memory and checked, so that sending it cannot fail on this side.
+    var isWhole: Bool {
+        if case .whole = content { true } else { false }
+    }
+
     /// Hands the stream's bytes to `write`, in order and as fast as `write` takes them.
     ///
     /// Throws when a piece can't be read, or when what was sent turns out to be damaged: the last piece is then kept

@@ -5,6 +5,11 @@ import DICOMWeb
 
 /// Rows of the catalog as results of a search. Empty texts stay away: such an attribute has no value.
 extension SearchResult {
+    init(_ patient: PatientAttributes) {
+        self.init(study: "", attributes: [:])
+        add(patient)
+    }
+
     init(_ row: StudyRow) {
         self.init(study: row.studyInstanceUID, attributes: [:])
         add(row.patient, row.study)
@@ -39,12 +44,16 @@ extension SearchResult {
         set(.availableTransferSyntaxUID, row.instance.storedTransferSyntax)
     }
 
-    private mutating func add(_ patient: PatientAttributes, _ study: StudyAttributes) {
+    private mutating func add(_ patient: PatientAttributes) {
         set(.patientID, patient.patientID)
         set(.issuerOfPatientID, patient.issuer)
         setName(.patientName, patient.name)
         set(.patientBirthDate, patient.birthDate)
         set(.patientSex, patient.sex)
+    }
+
+    private mutating func add(_ patient: PatientAttributes, _ study: StudyAttributes) {
+        add(patient)
         set(.studyInstanceUID, study.studyInstanceUID)
         set(.studyDate, study.date)
         set(.studyTime, study.time)

@@ -7,6 +7,7 @@ package struct StoredInstance: Sendable, Hashable {
     package var studyInstanceUID: String
     package var seriesInstanceUID: String
     package var sopInstanceUID: String
+    package var sopClassUID: String
     package var recordID: RecordID
     /// The nodes that hold a copy.
     package var nodes: [NodeID]
@@ -21,6 +22,7 @@ package struct StoredInstance: Sendable, Hashable {
         studyInstanceUID: String,
         seriesInstanceUID: String,
         sopInstanceUID: String,
+        sopClassUID: String,
         recordID: RecordID,
         nodes: [NodeID],
         receivedTransferSyntax: String,
@@ -31,6 +33,7 @@ package struct StoredInstance: Sendable, Hashable {
         self.studyInstanceUID = studyInstanceUID
         self.seriesInstanceUID = seriesInstanceUID
         self.sopInstanceUID = sopInstanceUID
+        self.sopClassUID = sopClassUID
         self.recordID = recordID
         self.nodes = nodes
         self.receivedTransferSyntax = receivedTransferSyntax

@@ -7,10 +7,10 @@ import Logging
 import NIOCore
 import Telemetry
 
-/// Answers DIMSE: verification, and storage through the ``StorePipeline``.
+/// Takes instances over DIMSE, through the ``StorePipeline``.
 ///
 /// One value serves all associations; requests of one association come one after the other.
-final class StoreService: DIMSEService {
+final class StoreService: Sendable {
     private let pipeline: StorePipeline
     private let aeTitle: AETitle
     private let metrics: StoreMetrics
@@ -33,10 +33,6 @@ final class StoreService: DIMSEService {
             return .reject(.calledAETitleNotRecognized)
         }
         return .accept
-    }
-
-    func echo(_ context: AssociationContext) async -> DIMSEStatus {
-        .success
     }
 
     func store(

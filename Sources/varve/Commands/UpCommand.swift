@@ -3,6 +3,7 @@
 import ArgumentParser
 import Foundation
 import Glibc
+import Ingest
 import Logging
 import Supervisor
 import Telemetry
@@ -28,6 +29,11 @@ struct UpCommand: AsyncParsableCommand {
     @Option(help: "Durable copies on distinct hosts that make a success.") var ack = 2
     @Option(help: "DICOM port of the first ingest node.") var dicomPort = 11112
     @Option(help: "HTTP port of the first ingest node.") var httpPort = 8042
+    @Option(
+        name: .customLong("destination"),
+        help: "AE=HOST:PORT that C-MOVE may send to; can be given several times."
+    )
+    var destinations: [String] = []
     @Option(help: "Compression, always proven: fast (HTJ2K), balanced (JPEG-LS), dense (the smallest), as-received.")
     var codec = "balanced"
     @Option(help: "Instances that break rules of the standard: accept, warn, refuse or quarantine.")
@@ -56,6 +62,9 @@ struct UpCommand: AsyncParsableCommand {
         guard (1...16).contains(ingestNodes) else { throw ValidationError("--ingest-nodes must be from 1 to 16") }
         guard (0...1 << 31).contains(scrubSeconds) else {
             throw ValidationError("--scrub-seconds must be from 0 to \(1 << 31)")
+        }
+        for text in destinations where MoveDestination(text) == nil {
+            throw ValidationError("--destination is '\(text)', it must be AE=HOST:PORT")
         }
         guard (0.1...3_600).contains(restartDelayLimit) else {
             throw ValidationError("--restart-delay-limit must be from 0.1 to 3600 seconds")

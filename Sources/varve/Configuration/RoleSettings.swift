@@ -77,6 +77,12 @@ extension IngestConfiguration {
         dicomHost = settings.string("dicom.host", default: dicomHost)
         dicomPort = try settings.integer("dicom.port", default: dicomPort, in: 0...65_535)
         aeTitle = settings.string("dicom.ae-title", default: aeTitle)
+        destinations = try settings.list("destinations").map { text in
+            guard let destination = MoveDestination(text) else {
+                throw SettingsError("'destinations' has '\(text)', it must be AE=HOST:PORT")
+            }
+            return destination
+        }
         httpHost = settings.string("http.host", default: httpHost)
         httpPort = try settings.integer("http.port", default: httpPort, in: 0...65_535)
         copies = try settings.integer("copies", default: copies, in: 1...16)

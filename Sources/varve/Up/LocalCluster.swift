@@ -113,7 +113,7 @@ struct LocalCluster {
                     "ack: \(options.ack)",
                     "codec: \(options.codec)",
                     "validation: \(options.validation)",
-                ]
+                ] + moveDestinations
             )
         }
         for index in 0..<options.ingestNodes {
@@ -139,6 +139,11 @@ struct LocalCluster {
                 backOff: backOff
             )
         )
+    }
+
+    /// An ingest node's lines about where C-MOVE may send to.
+    private var moveDestinations: [String] {
+        options.destinations.isEmpty ? [] : ["destinations:"] + options.destinations.map { "  - \(quoted($0))" }
     }
 
     /// The storage node's lines about its disks, whose directories are made.

@@ -26,15 +26,20 @@ final class TestService: DIMSEService {
     private let decide: @Sendable (AssociationRequestInfo) -> AssociationDecision
     private let answer: @Sendable (StoreRequest) async -> StoreResponse
     private let takeSpooled: (@Sendable (SpooledDataSet) async -> StoreResponse)?
+    private let query: @Sendable (QueryRetrieveRequest, RequestExchange) async -> QueryRetrieveResponse
 
     /// With `takeSpooled` the test works on data sets that go to a file, while they arrive.
     init(
         decide: @escaping @Sendable (AssociationRequestInfo) -> AssociationDecision = { _ in .accept },
         takeSpooled: (@Sendable (SpooledDataSet) async -> StoreResponse)? = nil,
+        query: @escaping @Sendable (QueryRetrieveRequest, RequestExchange) async -> QueryRetrieveResponse = { _, _ in
+            QueryRetrieveResponse(.success)
+        },
         answer: @escaping @Sendable (StoreRequest) async -> StoreResponse = { _ in .success }
     ) {
         self.decide = decide
         self.takeSpooled = takeSpooled
+        self.query = query
         self.answer = answer
     }
 
@@ -81,6 +86,14 @@ final class TestService: DIMSEService {
             )
         }
         return await self.answer(request)
+    }
+
+    func answer(
+        _ request: QueryRetrieveRequest,
+        exchange: RequestExchange,
+        context: AssociationContext
+    ) async -> QueryRetrieveResponse {
+        await self.query(request, exchange)
     }
 }
 

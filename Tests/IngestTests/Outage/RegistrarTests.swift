@@ -68,6 +68,7 @@ extension ScriptedCatalog: InstanceDirectory {
                 studyInstanceUID: entry.study.studyInstanceUID,
                 seriesInstanceUID: entry.series.seriesInstanceUID,
                 sopInstanceUID: entry.instance.sopInstanceUID,
+                sopClassUID: entry.instance.sopClassUID,
                 recordID: entry.recordID,
                 nodes: entry.nodes,
                 receivedTransferSyntax: entry.receivedTransferSyntax,

@@ -43,6 +43,7 @@ final class MemoryArchive: InstanceDirectory, RecordReader {
                 studyInstanceUID: made.metadata.studyInstanceUID,
                 seriesInstanceUID: made.metadata.seriesInstanceUID,
                 sopInstanceUID: made.metadata.sopInstanceUID,
+                sopClassUID: made.metadata.sopClassUID,
                 recordID: id,
                 nodes: Self.nodes,
                 receivedTransferSyntax: made.metadata.receivedTransferSyntax,

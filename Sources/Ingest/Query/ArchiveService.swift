@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import DICOMNetworking
+import DIMSE
+
+/// All that an ingest node answers over DIMSE: verification, storage, query and retrieval.
+final class ArchiveService: DIMSEService {
+    private let storage: StoreService
+    private let find: FindService
+    private let get: GetService
+    private let move: MoveService
+
+    init(storage: StoreService, find: FindService, get: GetService, move: MoveService) {
+        self.storage = storage
+        self.find = find
+        self.get = get
+        self.move = move
+    }
+
+    /// What is served of Query/Retrieve, and what extended negotiation can add.
+    static let queryRetrieveSOPClasses: [String: QueryRetrieveOptions] = Dictionary(
+        uniqueKeysWithValues: QueryRetrieveSOPClass.all.map { sopClass in
+            (sopClass.uid, sopClass.operation == .find ? [.relational, .combinedDateTime, .fuzzyNames] : [])
+        }
+    )
+
+    func negotiate(_ request: AssociationRequestInfo) -> AssociationDecision { storage.negotiate(request) }
+
+    func echo(_ context: AssociationContext) async -> DIMSEStatus { .success }
+
+    func store(
+        _ request: StoreRequest,
+        dataSet: ReceivedDataSet,
+        context: AssociationContext
+    ) async -> StoreResponse {
+        await storage.store(request, dataSet: dataSet, context: context)
+    }
+
+    func answer(
+        _ request: QueryRetrieveRequest,
+        exchange: RequestExchange,
+        context: AssociationContext
+    ) async -> QueryRetrieveResponse {
+        switch request.sopClass.operation {
+        case .find: await find.answer(request, exchange: exchange)
+        case .get: await get.answer(request, exchange: exchange)
+        case .move: await move.answer(request, exchange: exchange, requestor: context.callingAETitle)
+        }
+    }
+}

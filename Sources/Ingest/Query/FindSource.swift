@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import Catalog
+import DICOM
+import DICOMWeb
+import DIMSE
+
+/// Where C-FIND looks: the catalog in production, a list in tests.
+package protocol FindSource: Sendable {
+    /// At most `limit` matches, after a place that a page before ended at.
+    func matches(
+        _ query: FindQuery,
+        after cursor: CatalogCursor?,
+        limit: Int
+    ) async throws(RetrieveFailure) -> FindPage
+}
+
+/// A part of what matches.
+package struct FindPage: Sendable {
+    package var matches: [FindResult]
+    /// Where the next page begins; nil when this is the last.
+    package var next: CatalogCursor?
+
+    package init(matches: [FindResult], next: CatalogCursor?) {
+        self.matches = matches
+        self.next = next
+    }
+}
+
+extension CatalogDirectory: FindSource {
+    func matches(
+        _ query: FindQuery,
+        after cursor: CatalogCursor?,
+        limit: Int
+    ) async throws(RetrieveFailure) -> FindPage {
+        let question = CatalogQuery(
+            matches: query.matches.compactMap { CatalogMatch($0) },
+            limit: limit,
+            after: cursor,
+            combinesDateAndTime: query.combinesDateAndTime,
+            isFuzzy: query.isFuzzy
+        )
+        do throws(CatalogError) {
+            switch query.level {
+            case .patient: return FindPage(try await catalog.patientPage(question), limit) { FindResult($0) }
+            case .study: return FindPage(try await catalog.studyPage(question), limit) { FindResult(SearchResult($0)) }
+            case .series:
+                return FindPage(try await catalog.seriesPage(question), limit) { FindResult(SearchResult($0)) }
+            case .image:
+                return FindPage(try await catalog.instancePage(question), limit) { FindResult(SearchResult($0)) }
+            }
+        } catch {
+            throw RetrieveFailure(error)
+        }
+    }
+}
+
+extension FindPage {
+    /// A page that is not full is the last.
+    fileprivate init<Row>(_ found: CatalogRows<Row>, _ limit: Int, _ result: (Row) -> FindResult) {
+        self.init(matches: found.rows.map(result), next: found.rows.count < limit ? nil : found.cursors.last)
+    }
+}
+
+extension FindResult {
+    init(_ row: PatientRow) {
+        self.init(SearchResult(row.patient))
+        for (tag, count) in zip(FindQuery.patientCounts, [row.studyCount, row.seriesCount, row.instanceCount]) {
+            values[tag] = .integers([count])
+        }
+    }
+}

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import DICOM
+package import DICOMNetworking
+package import DIMSE
+package import Logging
+import NIOCore
+
+/// The sub-operations of one C-GET or C-MOVE: sends instances one after the other, a few made ready ahead, counts what
+/// becomes of them, and tells the requestor after each.
+///
+/// Owned by the task that answers the request.
+package struct Suboperations {
+    /// Why the sub-operations ended early.
+    package enum Interruption: Error {
+        /// The requestor has cancelled, or is gone.
+        case cancelled
+        /// The association that instances go out over has failed; `cause` says why.
+        case associationFailed(DICOMNetworkError)
+    }
+
+    package private(set) var counts: SuboperationCounts
+    /// SOP Instance UIDs of those that failed, in order.
+    package private(set) var failed: [String] = []
+    private let retrieve: RetrieveService
+    private let exchange: RequestExchange
+    private let priority: DIMSEPriority
+    private let moveOriginator: (aeTitle: AETitle, messageID: UInt16)?
+    private let logger: Logger
+
+    package init(
+        count: Int,
+        retrieve: RetrieveService,
+        exchange: RequestExchange,
+        priority: DIMSEPriority,
+        moveOriginator: (aeTitle: AETitle, messageID: UInt16)? = nil,
+        logger: Logger
+    ) {
+        self.counts = SuboperationCounts(remaining: count)
+        self.retrieve = retrieve
+        self.exchange = exchange
+        self.priority = priority
+        self.moveOriginator = moveOriginator
+        self.logger = logger
+    }
+
+    /// Sends `instances` to `target`; one that fails does not keep the others.
+    ///
+    /// Returns how many were dealt with: fewer than there are when it was interrupted. The one that was under way when
+    /// the association failed counts as failed.
+    package mutating func send(
+        _ instances: [StoredInstance],
+        to target: some StoreTarget
+    ) async -> (doneCount: Int, interruption: Interruption?) {
+        let contexts = target.storeContexts
+        let retrieve = self.retrieve
+        let deliveries = instances.map { instance in
+            SuboperationDelivery(
+                instance: instance,
+                syntax: SuboperationSyntax(
+                    instance,
+                    contexts: contexts,
+                    canDecode: retrieve.canConvert(instance, to: TransferSyntax.explicitVRLittleEndian.uid.string)
+                )
+            )
+        }
+        var doneCount = 0
+        do {
+            try await OrderedPrefetch.forEach(
+                deliveries,
+                window: retrieve.configuration.window,
+                budget: retrieve.memory,
+                cost: { $0.cost(retrieve) },
+                make: { await $0.prepared(retrieve) },
+                consume: { (prepared: Result<(SuboperationDelivery, PreparedInstance), RetrieveFailure>) in
+                    if exchange.isCancelled { throw Interruption.cancelled }
+                    let instance = instances[doneCount]
+                    doneCount += 1
+                    try await deliver(instance, prepared, to: target)
+                }
+            )
+            return (doneCount, nil)
+        } catch let interruption as Interruption {
+            return (doneCount, interruption)
+        } catch {
+            // The task was cancelled: the server stops.
+            return (doneCount, .cancelled)
+        }
+    }
+
+    /// Counts instances as failed that are not even tried.
+    package mutating func fail(_ instances: some Sequence<StoredInstance>) {
+        for instance in instances {
+            counts.add(.processingFailure)
+            failed.append(instance.sopInstanceUID)
+        }
+    }
+
+    private mutating func deliver(
+        _ instance: StoredInstance,
+        _ prepared: Result<(SuboperationDelivery, PreparedInstance), RetrieveFailure>,
+        to target: some StoreTarget
+    ) async throws {
+        var interruption: Interruption?
+        do {
+            let (delivery, prepared) = try prepared.get()
+            let status = try await send(delivery, prepared, to: target)
+            counts.add(status)
+            if !status.isSuccess, !status.isWarning { failed.append(instance.sopInstanceUID) }
+        } catch {
+            fail([instance])
+            logger.warning("an instance was not sent", metadata: ["reason": "\(error)"])
+            if let error = error as? DICOMNetworkError { interruption = .associationFailed(error) }
+        }
+        do throws(DICOMNetworkError) {
+            try await exchange.send([QueryRetrieveResponse(.pending, counts: counts)])
+        } catch {
+            throw Interruption.cancelled
+        }
+        if let interruption { throw interruption }
+    }
+
+    private func send(
+        _ delivery: SuboperationDelivery,
+        _ prepared: PreparedInstance,
+        to target: some StoreTarget
+    ) async throws -> DIMSEStatus {
+        guard let syntax = delivery.syntax else { throw SuboperationDelivery.notAccepted }
+        let store = OutgoingStore(
+            sopClassUID: delivery.instance.sopClassUID,
+            sopInstanceUID: delivery.instance.sopInstanceUID,
+            contextID: syntax.contextID,
+            priority: priority,
+            moveOriginator: moveOriginator
+        )
+        // What has to be gathered, or is in memory, fails here if it does: before a byte of it is on its way.
+        var stream = OutgoingDataSet(syntax: syntax.nativeSyntax)
+        if prepared.isWhole || syntax.isRewritten {
+            var ready: [ByteBuffer] = []
+            try await prepared.send { ready += try stream.add($0) }
+            ready += try stream.finish()
+            let pieces = ready
+            return try await target.store(store) { write in try await write(pieces) }.status
+        }
+        return try await target.store(store) { write in
+            try await prepared.send { buffers in
+                let pieces = try stream.add(buffers)
+                if !pieces.isEmpty { try await write(pieces) }
+            }
+        }.status
+    }
+
+    /// The last response of the operation.
+    package func finalResponse(isCancelled: Bool, syntax: TransferSyntax) -> QueryRetrieveResponse {
+        let status = isCancelled ? DIMSEStatus.cancel : counts.finalStatus
+        var response = QueryRetrieveResponse(status, counts: counts)
+        if !failed.isEmpty { response.identifier = FailedInstances.identifier(failed, syntax: syntax) }
+        return response
+    }
+}
+
+/// The identifier at the end of a retrieval of which something failed (PS3.4 section C.4.2.1.4.2).
+enum FailedInstances {
+    /// The most bytes of the list: explicit VR has 16 bits for a UI's length.
+    static let maximumByteCount = 65_534
+
+    /// Failed SOP Instance UID List (0008,0058), as many as it holds.
+    static func identifier(_ uids: [String], syntax: TransferSyntax) -> ByteBuffer? {
+        var text = ""
+        for uid in uids {
+            guard text.utf8.count + 1 + uid.utf8.count <= maximumByteCount else { break }
+            text += text.isEmpty ? uid : "\\" + uid
+        }
+        var dataSet = DataSet()
+        dataSet.set(Tag(0x0008, 0x0058), .ui, text)
+        // Losing the error is right: a list of UIDs within that limit is always written.
+        return try? DataSetWriter.write(dataSet, transferSyntax: syntax)
+    }
+}

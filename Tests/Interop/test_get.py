@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""C-GET as DCMTK and pynetdicom ask it."""
+
+import glob
+import os
+
+import pydicom
+import pytest
+from conftest import send_all
+from pydicom.filebase import DicomBytesIO
+from pydicom.filereader import read_dataset
+from pynetdicom import AE, build_role, evt
+from pynetdicom.sop_class import (
+    CTImageStorage,
+    MRImageStorage,
+    PatientRootQueryRetrieveInformationModelGet,
+    StudyRootQueryRetrieveInformationModelGet,
+)
+from support.phantom import instance
+from support.query import identifier
+from test_dimse_tools import BIG_ENDIAN, EXPLICIT, IMPLICIT, JPEG_LS, dcmtk
+
+GET = {
+    "patient": PatientRootQueryRetrieveInformationModelGet,
+    "study": StudyRootQueryRetrieveInformationModelGet,
+}
+
+
+@pytest.fixture(scope="module")
+def stored(cluster):
+    """Two series of 6 and 4 instances in a study, and another study of the same kind of patient."""
+    made = [instance("get", index, study=0, series=index // 6) for index in range(10)]
+    made += [instance("get", index, study=1) for index in range(3)]
+    assert set(send_all(cluster.port, made).values()) == {0}
+    return made
+
+
+class Getter:
+    """An SCU of C-GET that keeps what it is sent: {SOP instance UID: (transfer syntax, data set bytes)}."""
+
+    def __init__(self, cluster, syntaxes=(EXPLICIT,), classes=(CTImageStorage,), model="study", with_role=True,
+                 status=0x0000, apart=False):  # fmt: skip
+        self.received = {}
+        self.originators = set()
+        self.status = status
+        self.sop_class = GET[model]
+        entity = AE(ae_title="GETSCU")
+        entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = 60
+        entity.add_requested_context(self.sop_class)
+        for sop_class in classes:
+            if apart:
+                for syntax in syntaxes:
+                    entity.add_requested_context(sop_class, syntax)
+            else:
+                entity.add_requested_context(sop_class, list(syntaxes))
+        roles = [build_role(sop_class, scp_role=True) for sop_class in classes] if with_role else []
+        self.association = entity.associate(
+            "127.0.0.1", cluster.port, ae_title="VARVE", ext_neg=roles, evt_handlers=[(evt.EVT_C_STORE, self.take)]
+        )
+        assert self.association.is_established
+
+    def take(self, event):
+        status = self.status(len(self.received)) if callable(self.status) else self.status
+        uid = event.request.AffectedSOPInstanceUID
+        self.received[uid] = (event.context.transfer_syntax, event.request.DataSet.getvalue())
+        return status
+
+    def get(self, level, cancel_after=None, **keys):
+        """The statuses' data sets and identifiers."""
+        answers = []
+        for answer in self.association.send_c_get(identifier(level, **keys), self.sop_class, msg_id=11):
+            answers.append(answer)
+            if cancel_after is not None and len(answers) == cancel_after:
+                self.association.send_c_cancel(11, query_model=self.sop_class)
+        return answers
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.association.release()
+
+
+def counts(status):
+    names = ("Completed", "Failed", "Warning")
+    return tuple(getattr(status, "NumberOf%sSuboperations" % name, None) for name in names)
+
+
+def test_a_study_comes_back_byte_for_byte(cluster, stored):
+    with Getter(cluster) as getter:
+        answers = getter.get("STUDY", StudyInstanceUID=stored[0].study)
+        assert {uid: data for uid, (_, data) in getter.received.items()} == {
+            one.sop_instance: one.data_set for one in stored[:10]
+        }
+    pending = [status for status, _ in answers[:-1]]
+    assert {status.Status for status in pending} == {0xFF00}
+    assert [status.NumberOfRemainingSuboperations for status in pending] == list(range(9, -1, -1))
+    assert answers[-1][0].Status == 0x0000
+    assert answers[-1][1] is None
+    assert counts(answers[-1][0]) == (10, 0, 0)
+    assert "NumberOfRemainingSuboperations" not in answers[-1][0]
+
+
+@pytest.mark.parametrize("model", ["patient", "study"])
+def test_each_level(cluster, stored, model):
+    one = stored[0]
+    above = {"PatientID": "get-0"} if model == "patient" else {}
+    wanted = {
+        "STUDY": ({"StudyInstanceUID": [one.study, stored[10].study]}, 10 if above else 13),
+        "SERIES": ({"StudyInstanceUID": one.study, "SeriesInstanceUID": [one.series, stored[6].series]}, 10),
+        "IMAGE": ({"StudyInstanceUID": one.study, "SeriesInstanceUID": one.series,
+                   "SOPInstanceUID": [stored[1].sop_instance, stored[3].sop_instance, "1.2.3"]}, 2),
+    }  # fmt: skip
+    if above:
+        wanted["PATIENT"] = ({}, 10)
+    with Getter(cluster, model=model) as getter:
+        for level, (keys, count) in wanted.items():
+            getter.received.clear()
+            answers = getter.get(level, **above, **keys)
+            assert answers[-1][0].Status == 0x0000, answers[-1]
+            assert len(getter.received) == count, level
+
+
+def test_the_stored_syntax_passes_through_where_it_is_accepted(cluster, stored):
+    with Getter(cluster, [EXPLICIT, JPEG_LS], apart=True) as getter:
+        getter.get("SERIES", StudyInstanceUID=stored[0].study, SeriesInstanceUID=stored[0].series)
+        assert {syntax for syntax, _ in getter.received.values()} == {JPEG_LS}
+
+
+@pytest.mark.parametrize("syntax", [IMPLICIT, BIG_ENDIAN])
+def test_other_native_syntaxes(cluster, stored, syntax):
+    one = stored[0]
+    with Getter(cluster, [syntax]) as getter:
+        getter.get("IMAGE", StudyInstanceUID=one.study, SeriesInstanceUID=one.series, SOPInstanceUID=one.sop_instance)
+        ((name, data),) = getter.received.values()
+    assert name == syntax
+    expected = pydicom.dcmread(DicomBytesIO(one.file_bytes()))
+    found = read_dataset(DicomBytesIO(data), syntax == IMPLICIT, syntax != BIG_ENDIAN)
+    pixels = found.PixelData
+    if syntax == BIG_ENDIAN:
+        swapped = bytearray(pixels)
+        swapped[0::2], swapped[1::2] = pixels[1::2], pixels[0::2]
+        pixels = bytes(swapped)
+    assert pixels == expected.PixelData
+    del found.PixelData, expected.PixelData
+    assert [(element.tag, element.value) for element in found] == [
+        (element.tag, element.value) for element in expected
+    ]
+
+
+def test_failures_are_counted_and_named_and_warnings_are_not(cluster, stored):
+    statuses = [0x0000, 0xA700, 0xB000, 0xC123]
+    with Getter(cluster, status=lambda number: statuses[number % 4]) as getter:
+        answers = getter.get("SERIES", StudyInstanceUID=stored[0].study, SeriesInstanceUID=stored[6].series)
+        order = list(getter.received)
+    status, failed = answers[-1]
+    assert status.Status == 0xB000
+    assert counts(status) == (1, 2, 1)
+    assert list(failed.FailedSOPInstanceUIDList) == [order[1], order[3]]
+
+
+def test_all_failed_is_a_failure(cluster, stored):
+    with Getter(cluster, status=0xA700) as getter:
+        answers = getter.get("STUDY", StudyInstanceUID=stored[10].study)
+    status, failed = answers[-1]
+    assert status.Status == 0xA702
+    assert counts(status) == (0, 3, 0)
+    assert sorted(failed.FailedSOPInstanceUIDList) == sorted(one.sop_instance for one in stored[10:])
+
+
+@pytest.mark.parametrize("options", [{"with_role": False}, {"classes": (MRImageStorage,)}])
+def test_what_the_requestor_did_not_offer_to_take_fails(cluster, stored, options):
+    with Getter(cluster, **options) as getter:
+        answers = getter.get("STUDY", StudyInstanceUID=stored[10].study)
+        assert not getter.received
+    assert answers[-1][0].Status == 0xA702
+    assert counts(answers[-1][0]) == (0, 3, 0)
+
+
+def test_nothing_found_is_success(cluster):
+    with Getter(cluster) as getter:
+        answers = getter.get("STUDY", StudyInstanceUID="1.2.3.4.5")
+    assert [status.Status for status, _ in answers] == [0x0000]
+    assert counts(answers[0][0]) == (0, 0, 0)
+
+
+def test_an_identifier_that_is_none(cluster):
+    with Getter(cluster) as getter:
+        for level, keys, offending in (
+            ("PATIENT", {"PatientID": "get-0"}, 0x00080052),
+            ("STUDY", {"StudyInstanceUID": ""}, 0x0020000D),
+            ("SERIES", {"SeriesInstanceUID": "1.2"}, 0x0020000D),
+        ):
+            ((status, _),) = getter.get(level, **keys)
+            assert status.Status == 0xA900
+            assert status.OffendingElement == offending
+
+
+def test_cancelling_in_the_middle(cluster, stored):
+    with Getter(cluster) as getter:
+        answers = getter.get("STUDY", cancel_after=2, StudyInstanceUID=stored[0].study)
+        status = answers[-1][0]
+        assert status.Status == 0xFE00
+        done = status.NumberOfCompletedSuboperations
+        assert 2 <= done < 10
+        assert done + status.NumberOfRemainingSuboperations == 10
+        assert len(getter.received) == done
+        # And the association is as it was.
+        getter.received.clear()
+        assert getter.get("STUDY", StudyInstanceUID=stored[10].study)[-1][0].Status == 0x0000
+        assert len(getter.received) == 3
+
+
+def test_getscu(cluster, stored, tmp_path):
+    done = dcmtk(
+        "getscu", "-v", "-S", "-aec", "VARVE", "-od", tmp_path, "-k", "QueryRetrieveLevel=STUDY",
+        "-k", "StudyInstanceUID=" + stored[0].study, "127.0.0.1", cluster.port,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    files = glob.glob(os.path.join(tmp_path, "*"))
+    pixels = {str(one.SOPInstanceUID): one.PixelData for one in map(pydicom.dcmread, files)}
+    assert set(pixels) == {one.sop_instance for one in stored[:10]}
+    for one in stored[:10]:
+        assert one.data_set.endswith(pixels[one.sop_instance])

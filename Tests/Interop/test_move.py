@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: Apache-2.0
+"""C-MOVE to receivers that these tests run: pynetdicom and DCMTK's storescp."""
+
+import glob
+import os
+import subprocess
+import time
+
+import pydicom
+import pytest
+from conftest import _run_cluster, send_all
+from pynetdicom import AE, AllStoragePresentationContexts, evt
+from pynetdicom.sop_class import (
+    CTImageStorage,
+    MRImageStorage,
+    PatientRootQueryRetrieveInformationModelMove,
+    StudyRootQueryRetrieveInformationModelMove,
+)
+from support.cluster import free_ports
+from support.phantom import instance
+from support.query import identifier
+from test_dimse_tools import EXPLICIT, IMPLICIT, JPEG_LS, dcmtk
+
+MOVE = {
+    "patient": PatientRootQueryRetrieveInformationModelMove,
+    "study": StudyRootQueryRetrieveInformationModelMove,
+}
+TITLES = ["RECEIVER", "DCMTK", "NOBODY"]
+PORTS = dict(zip(TITLES, free_ports(len(TITLES))))
+
+
+@pytest.fixture(scope="module")
+def mover():
+    """A cluster that knows the receivers."""
+    options = [part for title in TITLES for part in ("--destination", "%s=127.0.0.1:%d" % (title, PORTS[title]))]
+    yield from _run_cluster(options=options)
+
+
+@pytest.fixture(scope="module")
+def stored(mover):
+    made = [instance("move", index, study=0, series=index // 6) for index in range(10)]
+    made += [instance("move", index, study=1) for index in range(3)]
+    assert set(send_all(mover.port, made).values()) == {0}
+    return made
+
+
+class Receiver:
+    """A storage SCP: what it took, by SOP instance UID, and what it was told of the mover."""
+
+    def __init__(self, syntaxes=(EXPLICIT,), classes=(CTImageStorage,), status=0x0000):
+        self.received = {}
+        self.originators = set()
+        self.priorities = set()
+        self.proposed = []
+        self.status = status
+        self.entity = AE(ae_title="RECEIVER")
+        for sop_class in classes:
+            self.entity.add_supported_context(sop_class, list(syntaxes))
+        self.server = self.entity.start_server(
+            ("127.0.0.1", PORTS["RECEIVER"]), block=False,
+            evt_handlers=[(evt.EVT_C_STORE, self.take), (evt.EVT_REQUESTED, self.asked)],
+        )  # fmt: skip
+
+    def asked(self, event):
+        self.proposed.append(len(event.assoc.requestor.requested_contexts))
+
+    def take(self, event):
+        request = event.request
+        status = self.status(len(self.received), event) if callable(self.status) else self.status
+        self.originators.add((request.MoveOriginatorApplicationEntityTitle, request.MoveOriginatorMessageID))
+        self.priorities.add(request.Priority)
+        self.received[request.AffectedSOPInstanceUID] = (event.context.transfer_syntax, request.DataSet.getvalue())
+        return status
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+
+
+def move(cluster, destination, level, model="study", cancel_after=None, priority=2, **keys):
+    entity = AE(ae_title="MOVESCU")
+    entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = 90
+    entity.add_requested_context(MOVE[model])
+    association = entity.associate("127.0.0.1", cluster.port, ae_title="VARVE")
+    assert association.is_established
+    answers = []
+    for answer in association.send_c_move(
+        identifier(level, **keys), destination, MOVE[model], msg_id=23, priority=priority
+    ):
+        answers.append(answer)
+        if cancel_after is not None and len(answers) == cancel_after:
+            association.send_c_cancel(23, query_model=MOVE[model])
+    association.release()
+    return answers
+
+
+def counts(status):
+    names = ("Completed", "Failed", "Warning")
+    return tuple(getattr(status, "NumberOf%sSuboperations" % name, None) for name in names)
+
+
+def test_a_study_arrives_byte_for_byte(mover, stored):
+    with Receiver() as receiver:
+        answers = move(mover, "RECEIVER", "STUDY", StudyInstanceUID=stored[0].study)
+    assert {uid: data for uid, (_, data) in receiver.received.items()} == {
+        one.sop_instance: one.data_set for one in stored[:10]
+    }
+    assert [status.NumberOfRemainingSuboperations for status, _ in answers[:-1]] == list(range(9, -1, -1))
+    assert {status.Status for status, _ in answers[:-1]} == {0xFF00}
+    assert answers[-1][0].Status == 0x0000
+    assert counts(answers[-1][0]) == (10, 0, 0)
+    assert receiver.originators == {("MOVESCU", 23)}
+    assert receiver.priorities == {2}
+
+
+@pytest.mark.parametrize("model", ["patient", "study"])
+def test_each_level(mover, stored, model):
+    one = stored[0]
+    above = {"PatientID": "move-0"} if model == "patient" else {}
+    wanted = {
+        "SERIES": ({"StudyInstanceUID": one.study, "SeriesInstanceUID": stored[6].series}, 4),
+        "IMAGE": ({"StudyInstanceUID": one.study, "SeriesInstanceUID": one.series,
+                   "SOPInstanceUID": [stored[1].sop_instance, stored[3].sop_instance]}, 2),
+    }  # fmt: skip
+    if above:
+        wanted["PATIENT"] = ({}, 10)
+    with Receiver() as receiver:
+        for level, (keys, count) in wanted.items():
+            receiver.received.clear()
+            assert move(mover, "RECEIVER", level, model, **above, **keys)[-1][0].Status == 0x0000
+            assert len(receiver.received) == count, level
+
+
+@pytest.mark.parametrize(
+    "syntaxes, expected", [((JPEG_LS, EXPLICIT), JPEG_LS), ((IMPLICIT,), IMPLICIT), ((EXPLICIT, IMPLICIT), EXPLICIT)]
+)
+def test_the_best_syntax_that_the_receiver_takes(mover, stored, syntaxes, expected):
+    with Receiver(syntaxes) as receiver:
+        move(mover, "RECEIVER", "STUDY", StudyInstanceUID=stored[10].study)
+    assert {syntax for syntax, _ in receiver.received.values()} == {expected}
+
+
+def test_an_unknown_destination(mover, stored):
+    ((status, failed),) = move(mover, "STRANGER", "STUDY", StudyInstanceUID=stored[0].study)
+    assert status.Status == 0xA801
+    assert failed is None or not failed
+
+
+def test_a_receiver_that_is_not_there(mover, stored):
+    answers = move(mover, "NOBODY", "STUDY", StudyInstanceUID=stored[10].study)
+    status, failed = answers[-1]
+    assert status.Status == 0xA702
+    assert counts(status) == (0, 3, 0)
+    assert sorted(failed.FailedSOPInstanceUIDList) == sorted(one.sop_instance for one in stored[10:])
+
+
+def test_a_receiver_that_does_not_take_the_sop_class(mover, stored):
+    with Receiver(classes=(MRImageStorage,)):
+        answers = move(mover, "RECEIVER", "STUDY", StudyInstanceUID=stored[10].study)
+    assert answers[-1][0].Status == 0xA702
+
+
+def test_failures_and_warnings(mover, stored):
+    statuses = [0x0000, 0xA700, 0xB000]
+    with Receiver(status=lambda number, _: statuses[number % 3]) as receiver:
+        status, failed = move(mover, "RECEIVER", "STUDY", StudyInstanceUID=stored[10].study)[-1]
+    assert status.Status == 0xB000
+    assert counts(status) == (1, 1, 1)
+    listed = failed.FailedSOPInstanceUIDList
+    assert ([listed] if isinstance(listed, str) else list(listed)) == [list(receiver.received)[1]]
+
+
+def test_a_receiver_that_breaks_off_gets_the_rest_over_another_association(mover, stored):
+    def status(number, event):
+        if number == 3:
+            event.assoc.abort()
+        return 0x0000
+
+    with Receiver(status=status) as receiver:
+        answer, failed = move(mover, "RECEIVER", "STUDY", StudyInstanceUID=stored[0].study)[-1]
+        assert len(receiver.proposed) == 2
+    assert answer.Status == 0xB000
+    assert counts(answer) == (9, 1, 0)
+
+
+def test_cancelling_in_the_middle(mover, stored):
+    def slow(_, event):
+        time.sleep(0.05)
+        return 0x0000
+
+    with Receiver(status=slow) as receiver:
+        status = move(mover, "RECEIVER", "STUDY", cancel_after=2, StudyInstanceUID=stored[0].study)[-1][0]
+    assert status.Status == 0xFE00
+    assert status.NumberOfCompletedSuboperations == len(receiver.received) < 10
+    assert status.NumberOfCompletedSuboperations + status.NumberOfRemainingSuboperations == 10
+
+
+def test_more_kinds_than_an_association_has_contexts(mover):
+    """60 SOP classes, three contexts each: two associations."""
+    classes = sorted({context.abstract_syntax for context in AllStoragePresentationContexts})[:60]
+    made = []
+    for number, sop_class in enumerate(classes):
+        one = instance("move-kinds", number, values={0x00080016: sop_class.encode()})
+        made.append(type(one)(sop_class, one.sop_instance, one.series, one.study, one.data_set))
+    assert set(send_all(mover.port, made).values()) == {0}
+    with Receiver(classes=classes) as receiver:
+        status = move(mover, "RECEIVER", "STUDY", StudyInstanceUID=made[0].study)[-1][0]
+    assert status.Status == 0x0000
+    assert len(receiver.received) == 60
+    assert len(receiver.proposed) == 2
+    assert max(receiver.proposed) <= 128
+
+
+def test_movescu_to_storescp(mover, stored, tmp_path):
+    storescp = subprocess.Popen(
+        ["storescp", "-od", str(tmp_path), "-aet", "DCMTK", "+xa", str(PORTS["DCMTK"])],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        for _ in range(100):
+            if dcmtk("echoscu", "-aec", "DCMTK", "127.0.0.1", PORTS["DCMTK"]).returncode == 0:
+                break
+            time.sleep(0.05)
+        done = dcmtk(
+            "movescu", "-v", "-S", "-aec", "VARVE", "-aem", "DCMTK", "-k", "QueryRetrieveLevel=STUDY",
+            "-k", "StudyInstanceUID=" + stored[10].study, "127.0.0.1", mover.port,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    finally:
+        storescp.terminate()
+        storescp.wait(10)
+    files = glob.glob(os.path.join(tmp_path, "*"))
+    found = {str(pydicom.dcmread(path).SOPInstanceUID) for path in files}
+    assert found == {one.sop_instance for one in stored[10:]}
