@@ -30,6 +30,7 @@ package struct InstanceRecord: Sendable {
             sopInstanceUID: metadata.sopInstanceUID,
             recordID: recordID,
             nodes: nodes,
+            contentDigest: metadata.receivedDigest,
             receivedTransferSyntax: metadata.receivedTransferSyntax,
             storedTransferSyntax: metadata.storedTransferSyntax,
             receivedByteCount: metadata.receivedByteCount,

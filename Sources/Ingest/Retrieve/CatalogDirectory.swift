@@ -44,6 +44,7 @@ extension StoredInstance {
             sopInstanceUID: row.sopInstanceUID,
             recordID: row.recordID,
             nodes: row.nodes,
+            contentDigest: row.contentDigest,
             receivedTransferSyntax: row.receivedTransferSyntax,
             storedTransferSyntax: row.storedTransferSyntax,
             receivedByteCount: row.receivedByteCount,

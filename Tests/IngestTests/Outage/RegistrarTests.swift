@@ -70,6 +70,7 @@ extension ScriptedCatalog: InstanceDirectory {
                 sopInstanceUID: entry.instance.sopInstanceUID,
                 recordID: entry.recordID,
                 nodes: entry.nodes,
+                contentDigest: entry.contentDigest,
                 receivedTransferSyntax: entry.receivedTransferSyntax,
                 storedTransferSyntax: entry.storedTransferSyntax,
                 receivedByteCount: entry.receivedByteCount,

@@ -45,6 +45,7 @@ final class MemoryArchive: InstanceDirectory, RecordReader {
                 sopInstanceUID: made.metadata.sopInstanceUID,
                 recordID: id,
                 nodes: Self.nodes,
+                contentDigest: made.metadata.receivedDigest,
                 receivedTransferSyntax: made.metadata.receivedTransferSyntax,
                 storedTransferSyntax: made.metadata.storedTransferSyntax,
                 receivedByteCount: made.dataSet.readableBytes,
