@@ -60,6 +60,7 @@ func cxxShim(_ name: String, over library: String, linking linkName: String) -> 
 func pureTarget(
     _ name: String,
     _ dependencies: [Target.Dependency],
+    testing: [Target.Dependency] = [],
     settings: [SwiftSetting] = [.strictMemorySafety()],
     testData: [String] = []
 ) -> [Target] {
@@ -67,7 +68,7 @@ func pureTarget(
         .target(name: name, dependencies: dependencies, swiftSettings: strict + settings),
         .testTarget(
             name: "\(name)Tests",
-            dependencies: [.byName(name: name)] + dependencies,
+            dependencies: [.byName(name: name)] + dependencies + testing,
             exclude: testData,
             swiftSettings: strict
         ),
@@ -118,7 +119,8 @@ let pureTargets: [Target] =
     + pureTarget("Placement", ["Checksums", nioCore])
     + pureTarget("DICOM", ["CZlib", nioCore])
     + pureTarget("DIMSE", [nioCore])
-    + pureTarget("DICOMWeb", [nioCore])
+    + pureTarget("DICOMWeb", ["CZlib", nioCore])
+    + pureTarget("Rendering", ["DICOM", "CZlib", "CJPEGShim", nioCore], testing: ["PixelCodecs"])
     + pureTarget("SegmentFormat", ["Checksums", "Placement", nioCore])
     + pureTarget(
         "ReplicationProtocol",
@@ -183,8 +185,9 @@ let roleTargets: [Target] =
     + roleTarget(
         "Ingest",
         [
-            "DICOM", "DIMSE", "DICOMWeb", "DICOMNetworking", "PixelCodecs", "SegmentFormat", "ReplicationProtocol",
-            "ReplicationTransport", "Placement", "Checksums", "Catalog", "ClusterClient", "Telemetry",
+            "DICOM", "DIMSE", "DICOMWeb", "Rendering", "DICOMNetworking", "PixelCodecs", "SegmentFormat",
+            "ReplicationProtocol", "ReplicationTransport", "Placement", "Checksums", "Catalog", "ClusterClient",
+            "Telemetry",
             nioCore, nioPosix, nioLocks, logging, lifecycle, hummingbird,
         ]
     )

@@ -3,6 +3,7 @@
 
 #include <setjmp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <jpeglib.h>
@@ -132,3 +133,64 @@ int varve_jpeg_decode(const uint8_t *bytes, size_t byte_count, uint32_t rows, ui
     if (message_byte_count > 0) snprintf(message, message_byte_count, "%s", work.failure.text);
     return status;
 }
+
+static int encode(struct jpeg_compress_struct *info, const uint8_t *samples, uint32_t rows, uint32_t columns,
+                  int components, int quality, unsigned char **bytes, unsigned long *byte_count) {
+    jpeg_create_compress(info);
+    jpeg_mem_dest(info, bytes, byte_count);
+    info->image_width = columns;
+    info->image_height = rows;
+    info->input_components = components;
+    info->in_color_space = components == 3 ? JCS_RGB : JCS_GRAYSCALE;
+    jpeg_set_defaults(info);
+    jpeg_set_quality(info, quality, TRUE);
+    for (int index = 0; index < info->num_components; index += 1) {
+        info->comp_info[index].h_samp_factor = 1;
+        info->comp_info[index].v_samp_factor = 1;
+    }
+    info->dct_method = JDCT_ISLOW;
+    jpeg_start_compress(info, TRUE);
+    size_t row_byte_count = (size_t)columns * (size_t)components;
+    while (info->next_scanline < info->image_height) {
+        // The library reads only, though its interface says otherwise.
+        JSAMPROW row = (JSAMPROW)(samples + row_byte_count * info->next_scanline);
+        jpeg_write_scanlines(info, &row, 1);
+    }
+    jpeg_finish_compress(info);
+    return VARVE_JPEG_SUCCESS;
+}
+
+// What longjmp must not forget is in memory of its own here, too; jpeg_mem_dest replaces `bytes` when it finishes.
+struct encoding {
+    struct jpeg_compress_struct info;
+    struct failure failure;
+    unsigned char *bytes;
+    unsigned long byte_count;
+};
+
+int varve_jpeg_encode(const uint8_t *samples, uint32_t rows, uint32_t columns, int components, int quality,
+                      uint8_t **bytes, size_t *byte_count) {
+    struct encoding work;
+    memset(&work, 0, sizeof work);
+    work.info.err = jpeg_std_error(&work.failure.base);
+    work.failure.base.error_exit = leave;
+    work.failure.base.emit_message = note;
+    work.failure.base.output_message = stay_silent;
+    volatile int status;
+    if (setjmp(work.failure.escape) == 0) {
+        status = encode(&work.info, samples, rows, columns, components, quality, &work.bytes, &work.byte_count);
+    } else {
+        status = work.failure.base.msg_code == JERR_OUT_OF_MEMORY ? VARVE_JPEG_NO_MEMORY : VARVE_JPEG_CORRUPT;
+    }
+    jpeg_destroy_compress(&work.info);
+    if (status != VARVE_JPEG_SUCCESS) {
+        free(work.bytes);
+        work.bytes = NULL;
+        work.byte_count = 0;
+    }
+    *bytes = work.bytes;
+    *byte_count = work.byte_count;
+    return status;
+}
+
+void varve_jpeg_free(uint8_t *bytes) { free(bytes); }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import DICOMWeb
 public import Placement
 public import ReplicationTransport
 
@@ -34,6 +35,8 @@ public struct IngestConfiguration: Sendable {
     public var destinations: [MoveDestination] = []
     public var httpHost = "127.0.0.1"
     public var httpPort = 8042
+    /// Origins whose pages a browser may let read over DICOMweb, `*` for all; empty: none but the service's own.
+    public var corsOrigins: [String] = []
     /// Copies an instance should have, and durable copies that make a success.
     public var copies = 2
     public var acknowledgements = 2
@@ -60,6 +63,9 @@ public struct IngestConfiguration: Sendable {
     public var catalogSweepHours = 24
     /// The node's certificate, and whom it trusts; `nil` for plain TCP to the storage nodes.
     public var tls: ReplicationTLS?
+
+    /// What is wrong with an origin to be put into ``corsOrigins``, or nil.
+    public static func problem(withOrigin origin: String) -> String? { CrossOriginPolicy.problem(with: origin) }
 
     public init(name: String, cluster: ClusterID, catalog: String, spoolDirectory: String) {
         self.name = name

@@ -3,6 +3,7 @@
 import Catalog
 import ClusterClient
 import DICOMNetworking
+import DICOMWeb
 import DIMSE
 import Glibc
 import Hummingbird
@@ -220,6 +221,8 @@ public struct IngestNode: Service {
                 aeTitle: configuration.aeTitle,
                 maximumInMemoryByteCount: configuration.maximumInMemoryDataSetByteCount
             ),
+            crossOrigin: CrossOriginPolicy(origins: configuration.corsOrigins),
+            version: version,
             logger: logger
         )
         addDICOMWebRoutes(to: router, service: web)

@@ -31,7 +31,8 @@ import Testing
         Rule("Placement", ["Checksums"]),
         Rule("DICOM", ["CZlib"], ["NIOCore", "Glibc"]),
         Rule("DIMSE", ["DICOM"], ["NIOCore"]),
-        Rule("DICOMWeb", ["DICOM"], ["NIOCore"]),
+        Rule("DICOMWeb", ["DICOM", "CZlib"], ["NIOCore"]),
+        Rule("Rendering", ["DICOM", "CZlib", "CJPEGShim"], ["NIOCore", "Glibc"]),
         Rule("SegmentFormat", ["Checksums", "Placement"], ["NIOCore"]),
         Rule("ReplicationProtocol", ["Checksums", "Placement"], ["NIOCore"]),
         // Engines: one kind of I/O each.
@@ -98,7 +99,8 @@ import Testing
         Rule(
             "Ingest",
             [
-                "DICOM", "DIMSE", "DICOMWeb", "DICOMNetworking", "PixelCodecs", "SegmentFormat", "ReplicationProtocol",
+                "DICOM", "DIMSE", "DICOMWeb", "Rendering", "DICOMNetworking", "PixelCodecs", "SegmentFormat",
+                "ReplicationProtocol",
                 "ReplicationTransport", "Placement", "Checksums", "Catalog", "ClusterClient", "Telemetry",
             ],
             nio.union([

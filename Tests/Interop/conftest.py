@@ -43,7 +43,7 @@ def _run_cluster(**options):
 @pytest.fixture(scope="session")
 def cluster():
     """The cluster that all tests share which leave it whole."""
-    yield from _run_cluster(options=["--tls"])
+    yield from _run_cluster(options=["--tls", "--cors-origin", "https://viewer.example.org"])
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ VARVE_BUILD_PACKAGES=(
     g++ git pkg-config zlib1g-dev libcharls-dev libopenjp2-7-dev libopenjph-dev libjpeg62-turbo-dev libpq-dev liblmdb-dev libisal-dev
     postgresql curl python3 python3-venv
 )
-VARVE_TEST_PACKAGES=(dcmtk strace iproute2 e2fsprogs)
+VARVE_TEST_PACKAGES=(dcmtk strace iproute2 e2fsprogs unzip)
 VARVE_BENCHMARK_PACKAGES=(dcmtk orthanc orthanc-postgresql)
 
 # What the Swift toolchain itself needs on Debian and Ubuntu, when it is unpacked by hand.
@@ -21,7 +21,7 @@ VARVE_SWIFT_PACKAGES=(
 
 # The Python side of the tests, pinned. The decoders let pydicom judge compressed images on its own.
 VARVE_PYTHON_PACKAGES=(
-    pydicom==3.0.1 pynetdicom==3.0.4 dicomweb-client==0.61.2 numpy==2.4.6 requests==2.34.2
+    pydicom==3.0.1 pynetdicom==3.0.4 dicomweb-client==0.61.2 numpy==2.4.6 pillow==13.0.0 requests==2.34.2
     pytest==9.2.0 pytest-timeout==2.4.0
     pyjpegls==1.5.1 pylibjpeg==2.1.0 pylibjpeg-libjpeg==2.3.0 pylibjpeg-openjpeg==2.5.0 pylibjpeg-rle==2.1.0
 )

@@ -32,4 +32,12 @@ int varve_jpeg_decode(const uint8_t *bytes, size_t byte_count, uint32_t rows, ui
                       int colour, long maximum_memory, uint8_t *destination, char *message,
                       size_t message_byte_count);
 
+// Encodes rows * columns * components bytes (grey or, by pixel, RGB) as baseline JPEG; `quality` is 1 to 100.
+//
+// On success `bytes` is to be given to varve_jpeg_free. Never longjmps out, never writes to stderr.
+int varve_jpeg_encode(const uint8_t *samples, uint32_t rows, uint32_t columns, int components, int quality,
+                      uint8_t **bytes, size_t *byte_count);
+
+void varve_jpeg_free(uint8_t *bytes);
+
 #endif

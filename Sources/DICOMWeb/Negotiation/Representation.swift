@@ -6,20 +6,32 @@ public enum Representation: Sendable, Hashable, CaseIterable {
     case multipartDICOM
     /// `application/dicom`: the body is one instance.
     case singleDICOM
+    /// `application/zip`: one instance a file.
+    case zip
     /// `application/dicom+json`, also asked for as `application/json`.
     case dicomJSON
     /// `multipart/related; type="application/octet-stream"`: one bulk data value or frame a part.
     case multipartOctetStream
     /// `application/octet-stream`: the body is one bulk data value.
     case singleOctetStream
+    /// `image/jpeg` and `image/png`: the body is one rendered picture.
+    case jpeg, png
+    /// `multipart/related; type="image/jpeg"` and `"image/png"`: one rendered picture a part.
+    case multipartJPEG, multipartPNG
+    /// `application/vnd.sun.wadl+xml`: the description of the service.
+    case capabilities
 
     /// The media types it answers to, without parameters.
     fileprivate var essences: [String] {
         switch self {
-        case .multipartDICOM, .multipartOctetStream: ["multipart/related"]
+        case .multipartDICOM, .multipartOctetStream, .multipartJPEG, .multipartPNG: ["multipart/related"]
+        case .jpeg: ["image/jpeg"]
+        case .png: ["image/png"]
         case .singleDICOM: ["application/dicom"]
+        case .zip: ["application/zip"]
         case .dicomJSON: ["application/dicom+json", "application/json"]
         case .singleOctetStream: ["application/octet-stream"]
+        case .capabilities: [CapabilitiesDescription.mediaType]
         }
     }
 
@@ -28,7 +40,9 @@ public enum Representation: Sendable, Hashable, CaseIterable {
         switch self {
         case .multipartDICOM: "application/dicom"
         case .multipartOctetStream: "application/octet-stream"
-        case .singleDICOM, .dicomJSON, .singleOctetStream: nil
+        case .multipartJPEG: "image/jpeg"
+        case .multipartPNG: "image/png"
+        case .singleDICOM, .zip, .dicomJSON, .singleOctetStream, .jpeg, .png, .capabilities: nil
         }
     }
 
@@ -156,15 +170,10 @@ public enum Negotiation {
         /// `qvalue` of RFC 9110 §12.4.2 in thousandths.
         private static func quality(_ text: String?) throws(DICOMWebError) -> Int {
             guard let text else { return 1000 }
-            let parts = text.split(separator: ".", omittingEmptySubsequences: false)
-            let decimals = parts.count == 2 ? String(parts[1]) : ""
-            guard parts.count <= 2, parts[0] == "0" || parts[0] == "1", decimals.utf8.count <= 3,
-                decimals.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }),
-                let fraction = Int((decimals + "000").prefix(3)), parts[0] == "0" || fraction == 0
-            else {
+            guard let quality = QualityValue.thousandths(text) else {
                 throw DICOMWebError(.badRequest, "a quality in the Accept header is not between 0 and 1 (q=0.5)")
             }
-            return parts[0] == "1" ? 1000 : fraction
+            return quality
         }
 
         /// How closely the range names the offer: 3 with the type of the parts, 2 by its type, 1 and 0 by wildcards;

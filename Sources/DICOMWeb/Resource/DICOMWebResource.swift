@@ -61,8 +61,14 @@ public enum DICOMWebResource: Sendable, Hashable {
         case ("metadata", true): return .metadata
         case ("rendered", true): return .rendered
         case ("thumbnail", true): return .thumbnail
-        case ("frames", false) where isInstance && tail.count == 1:
-            return .frames(try frameNumbers(tail.first ?? ""))
+        case ("frames", false) where isInstance && tail.count <= 2:
+            let numbers = try frameNumbers(tail.first ?? "")
+            switch tail.dropFirst().first {
+            case nil: return .frames(numbers)
+            case "rendered": return .renderedFrames(numbers)
+            case "thumbnail": return .frameThumbnail(numbers)
+            default: throw unknown
+            }
         case ("bulkdata", false) where isInstance:
             return .bulkData(Array(tail))
         default: throw unknown
@@ -125,6 +131,9 @@ public enum DICOMWebAspect: Sendable, Hashable {
     case thumbnail
     /// Frames by number, from 1.
     case frames([Int])
+    case renderedFrames([Int])
+    /// Of the first of them.
+    case frameThumbnail([Int])
     /// A bulk data value: tags (eight hexadecimal digits) and item numbers (from 0) in turn, a tag last.
     case bulkData([String])
 }

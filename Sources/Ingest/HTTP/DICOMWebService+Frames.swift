@@ -24,6 +24,8 @@ extension DICOMWebService {
             }
             guard let choice, candidate.representation == .multipartOctetStream || numbers.count == 1 else { continue }
             let isNative = choice != .stored
+            let tag = Self.tag(of: numbers, instance, isNative: isNative, candidate.representation, exchange)
+            if let response = exchange.notModified(tag) { return response }
             let layout = try await retrieve.frameReader.layout(of: instance)
             guard numbers.allSatisfy({ (1...layout.frameCount).contains($0) }) else {
                 throw DICOMWebError(.notFound, "the instance has \(layout.frameCount) frames")
@@ -40,10 +42,12 @@ extension DICOMWebService {
                     try await output.finish()
                     lease.release()
                 }
-                return Response(status: .ok, headers: [.contentType: type], body: body)
+                var headers = exchange.cacheHeaders(tag)
+                headers[.contentType] = type
+                return Response(status: .ok, headers: headers, body: body)
             }
-            let root = exchange.root
-            return multipart(first, number, rest: Array(numbers.dropFirst()), of: instance, root, lease) { number in
+            let rest = Array(numbers.dropFirst())
+            return multipart(first, number, rest: rest, of: instance, exchange, tag, lease) { number in
                 try await source.frame(number, isNative: isNative)
             }
         }
@@ -53,26 +57,39 @@ extension DICOMWebService {
         )
     }
 
+    private static func tag(
+        of numbers: [Int],
+        _ instance: StoredInstance,
+        isNative: Bool,
+        _ representation: Representation,
+        _ exchange: Exchange
+    ) -> EntityTag {
+        var tag = RepresentationTag("frames", exchange)
+        tag.add(representation.text)
+        tag.add(instance)
+        tag.add(isNative ? 1 : 0)
+        for number in numbers { tag.add(number) }
+        return tag.tag
+    }
+
     private func multipart(
         _ first: FrameReader.Frame,
         _ number: Int,
         rest: [Int],
         of instance: StoredInstance,
-        _ root: ServiceRoot,
+        _ exchange: Exchange,
+        _ tag: EntityTag,
         _ lease: BudgetLease,
         frame: @escaping @Sendable (Int) async throws -> FrameReader.Frame
     ) -> Response {
-        let url = root.url(
+        let url = exchange.root.url(
             study: instance.studyInstanceUID,
             series: instance.seriesInstanceUID,
             instance: instance.sopInstanceUID
         )
-        var random = SystemRandomNumberGenerator()
-        var writer = MultipartWriter(
-            boundary: MultipartBoundary(using: &random),
-            partType: "application/octet-stream"
-        )
-        let contentType = writer.contentType
+        var writer = MultipartWriter(boundary: MultipartBoundary(tag), partType: "application/octet-stream")
+        var headers = exchange.cacheHeaders(tag)
+        headers[.contentType] = writer.contentType
         @Sendable func part(
             _ frame: FrameReader.Frame,
             _ number: Int,
@@ -100,6 +117,6 @@ extension DICOMWebService {
             }
             lease.release()
         }
-        return Response(status: .ok, headers: [.contentType: contentType], body: body)
+        return Response(status: .ok, headers: headers, body: body)
     }
 }

@@ -13,9 +13,10 @@ extension DICOMWebService {
         let allowsStored: Bool
     }
 
-    /// Retrieves a study, series or instance (PS3.18 §10.4).
+    /// Retrieves a study, series or instance (PS3.18 §10.4), in parts or as an archive.
     func instances(of item: DICOMWebItem, _ exchange: Exchange) async throws -> Response {
-        let offers: [Representation] = item.instance == nil ? [.multipartDICOM] : [.multipartDICOM, .singleDICOM]
+        let offers: [Representation] =
+            item.instance == nil ? [.multipartDICOM, .zip] : [.multipartDICOM, .singleDICOM, .zip]
         let accepted = try Negotiation.accepted(
             headers: exchange.accept,
             parameter: exchange.acceptParameter,
@@ -25,26 +26,65 @@ extension DICOMWebService {
         for candidate in accepted {
             let deliveries = found.compactMap { delivery(of: $0, candidate) }
             guard let first = deliveries.first else { continue }
+            let tag = Self.tag(of: deliveries, candidate.representation, exchange)
+            // What is not all of it has no tag, and is always sent.
+            let isComplete = deliveries.count == found.count
+            if isComplete, let response = exchange.notModified(tag) { return response }
             // The first instance is made ready before the status line goes out, so that its failure is the response's.
             let lease = await BudgetLease.acquire(
                 retrieve.cost(of: first.instance, choice: first.choice),
                 of: retrieve.memory
             )
             let prepared = try await prepare(first)
-            if candidate.representation == .singleDICOM { return single(prepared, lease) }
-            return multipart(
-                prepared,
-                lease,
-                rest: Array(deliveries.dropFirst()),
-                omitted: found.count - deliveries.count,
-                exchange.root,
-                first: first.instance
-            )
+            if candidate.representation == .singleDICOM {
+                return single(prepared, lease, exchange.cacheHeaders(tag))
+            }
+            let isZip = candidate.representation == .zip
+            let framing: InstanceFraming =
+                isZip
+                ? .zip(ZipWriter())
+                : .multipart(
+                    MultipartWriter(boundary: MultipartBoundary(tag), partType: "application/dicom"),
+                    exchange.root
+                )
+            var response = several((first.instance, prepared), lease, rest: Array(deliveries.dropFirst()), framing)
+            if isZip {
+                let name = item.instance ?? item.series ?? item.study
+                response.headers[.contentDisposition] = "attachment; filename=\"\(name).zip\""
+            }
+            if isComplete {
+                for field in exchange.cacheHeaders(tag) { response.headers.append(field) }
+            } else {
+                // PS3.18 table 10.4.3-1: 206 when some of the instances can't be sent as asked.
+                response.status = .partialContent
+                response.headers.addWarning(
+                    "\(found.count - deliveries.count) instances can't be sent in an acceptable transfer syntax"
+                )
+            }
+            return response
         }
         throw DICOMWebError(
             .notAcceptable,
             "nothing here can be sent in the transfer syntaxes asked for; transfer-syntax=* gives what is stored"
         )
+    }
+
+    private static func tag(
+        of deliveries: [Delivery],
+        _ representation: Representation,
+        _ exchange: Exchange
+    ) -> EntityTag {
+        var tag = RepresentationTag("instances", exchange)
+        tag.add(representation.text)
+        for delivery in deliveries {
+            tag.add(delivery.instance)
+            switch delivery.choice {
+            case .stored: tag.add("")
+            case .converted(let uid): tag.add(uid)
+            }
+            tag.add(delivery.allowsStored ? 1 : 0)
+        }
+        return tag.tag
     }
 
     private func delivery(of instance: StoredInstance, _ accepted: AcceptedRepresentation) -> Delivery? {
@@ -64,7 +104,7 @@ extension DICOMWebService {
     }
 
     /// `application/dicom`: the instance is the body.
-    private func single(_ prepared: PreparedInstance, _ lease: BudgetLease) -> Response {
+    private func single(_ prepared: PreparedInstance, _ lease: BudgetLease, _ cache: HTTPFields) -> Response {
         let type = MediaType(
             "application",
             "dicom",
@@ -78,35 +118,40 @@ extension DICOMWebService {
             }
             lease.release()
         }
-        return Response(status: .ok, headers: [.contentType: type.description], body: body)
+        var headers = cache
+        headers[.contentType] = type.description
+        return Response(status: .ok, headers: headers, body: body)
     }
 
-    /// `multipart/related`: one instance a part, made ready a few ahead and sent one after another.
-    private func multipart(
-        _ prepared: PreparedInstance,
+    /// Several instances, made ready a few ahead and sent one after another.
+    private func several(
+        _ first: (instance: StoredInstance, prepared: PreparedInstance),
         _ lease: BudgetLease,
         rest: [Delivery],
-        omitted: Int,
-        _ root: ServiceRoot,
-        first: StoredInstance
+        _ framing: InstanceFraming
     ) -> Response {
-        var random = SystemRandomNumberGenerator()
-        var writer = MultipartWriter(boundary: MultipartBoundary(using: &random), partType: "application/dicom")
-        var headers: HTTPFields = [.contentType: writer.contentType]
-        // PS3.18 table 10.4.3-1: 206 when some of the instances can't be sent as asked.
-        if omitted > 0 {
-            headers.addWarning("\(omitted) instances can't be sent in an acceptable transfer syntax")
+        let contentType = framing.contentType
+        var framing = framing
+        let head = framing.begin(first.instance, first.prepared)
+        var contentLength: Int?
+        if rest.isEmpty, case .multipart = framing {
+            contentLength = head.readableBytes + first.prepared.byteCount + framing.finish().readableBytes
         }
-        let head = Self.head(of: prepared, first, root, &writer)
-        let tail = writer.end()
-        let contentLength = rest.isEmpty ? head.readableBytes + prepared.byteCount + tail.readableBytes : nil
-        let parts = writer
+        let begun = framing
         let body = ResponseBody(contentLength: contentLength) { writer in
             let output = BodyWriter(writer)
-            var parts = parts
+            var framing = begun
+            func send(_ prepared: PreparedInstance) async throws {
+                try await prepared.send { buffers in
+                    framing.add(buffers)
+                    try await output.write(buffers)
+                }
+                let end = framing.end()
+                if end.readableBytes > 0 { try await output.write([end]) }
+            }
             try await sending {
                 try await output.write([head])
-                try await prepared.send(output.write)
+                try await send(first.prepared)
                 // Whoever holds something must not wait for more.
                 lease.release()
                 try await OrderedPrefetch.forEach(
@@ -116,33 +161,15 @@ extension DICOMWebService {
                     cost: { retrieve.cost(of: $0.instance, choice: $0.choice) },
                     make: { ($0.instance, try await prepare($0)) },
                     consume: { instance, prepared in
-                        try await output.write([Self.head(of: prepared, instance, root, &parts)])
-                        try await prepared.send(output.write)
+                        try await output.write([framing.begin(instance, prepared)])
+                        try await send(prepared)
                     }
                 )
-                try await output.write([tail])
+                try await output.write([framing.finish()])
                 try await output.finish()
             }
         }
-        return Response(status: omitted > 0 ? .partialContent : .ok, headers: headers, body: body)
-    }
-
-    private static func head(
-        of prepared: PreparedInstance,
-        _ instance: StoredInstance,
-        _ root: ServiceRoot,
-        _ writer: inout MultipartWriter
-    ) -> ByteBuffer {
-        let url = root.url(
-            study: instance.studyInstanceUID,
-            series: instance.seriesInstanceUID,
-            instance: instance.sopInstanceUID
-        )
-        return writer.head(
-            transferSyntax: prepared.transferSyntax,
-            location: url,
-            byteCount: prepared.byteCount
-        )
+        return Response(status: .ok, headers: [.contentType: contentType], body: body)
     }
 
     /// Runs the sending of a body; what fails then can only end the connection, so it is logged here.

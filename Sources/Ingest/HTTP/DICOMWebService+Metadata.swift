@@ -16,6 +16,10 @@ extension DICOMWebService {
             offers: [.dicomJSON]
         )
         let found = try await retrieve.instances(of: item)
+        var members = RepresentationTag("metadata", exchange)
+        for instance in found { members.add(instance) }
+        let tag = members.tag
+        if let response = exchange.notModified(tag, isJSON: true) { return response }
         let reader = HeaderReader(records: retrieve.records)
         let root = exchange.root
         // The first is read before the status line goes out, so that its failure is the response's.
@@ -43,7 +47,9 @@ extension DICOMWebService {
                 try await output.finish()
             }
         }
-        return Response(status: .ok, headers: [.contentType: "application/dicom+json"], body: body)
+        var headers = exchange.cacheHeaders(tag, isJSON: true)
+        headers[.contentType] = "application/dicom+json"
+        return Response(status: .ok, headers: headers, body: body)
     }
 
     /// One instance in the DICOM JSON model.
@@ -52,7 +58,10 @@ extension DICOMWebService {
         _ reader: HeaderReader,
         _ root: ServiceRoot
     ) async throws -> ByteBuffer {
-        let dataSet = try await reader.dataSet(of: instance)
+        let header = try await reader.header(of: instance)
+        var dataSet = header.dataSet
+        // Its place, without bytes.
+        if let (tag, vr) = header.pixelData { dataSet.set(DataElement(tag: tag, vr: vr, value: .bytes(ByteBuffer()))) }
         let url = root.url(
             study: instance.studyInstanceUID,
             series: instance.seriesInstanceUID,
@@ -60,6 +69,7 @@ extension DICOMWebService {
         )
         var model = ByteBufferAllocator().buffer(capacity: 8 << 10)
         DICOMJSON.write(dataSet, into: &model) { path, element in
+            if element.tag.isPixelData, path.steps.isEmpty { return "\(url)/bulkdata/\(path.urlPath)" }
             let byteCount = element.value.bytes?.readableBytes ?? .max
             return byteCount <= Self.inlineByteCount ? nil : "\(url)/bulkdata/\(path.urlPath)"
         }
@@ -68,55 +78,6 @@ extension DICOMWebService {
 
     /// Bulk data up to this many bytes are in the model; fetching them one by one would cost more.
     private static let inlineByteCount = 1024
-
-    /// One bulk data value that the metadata refer to (PS3.18 §10.4.1.1.5); pixel data are retrieved as instances.
-    func bulkData(of item: DICOMWebItem, _ path: [String], _ exchange: Exchange) async throws -> Response {
-        let accepted = try Negotiation.accepted(
-            headers: exchange.accept,
-            parameter: exchange.acceptParameter,
-            offers: [.multipartOctetStream, .singleOctetStream]
-        )
-        guard let instance = try await retrieve.instances(of: item).first else {
-            throw DICOMWebError(.notFound, "nothing of that name is stored here")
-        }
-        let dataSet = try await HeaderReader(records: retrieve.records).dataSet(of: instance)
-        guard let value = Self.value(at: path, in: dataSet) else {
-            throw DICOMWebError(.notFound, "the instance has no bulk data there")
-        }
-        if accepted.first?.representation == .singleOctetStream {
-            return Response(
-                status: .ok,
-                headers: [.contentType: "application/octet-stream"],
-                body: ResponseBody(byteBuffer: value)
-            )
-        }
-        var random = SystemRandomNumberGenerator()
-        var writer = MultipartWriter(
-            boundary: MultipartBoundary(using: &random),
-            partType: "application/octet-stream"
-        )
-        var body = writer.head(byteCount: value.readableBytes)
-        body.writeImmutableBuffer(value)
-        body.writeImmutableBuffer(writer.end())
-        return Response(
-            status: .ok,
-            headers: [.contentType: writer.contentType],
-            body: ResponseBody(byteBuffer: body)
-        )
-    }
-
-    /// The bytes of an element by its path, little endian as PS3.18 §8.7.3.2 wants uncompressed bulk data.
-    private static func value(at path: [String], in dataSet: DataSet) -> ByteBuffer? {
-        guard let first = path.first, first.utf8.count == 8, let raw = UInt32(first, radix: 16) else { return nil }
-        let tag = Tag(rawValue: raw)
-        guard path.count > 1 else {
-            guard let element = dataSet[tag], let bytes = element.value.bytes else { return nil }
-            return dataSet.encoding.isBigEndian ? bytes.swapped(every: element.vr.wordByteCount) : bytes
-        }
-        let items = dataSet.items(tag)
-        guard let index = Int(path[1]), items.indices.contains(index) else { return nil }
-        return value(at: Array(path.dropFirst(2)), in: items[index])
-    }
 }
 
 extension ByteBuffer {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import DICOMWeb
-package import Hummingbird
+import Hummingbird
 import Logging
 
 extension DICOMWebService {
@@ -9,7 +9,7 @@ extension DICOMWebService {
     static let maximumStoreCount = 8
 
     /// Answers a POST: STOW-RS (PS3.18 §10.5), errors included.
-    package func storeResponse(to request: Request) async -> Response {
+    func storeResponse(to request: Request) async -> Response {
         do {
             guard let receiver else { throw DICOMWebError(.notFound, "this node does not take instances by HTTP") }
             return try await store(request, receiver)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import DICOM
-import DICOMWeb
+package import DICOMWeb
 package import Hummingbird
 package import Logging
 
@@ -21,17 +21,25 @@ package struct DICOMWebService: Sendable {
     let storePlaces = Budget(limit: maximumStoreCount)
     /// The URL of the service as clients see it; when nil, it is taken from each request and its proxy's headers.
     let publicURL: String?
+    /// Pages of which other origins may read.
+    let crossOrigin: CrossOriginPolicy
+    /// The software's, which shapes what is made here of what is stored.
+    let version: String
     let logger: Logger
 
     package init(
         retrieve: RetrieveService,
         receiver: (any InstanceReceiver)? = nil,
         publicURL: String? = nil,
+        crossOrigin: CrossOriginPolicy = CrossOriginPolicy(),
+        version: String = "",
         logger: Logger
     ) {
         self.retrieve = retrieve
         self.receiver = receiver
         self.publicURL = publicURL
+        self.crossOrigin = crossOrigin
+        self.version = version
         self.logger = logger
     }
 
@@ -39,7 +47,7 @@ package struct DICOMWebService: Sendable {
     static let dictionary = AttributeDictionary { DataDictionary.tag(forKeyword: $0)?.rawValue }
 
     /// Answers one GET, errors included.
-    package func response(to request: Request) async -> Response {
+    func response(to request: Request) async -> Response {
         do {
             let path = request.uri.path.dropFirst(Self.path.utf8.count)
             let resource = try DICOMWebResource(path: path)
@@ -50,8 +58,12 @@ package struct DICOMWebService: Sendable {
             case .item(let item, .metadata): return try await metadata(of: item, exchange)
             case .item(let item, .bulkData(let path)): return try await bulkData(of: item, path, exchange)
             case .item(let item, .frames(let numbers)): return try await frames(numbers, of: item, exchange)
-            case .item(_, .rendered), .item(_, .thumbnail):
-                throw DICOMWebError(.notFound, "rendered images are not served yet; retrieve the instance")
+            case .item(let item, .rendered): return try await rendered(item, frames: nil, exchange)
+            case .item(let item, .renderedFrames(let numbers)):
+                return try await rendered(item, frames: numbers, exchange)
+            case .item(let item, .thumbnail): return try await thumbnail(item, frames: nil, exchange)
+            case .item(let item, .frameThumbnail(let numbers)):
+                return try await thumbnail(item, frames: numbers, exchange)
             }
         } catch {
             return errorResponse(error)
@@ -63,6 +75,11 @@ package struct DICOMWebService: Sendable {
         let query: QueryParameters
         let accept: [String]
         let root: ServiceRoot
+        let version: String
+        let ifNoneMatch: [String]
+        let takesGzip: Bool
+        let rangeHeader: String?
+        let ifRange: String?
 
         /// The `accept` query parameters as one list.
         var acceptParameter: String? {
@@ -75,7 +92,12 @@ package struct DICOMWebService: Sendable {
         Exchange(
             query: try QueryParameters(query: request.uri.query),
             accept: request.headers[values: .accept],
-            root: root(of: request)
+            root: root(of: request),
+            version: version,
+            ifNoneMatch: request.headers[values: .ifNoneMatch],
+            takesGzip: ContentCoding.takesGzip(request.headers[values: .acceptEncoding]),
+            rangeHeader: request.method == .get ? request.headers[.range] : nil,
+            ifRange: request.headers[.ifRange]
         )
     }
 
@@ -87,7 +109,9 @@ package struct DICOMWebService: Sendable {
 
 /// Mounts the DICOMweb service on a router.
 package func addDICOMWebRoutes(to router: Router<some RequestContext>, service: DICOMWebService) {
-    router.get("dicom-web/**") { request, _ in await service.response(to: request) }
-    router.head("dicom-web/**") { request, _ in await service.response(to: request).createHeadResponse() }
-    router.post("dicom-web/**") { request, _ in await service.storeResponse(to: request) }
+    for method: HTTPRequest.Method in [.get, .head, .post, .options, .put, .delete, .patch] {
+        for path: RouterPath in ["dicom-web", "dicom-web/**"] {
+            router.on(path, method: method) { request, _ in await service.answer(request) }
+        }
+    }
 }

@@ -31,6 +31,7 @@ package struct InstanceRecord: Sendable {
             sopClassUID: metadata.sopClassUID,
             recordID: recordID,
             nodes: nodes,
+            contentDigest: metadata.receivedDigest,
             receivedTransferSyntax: metadata.receivedTransferSyntax,
             storedTransferSyntax: metadata.storedTransferSyntax,
             receivedByteCount: metadata.receivedByteCount,

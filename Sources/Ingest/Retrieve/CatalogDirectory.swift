@@ -45,6 +45,7 @@ extension StoredInstance {
             sopClassUID: row.instance.sopClassUID,
             recordID: row.recordID,
             nodes: row.nodes,
+            contentDigest: row.contentDigest,
             receivedTransferSyntax: row.receivedTransferSyntax,
             storedTransferSyntax: row.storedTransferSyntax,
             receivedByteCount: row.receivedByteCount,

@@ -21,7 +21,7 @@ struct FrameReader: Sendable {
     let decoder: FrameDecoder
 
     /// What is known of an instance before any frame is read.
-    struct Layout {
+    struct Layout: Sendable {
         let record: StoredRecord
         let syntax: TransferSyntax
         let header: DataSet
@@ -41,9 +41,9 @@ struct FrameReader: Sendable {
     }
 
     /// Frames of one instance, handed out one at a time.
-    struct Source {
-        fileprivate let reader: FrameReader
-        fileprivate let layout: Layout
+    struct Source: Sendable {
+        let reader: FrameReader
+        let layout: Layout
         /// The encoded frames, where all of the instance had to be read to find them.
         fileprivate let all: [ByteBuffer]?
 
@@ -125,7 +125,7 @@ struct FrameReader: Sendable {
     // MARK: Native
 
     private func nativeFrame(_ index: Int, _ layout: Layout) async throws(RetrieveFailure) -> Frame {
-        let location = try await pixelData(layout)
+        let (value, vr, _) = try await pixelData(layout)
         let bitCount = layout.description.frameBitCount
         // Frames of single bits follow each other without padding (PS3.5 §8.1.1).
         let (firstBit, overflow) = bitCount.multipliedReportingOverflow(by: index)
@@ -133,10 +133,9 @@ struct FrameReader: Sendable {
             throw RetrieveFailure(.damaged, "the frame lies outside of the pixel data")
         }
         // Big endian bytes are swapped by the words of the VR, in which a frame may begin in the middle.
-        let word = layout.syntax.isBigEndian ? Self.wordByteCount(location.vr, layout.description) : 1
+        let word = layout.syntax.isBigEndian ? Self.wordByteCount(vr, layout.description) : 1
         let start = firstBit / 8 / word * word
         let end = ((firstBit + bitCount + 7) / 8 + word - 1) / word * word
-        let value = location.valueOffset
         let whole = min(value + end, layout.record.instance.storedByteCount)
         guard value + (firstBit + bitCount + 7) / 8 <= whole else {
             throw RetrieveFailure(.notFound, "the pixel data ends before that frame")
@@ -151,12 +150,15 @@ struct FrameReader: Sendable {
     }
 
     /// Bytes of what big endian reverses: words of OW, but whole samples where these are longer (PS3.5 §7.3).
-    private static func wordByteCount(_ vr: VR, _ description: ImagePixelDescription) -> Int {
+    static func wordByteCount(_ vr: VR, _ description: ImagePixelDescription) -> Int {
         vr == .ow ? max(vr.wordByteCount, description.bitsAllocated / 8) : vr.wordByteCount
     }
 
-    /// Where the value of Pixel Data begins in the payload, behind the element's header, which is read; and its VR.
-    private func pixelData(_ layout: Layout) async throws(RetrieveFailure) -> (valueOffset: Int, vr: VR) {
+    /// Where the value of Pixel Data begins in the payload, behind the element's header, which is read; its VR, and its length when
+    /// that is defined.
+    func pixelData(
+        _ layout: Layout
+    ) async throws(RetrieveFailure) -> (valueOffset: Int, vr: VR, byteCount: Int?) {
         let metadata = layout.record.metadata
         guard let offset = metadata.pixelDataOffset, offset <= layout.record.instance.storedByteCount - 12 else {
             throw RetrieveFailure(.damaged, "the record does not say where its pixel data are")
@@ -166,7 +168,7 @@ struct FrameReader: Sendable {
             guard let location = try PixelDataLocation.find(in: header, transferSyntax: layout.syntax) else {
                 throw DICOMError(.invalidStructure, "no Pixel Data where it should be")
             }
-            return (offset + location.valueOffset, location.vr)
+            return (offset + location.valueOffset, location.vr, location.byteCount)
         } catch {
             throw RetrieveFailure(.damaged, "the pixel data's header can't be read: \(error)")
         }

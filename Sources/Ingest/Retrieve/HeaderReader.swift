@@ -11,10 +11,26 @@ struct HeaderReader: Sendable {
     /// Largest part of a payload that is read for its elements.
     private static let maximumByteCount = 256 << 20
 
+    /// The longest header of an element (PS3.5 §7.1.2).
+    private static let elementHeaderByteCount = 12
+
     let records: any RecordReader
+
+    /// What an instance says of itself.
+    struct Header: Sendable {
+        /// All elements but Pixel Data, as they were when the instance was received.
+        let dataSet: DataSet
+        /// Which Pixel Data there is, if any: the tag, and the VR as received.
+        let pixelData: (tag: Tag, vr: VR)?
+    }
 
     /// All elements but Pixel Data, as they were when the instance was received.
     func dataSet(of instance: StoredInstance) async throws(RetrieveFailure) -> DataSet {
+        try await header(of: instance).dataSet
+    }
+
+    /// The same, and which Pixel Data there is.
+    func header(of instance: StoredInstance) async throws(RetrieveFailure) -> Header {
         async let first = records.read(
             instance.recordID,
             copies: instance.nodes,
@@ -28,9 +44,31 @@ struct HeaderReader: Sendable {
             throw (error as? RetrieveFailure) ?? RetrieveFailure(.unavailable, "\(error)")
         }
         let parts = try Self.parts(metadata, of: instance)
-        let before = try await bytes(parts.before, prefix, instance)
+        // The header of Pixel Data comes with what is before it.
+        let withHeader =
+            parts.before
+            .lowerBound..<min(
+                parts.before.upperBound + Self.elementHeaderByteCount,
+                instance.storedByteCount
+            )
+        var before = try await bytes(withHeader, prefix, instance)
+        let pixelHeader = before.slice(from: parts.before.count) ?? ByteBuffer()
+        before = before.getSlice(at: before.readerIndex, length: parts.before.count) ?? before
         let after = try await bytes(parts.after, prefix, instance)
-        return try Self.parse(before, after, metadata: metadata)
+        return Header(
+            dataSet: try Self.parse(before, after, metadata: metadata),
+            pixelData: Self.pixelData(metadata, pixelHeader)
+        )
+    }
+
+    /// Tag and VR of Pixel Data, from the first bytes of its element; nil when there is none, or it can't be told.
+    private static func pixelData(_ metadata: InstanceMetadata, _ header: ByteBuffer) -> (tag: Tag, vr: VR)? {
+        guard metadata.pixelDataOffset != nil, let syntax = TransferSyntax.known(metadata.storedTransferSyntax) else {
+            return nil
+        }
+        // What can't be read here has been read when it was stored; the metadata are shown without it.
+        guard let location = try? PixelDataLocation.find(in: header, transferSyntax: syntax) else { return nil }
+        return (location.tag, metadata.restoration.map { VR(rawValue: $0.pixelVR) } ?? location.vr)
     }
 
     /// Where the elements before and after Pixel Data are in the payload.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+package import Checksums
 package import Placement
 
 /// What retrieval knows of an instance before it reads any of it: a row of the catalog.
@@ -11,6 +12,8 @@ package struct StoredInstance: Sendable, Hashable {
     package var recordID: RecordID
     /// The nodes that hold a copy.
     package var nodes: [NodeID]
+    /// SHA-256 of what was received.
+    package var contentDigest: SHA256Digest
     package var receivedTransferSyntax: String
     package var storedTransferSyntax: String
     /// Bytes of the data set as received.
@@ -25,6 +28,7 @@ package struct StoredInstance: Sendable, Hashable {
         sopClassUID: String,
         recordID: RecordID,
         nodes: [NodeID],
+        contentDigest: SHA256Digest,
         receivedTransferSyntax: String,
         storedTransferSyntax: String,
         receivedByteCount: Int,
@@ -36,6 +40,7 @@ package struct StoredInstance: Sendable, Hashable {
         self.sopClassUID = sopClassUID
         self.recordID = recordID
         self.nodes = nodes
+        self.contentDigest = contentDigest
         self.receivedTransferSyntax = receivedTransferSyntax
         self.storedTransferSyntax = storedTransferSyntax
         self.receivedByteCount = receivedByteCount

@@ -34,6 +34,8 @@ struct UpCommand: AsyncParsableCommand {
         help: "AE=HOST:PORT that C-MOVE may send to; can be given several times."
     )
     var destinations: [String] = []
+    @Option(help: "Pages of this origin may read over DICOMweb, '*' for all; can be repeated.")
+    var corsOrigin: [String] = []
     @Option(help: "Compression, always proven: fast (HTJ2K), balanced (JPEG-LS), dense (the smallest), as-received.")
     var codec = "balanced"
     @Option(help: "Instances that break rules of the standard: accept, warn, refuse or quarantine.")
@@ -60,6 +62,11 @@ struct UpCommand: AsyncParsableCommand {
         guard (1...16).contains(disks) else { throw ValidationError("--disks must be from 1 to 16") }
         guard (1...8).contains(coordinators) else { throw ValidationError("--coordinators must be from 1 to 8") }
         guard (1...16).contains(ingestNodes) else { throw ValidationError("--ingest-nodes must be from 1 to 16") }
+        for origin in corsOrigin {
+            if let problem = IngestConfiguration.problem(withOrigin: origin) {
+                throw ValidationError("--cors-origin \(origin): \(problem)")
+            }
+        }
         guard (0...1 << 31).contains(scrubSeconds) else {
             throw ValidationError("--scrub-seconds must be from 0 to \(1 << 31)")
         }

@@ -85,6 +85,12 @@ extension IngestConfiguration {
         }
         httpHost = settings.string("http.host", default: httpHost)
         httpPort = try settings.integer("http.port", default: httpPort, in: 0...65_535)
+        corsOrigins = settings.list("http.cors-origins")
+        for origin in corsOrigins {
+            if let problem = Self.problem(withOrigin: origin) {
+                throw SettingsError("'http.cors-origins' has '\(origin)': \(problem)")
+            }
+        }
         copies = try settings.integer("copies", default: copies, in: 1...16)
         acknowledgements = try settings.integer("ack", default: min(acknowledgements, copies), in: 1...copies)
         codecThreads = try settings.integer("codec-threads", default: codecThreads, in: 0...256)

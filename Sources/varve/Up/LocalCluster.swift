@@ -109,6 +109,7 @@ struct LocalCluster {
                     "http:",
                     "  host: 127.0.0.1",
                     "  port: \(options.httpPort + number - 1)",
+                ] + corsOrigins + [
                     "copies: \(options.copies)",
                     "ack: \(options.ack)",
                     "codec: \(options.codec)",
@@ -144,6 +145,12 @@ struct LocalCluster {
     /// An ingest node's lines about where C-MOVE may send to.
     private var moveDestinations: [String] {
         options.destinations.isEmpty ? [] : ["destinations:"] + options.destinations.map { "  - \(quoted($0))" }
+    }
+
+    /// The line of the ingest node's `http` section about pages of other origins.
+    private var corsOrigins: [String] {
+        guard !options.corsOrigin.isEmpty else { return [] }
+        return ["  cors-origins: [\(options.corsOrigin.map(quoted).joined(separator: ", "))]"]
     }
 
     /// The storage node's lines about its disks, whose directories are made.

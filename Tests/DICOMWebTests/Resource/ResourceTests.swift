@@ -22,6 +22,15 @@ struct ResourceTests {
             ("studies/1/series/2/metadata", .item(.series(study: "1", series: "2"), .metadata)),
             ("studies/1/series/2/rendered", .item(.series(study: "1", series: "2"), .rendered)),
             ("studies/1/series/2/instances/3", .item(.instance(study: "1", series: "2", instance: "3"), .whole)),
+            ("studies/1/thumbnail", .item(.study("1"), .thumbnail)),
+            (
+                "studies/1/series/2/instances/3/frames/1,7/rendered",
+                .item(.instance(study: "1", series: "2", instance: "3"), .renderedFrames([1, 7]))
+            ),
+            (
+                "studies/1/series/2/instances/3/frames/7/thumbnail",
+                .item(.instance(study: "1", series: "2", instance: "3"), .frameThumbnail([7]))
+            ),
             (
                 "studies/1/series/2/instances/3/frames/1,7",
                 .item(.instance(study: "1", series: "2", instance: "3"), .frames([1, 7]))

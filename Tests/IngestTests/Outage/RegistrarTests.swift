@@ -71,6 +71,7 @@ extension ScriptedCatalog: InstanceDirectory {
                 sopClassUID: entry.instance.sopClassUID,
                 recordID: entry.recordID,
                 nodes: entry.nodes,
+                contentDigest: entry.contentDigest,
                 receivedTransferSyntax: entry.receivedTransferSyntax,
                 storedTransferSyntax: entry.storedTransferSyntax,
                 receivedByteCount: entry.receivedByteCount,

@@ -46,6 +46,7 @@ final class MemoryArchive: InstanceDirectory, RecordReader {
                 sopClassUID: made.metadata.sopClassUID,
                 recordID: id,
                 nodes: Self.nodes,
+                contentDigest: made.metadata.receivedDigest,
                 receivedTransferSyntax: made.metadata.receivedTransferSyntax,
                 storedTransferSyntax: made.metadata.storedTransferSyntax,
                 receivedByteCount: made.dataSet.readableBytes,

@@ -91,7 +91,7 @@ struct StoreInstancesTests {
             if closes { body.writeImmutableBuffer(writer.end()) }
             var head = HTTPRequest(method: .post, scheme: "http", authority: "pacs", path: "/dicom-web/" + path)
             head.headerFields[.contentType] = type
-            let response = await service.storeResponse(to: Request(head: head, body: RequestBody(buffer: body)))
+            let response = await service.answer(Request(head: head, body: RequestBody(buffer: body)))
             let bytes = NIOLockedValueBox(ByteBuffer())
             try await response.body.write(Collector(bytes: bytes))
             let data = Data(bytes.withLockedValue { $0 }.readableBytesView)
