@@ -43,8 +43,10 @@ extension ClusterClient {
         var quorum = WriteQuorum(
             ranking: ranking,
             copies: configuration.copies,
-            acknowledgements: configuration.acknowledgements
+            acknowledgements: configuration.acknowledgements,
+            spread: configuration.acknowledgementSpread
         )
+        let start = ContinuousClock.now
         let patience = configuration.slowNodeDelay + .seconds(Int64(request.payloadByteCount >> 24))
         let (result, refusals) = await withTaskGroup(of: Event.self) { tasks in
             var refusals: [String] = []
@@ -59,7 +61,9 @@ extension ClusterClient {
                     return (action, refusals)
                 }
                 switch await tasks.next() {
-                case .answered(let node, .success): action = quorum.acknowledged(node)
+                case .answered(let node, .success):
+                    action = quorum.acknowledged(node, at: ContinuousClock.now - start)
+                    if quorum.isTooLate { refusals.append("the copies came too far apart; send it again") }
                 case .answered(let node, .failure(let error)):
                     refusals.append("\(map[node]?.name ?? "\(node)"): \(error)")
                     action = quorum.failed(node)

@@ -22,6 +22,9 @@ public final class ClusterClient: Sendable {
         ///
         /// Large payloads get a second for each 16 MiB on top.
         public var slowNodeDelay: Duration = .seconds(3)
+        /// The time within which the copies that make a success must come; coordinators wait longer before they judge
+        /// what a node has lost (docs/decisions/0036-losses-settle.md).
+        public var acknowledgementSpread: Duration = .seconds(300)
         /// How long a read waits for a copy at least, and for one on a node not known yet, before the next is asked too.
         public var minimumReadPatience: Duration = .milliseconds(50)
         public var unknownReadPatience: Duration = .seconds(1)

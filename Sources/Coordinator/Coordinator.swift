@@ -42,7 +42,12 @@ public struct Coordinator: Service {
             )
         }
         let heartbeat = Duration.milliseconds(configuration.heartbeatMilliseconds)
-        let healer = Healer(catalog: catalog, interval: heartbeat, logger: logger)
+        let healer = Healer(
+            catalog: catalog,
+            interval: heartbeat,
+            settling: .seconds(Int64(configuration.lossSettlingSeconds)),
+            logger: logger
+        )
         let leadership = Leadership(
             configuration: configuration,
             catalog: catalog,

@@ -19,6 +19,9 @@ public struct CoordinatorConfiguration: Sendable {
     public var leaseMilliseconds: Int64 = 10_000
     /// How often nodes are asked whether they live, and the lease is renewed.
     public var heartbeatMilliseconds: Int64 = 1_000
+    /// How long a node's loss without names is left alone before the node is compared with the others: longer than the
+    /// `acknowledgement-spread-seconds` of every ingest node.
+    public var lossSettlingSeconds = 600
     /// The coordinator's certificate, and whom it trusts; `nil` for plain TCP.
     public var tls: ReplicationTLS?
 

@@ -22,6 +22,8 @@ package struct NodeHealing: Sendable {
         package var isReconciled = false
         /// Why it was not, though it needs it.
         package var obstacle: String?
+        /// How long what it has lost has still to settle before it is compared.
+        package var timeToSettle: Duration = .zero
 
         package init(fetchedCount: Int = 0, absent: [RecordID] = [], remainingCount: UInt64 = 0) {
             self.fetchedCount = fetchedCount
@@ -44,14 +46,17 @@ package struct NodeHealing: Sendable {
     let map: PlacementMap
     let stamp: OrderStamp
     let catalog: any HealingCatalog
+    private let timeToSettle: @Sendable (_ unnamed: UInt64) -> Duration
     let logger: Logger
 
+    /// `timeToSettle` says how long a loss without names is not to be judged yet (`LossAges`).
     package init(
         _ node: any HealingPeer,
         others: [any HealingPeer],
         map: PlacementMap,
         stamp: OrderStamp,
         catalog: any HealingCatalog,
+        timeToSettle: @escaping @Sendable (_ unnamed: UInt64) -> Duration,
         logger: Logger
     ) {
         self.node = node
@@ -62,6 +67,7 @@ package struct NodeHealing: Sendable {
         self.map = map
         self.stamp = stamp
         self.catalog = catalog
+        self.timeToSettle = timeToSettle
         self.logger = logger
     }
 
@@ -83,6 +89,11 @@ package struct NodeHealing: Sendable {
         guard isUncertain || (!isComplete && outcome.remainingCount > 0) else { return outcome }
         // Asked for anew: what was just forgotten is no part of it any more.
         let unnamed = try await node.damage(from: .start).unnamed
+        outcome.timeToSettle = timeToSettle(unnamed)
+        guard outcome.timeToSettle <= .zero else {
+            outcome.obstacle = "it may have lost copies of stores that are under way, whose end is waited for"
+            return outcome
+        }
         outcome.obstacle = try await reconcile(&outcome)
         guard outcome.obstacle == nil else { return outcome }
         outcome.isReconciled = true

@@ -40,6 +40,8 @@ public struct IngestConfiguration: Sendable {
     /// Copies an instance should have, and durable copies that make a success.
     public var copies = 2
     public var acknowledgements = 2
+    /// The time within which those must come; coordinators let losses settle for longer.
+    public var acknowledgementSpreadSeconds = 300
     public var codec = CodecClass.balanced
     /// What is done with instances that break rules of the standard but can be read and filed.
     public var validation = ValidationPolicy.accept

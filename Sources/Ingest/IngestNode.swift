@@ -167,6 +167,7 @@ public struct IngestNode: Service {
             copies: configuration.copies,
             acknowledgements: configuration.acknowledgements
         )
+        cluster.acknowledgementSpread = .seconds(Int64(configuration.acknowledgementSpreadSeconds))
         cluster.connections.tls = configuration.tls
         return cluster
     }

@@ -17,6 +17,7 @@ package enum Regressions {
         (24811, "a read that failed once hid what rotted at the same place later"),
         (36329, "as 24811, found by a check of the disk"),
         (37093, "what was entered while a node was compared fell between two questions"),
+        (36550, "a first copy was lost, and the loss forgiven, before the second was there"),
         (4387, "a tombstone that a start could not read was given up by healing"),
         (10703, "a failed read at a start hides records, which healing has to bring back"),
         (13788, "a bad sector costs three small records, which healing has to bring back"),

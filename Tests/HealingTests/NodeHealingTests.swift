@@ -21,7 +21,8 @@ import Testing
         rows: [RecordID] = [],
         known: [RecordID] = [],
         isUncertain: Bool = false,
-        catalog: (any HealingCatalog)? = nil
+        catalog: (any HealingCatalog)? = nil,
+        timeToSettle: Duration = .zero
     ) async throws(ReplicationError) -> NodeHealing.Outcome {
         let members = nodes.map { node in
             StorageMember(
@@ -40,6 +41,7 @@ import Testing
             map: PlacementMap(epoch: stamp.mapEpoch, members: members),
             stamp: stamp,
             catalog: catalog ?? FakeCatalog(rows: rows.sorted(), others: known),
+            timeToSettle: { _ in timeToSettle },
             logger: quiet
         )
         return try await healing.run(isUncertain: isUncertain)
@@ -223,5 +225,43 @@ import Testing
         }
         let outcome = try await Self.heal(nodes, rows: [try Self.id(1)])
         #expect(outcome.remainingCount == 1)
+    }
+
+    @Test func `what has no name is not judged before stores under way have ended, what has one is fetched at once`()
+        async throws
+    {
+        let nodes = Self.nodes()
+        let (named, unknown) = (try Self.id(1), try Self.id(2))
+        nodes[0].change { state in
+            state.missing = [named]
+            state.unnamed = 7
+        }
+        nodes[1].change { $0.records = [named] }
+        let early = try await Self.heal(nodes, known: [unknown], timeToSettle: .seconds(60))
+        #expect(early.fetchedCount == 1 && !early.isReconciled && early.obstacle != nil)
+        #expect(early.timeToSettle == .seconds(60))
+        #expect(nodes[0].now.healed == [nil] && nodes[0].now.unnamed == 7)
+
+        // The store's second copy has come meanwhile.
+        nodes[1].change { $0.records.insert(unknown) }
+        let settled = try await Self.heal(nodes, known: [named])
+        #expect(settled.isReconciled && settled.obstacle == nil)
+        #expect(nodes[0].now.records == [named, unknown])
+    }
+
+    @Test func `a loss settles anew when there is more of it, or the node has started again`() {
+        var ages = LossAges(settling: .seconds(600))
+        let (node, other) = (NodeID(high: 1, low: 1), NodeID(high: 1, low: 2))
+        let loss = LossAges.Loss(incarnation: 1, unnamed: 7)
+        #expect(ages.timeLeft(node, loss, now: .seconds(100)) == .seconds(600))
+        #expect(ages.timeLeft(node, loss, now: .seconds(400)) == .seconds(300))
+        #expect(ages.timeLeft(other, loss, now: .seconds(400)) == .seconds(600))
+        #expect(ages.timeLeft(node, loss, now: .seconds(700)) == .zero)
+        let more = LossAges.Loss(incarnation: 1, unnamed: 8)
+        #expect(ages.timeLeft(node, more, now: .seconds(701)) == .seconds(600))
+        let again = LossAges.Loss(incarnation: 2, unnamed: 8)
+        #expect(ages.timeLeft(node, again, now: .seconds(1400)) == .seconds(600))
+        ages.forget(node)
+        #expect(ages.timeLeft(node, again, now: .seconds(9000)) == .seconds(600))
     }
 }

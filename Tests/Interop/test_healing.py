@@ -20,7 +20,7 @@ HEALED = re.compile(r" heal.* fetched=(\d+)")
 @pytest.fixture
 def scrubbing_cluster():
     """Every byte is checked within seconds; nothing but scrubbing looks at what no client reads."""
-    cluster = Cluster(options=["--scrub-seconds", "3"])
+    cluster = Cluster(options=["--scrub-seconds", "3", "--loss-settling-seconds", "6"])
     cluster.start()
     yield cluster
     cluster.stop()

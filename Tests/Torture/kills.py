@@ -18,7 +18,7 @@ from support.cluster import ClusterError
 from verifier import Verifier
 
 # Back at once, however often a process has died; no TLS, no scrubbing: neither has to do with what a kill may take.
-OPTIONS = ("--restart-delay-limit", "0.2", "--scrub-seconds", "0")
+OPTIONS = ("--restart-delay-limit", "0.2", "--scrub-seconds", "0", "--loss-settling-seconds", "20")
 # So that segments are sealed and begun every few seconds.
 SEGMENT_BYTE_COUNT = 2 << 20
 SENDERS = 3

@@ -19,7 +19,7 @@ SEGMENT_BYTE_COUNT = 16 << 20
 SETTLE_SECONDS = 240
 # So that what no read looks at is found within the rounds.
 SCRUB_SECONDS = 60
-OPTIONS = ("--tls", "--scrub-seconds", str(SCRUB_SECONDS))
+OPTIONS = ("--tls", "--scrub-seconds", str(SCRUB_SECONDS), "--loss-settling-seconds", "20")
 # In every child's environment (Sources/Supervisor/RunDirectory.swift).
 MARKER = b"VARVE_SUPERVISED_DIRECTORY="
 

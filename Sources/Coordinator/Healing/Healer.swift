@@ -27,7 +27,7 @@ final class Healer: Sendable {
         fileprivate var stamp: OrderStamp { OrderStamp(term: term, mapEpoch: map.epoch) }
 
         /// The members that answer, and what they said last.
-        fileprivate var nodes: [(peer: ConnectedPeer, status: NodeStatusReport)] {
+        fileprivate var nodes: [(peer: ConnectedPeer, status: NodeStatusReport, incarnation: UInt64)] {
             observations.compactMap { observation in
                 guard observation.state == .up, let identity = observation.identity, let status = observation.status,
                     map[identity.nodeID] != nil
@@ -38,7 +38,7 @@ final class Healer: Sendable {
                     address: observation.address,
                     client: observation.client
                 )
-                return (peer, status)
+                return (peer, status, identity.incarnation)
             }
         }
     }
@@ -50,13 +50,16 @@ final class Healer: Sendable {
 
     private let catalog: Catalog
     private let interval: Duration
+    private let losses: NIOLockedValueBox<LossAges>
+    private let start = ContinuousClock.now
     private let logger: Logger
     private let situation = NIOLockedValueBox<Situation?>(nil)
 
-    /// Looks every `interval`; `catalog` says what nodes should have.
-    init(catalog: Catalog, interval: Duration, logger: Logger) {
+    /// Looks every `interval`; `catalog` says what nodes should have, and losses without names settle for so long.
+    init(catalog: Catalog, interval: Duration, settling: Duration, logger: Logger) {
         self.catalog = catalog
         self.interval = interval
+        self.losses = NIOLockedValueBox(LossAges(settling: settling))
         self.logger = logger
     }
 
@@ -73,16 +76,20 @@ final class Healer: Sendable {
                 // Looked at anew for each node: the one before may have taken hours.
                 guard let situation = situation.withLockedValue({ $0 }) else { break }
                 let nodes = situation.nodes
-                guard let (peer, status) = nodes.first(where: { $0.peer.id == id }), status.needsHealing else {
+                guard let (peer, status, incarnation) = nodes.first(where: { $0.peer.id == id }) else { continue }
+                guard status.needsHealing else {
+                    losses.withLockedValue { $0.forget(id) }
                     continue
                 }
                 let answering = Set(nodes.map(\.peer.id))
                 let pause = pauses[id]
                 if let pause, pause.covers(status, answering) { continue }
-                let remaining = await heal(peer, status, situation)
-                pauses[id] = remaining.map { remaining in
-                    let length = min((pause?.length ?? 0) * 2, Self.pauseMilliseconds.last)
-                    return Pause(max(length, Self.pauseMilliseconds.first), remaining, answering)
+                pauses[id] = await heal(peer, status, incarnation, situation).map { left in
+                    let longer = max(
+                        Self.pauseMilliseconds.first,
+                        min((pause?.length ?? 0) * 2, Self.pauseMilliseconds.last)
+                    )
+                    return Pause(left.settlesInMilliseconds ?? longer, left.remainingCount, answering)
                 }
             }
             // Cancellation ends the wait, and with it the loop.
@@ -112,8 +119,20 @@ final class Healer: Sendable {
         }
     }
 
-    /// Heals one node; returns how much damage is left when it is to be left alone for a while.
-    private func heal(_ peer: ConnectedPeer, _ status: NodeStatusReport, _ situation: Situation) async -> UInt64? {
+    /// What is left to be done for a node.
+    private struct Left {
+        let remainingCount: UInt64
+        /// When it can be compared, if that is what is waited for.
+        var settlesInMilliseconds: Int64?
+    }
+
+    /// Heals one node; returns what is left when it is to be left alone for a while.
+    private func heal(
+        _ peer: ConnectedPeer,
+        _ status: NodeStatusReport,
+        _ incarnation: UInt64,
+        _ situation: Situation
+    ) async -> Left? {
         var logger = logger
         logger[metadataKey: "node"] = "\(peer.name)"
         let healing = NodeHealing(
@@ -122,16 +141,25 @@ final class Healer: Sendable {
             map: situation.map,
             stamp: situation.stamp,
             catalog: catalog,
+            timeToSettle: { [losses, start] unnamed in
+                let loss = LossAges.Loss(incarnation: incarnation, unnamed: unnamed)
+                return losses.withLockedValue { $0.timeLeft(peer.id, loss, now: ContinuousClock.now - start) }
+            },
             logger: logger
         )
         do throws(ReplicationError) {
             let outcome = try await healing.run(isUncertain: status.isUncertain)
             report(outcome, logger)
             let isWhole = outcome.remainingCount == 0 && outcome.obstacle == nil
-            return isWhole ? nil : outcome.remainingCount
+            guard !isWhole else { return nil }
+            let settling = outcome.timeToSettle
+            return Left(
+                remainingCount: outcome.remainingCount,
+                settlesInMilliseconds: settling > .zero ? Int64(settling / .milliseconds(1)) + 1 : nil
+            )
         } catch {
             if !Task.isCancelled { logger.warning("healing was broken off", metadata: ["reason": "\(error)"]) }
-            return status.scrub?.quarantinedCount ?? 0
+            return Left(remainingCount: status.scrub?.quarantinedCount ?? 0)
         }
     }
 
@@ -139,6 +167,9 @@ final class Healer: Sendable {
         var facts: Logger.Metadata = [
             "fetched": "\(outcome.fetchedCount)", "damaged ranges left": "\(outcome.remainingCount)",
         ]
+        if outcome.timeToSettle > .zero {
+            facts["compared in seconds"] = "\(Int64(outcome.timeToSettle / .seconds(1)) + 1)"
+        }
         if outcome.isReconciled { facts["compared"] = "with the catalog and all nodes" }
         guard outcome.remainingCount > 0 || outcome.obstacle != nil else {
             logger.notice("healed", metadata: facts)

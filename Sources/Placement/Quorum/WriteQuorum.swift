@@ -4,7 +4,9 @@
 ///
 /// Pure: events in, actions out; ClusterClient sends the puts and runs the clock. Starts with the first `copies`
 /// usable nodes of the ranking, each on a host of its own. A node that fails or is slow is replaced by the next in
-/// order. Success needs `acknowledgements` durable copies on distinct hosts (design: promise 1).
+/// order. Success needs `acknowledgements` durable copies on distinct hosts (design: promise 1), and those within
+/// `spread`: a node that has lost a copy by damage is judged by what others have, and until the second copy is durable
+/// nobody has it (docs/decisions/0036-losses-settle.md).
 public struct WriteQuorum: Sendable {
     /// What the shell has to do next.
     public enum Action: Equatable, Sendable {
@@ -18,6 +20,10 @@ public struct WriteQuorum: Sendable {
 
     private let copies: Int
     private let acknowledgements: Int
+    private let spread: Duration
+    private var firstAcknowledgement: Duration?
+    /// Whether the copies that would have made the success came too far apart.
+    public private(set) var isTooLate = false
     private var candidates: [StorageMember]
     private var inFlight: [StorageMember] = []
     private var late: [StorageMember] = []
@@ -30,11 +36,13 @@ public struct WriteQuorum: Sendable {
     ///   - ranking: the group's nodes in order of preference, only those that may be written to.
     ///   - copies: wanted copies, at least 1.
     ///   - acknowledgements: durable copies that make a success, 1 ... `copies`.
-    public init(ranking: [StorageMember], copies: Int, acknowledgements: Int) {
+    ///   - spread: the time within which those must come.
+    public init(ranking: [StorageMember], copies: Int, acknowledgements: Int, spread: Duration = .seconds(300)) {
         precondition(acknowledgements >= 1 && copies >= acknowledgements, "a quorum needs 1 <= ack <= copies")
         self.candidates = ranking
         self.copies = copies
         self.acknowledgements = acknowledgements
+        self.spread = spread
     }
 
     /// Begins the write.
@@ -44,10 +52,16 @@ public struct WriteQuorum: Sendable {
         advance()
     }
 
-    /// The node's copy is durable.
-    public mutating func acknowledged(_ node: NodeID) -> Action {
+    /// The node's copy is durable; `time` is when that was heard, on any clock that only goes forward.
+    public mutating func acknowledged(_ node: NodeID, at time: Duration) -> Action {
         guard let member = remove(node) else { return .put([]) }
         durable.append(member)
+        let first = firstAcknowledgement ?? time
+        firstAcknowledgement = first
+        if durable.count == acknowledgements, time - first > spread, !isDecided {
+            (isDecided, isTooLate) = (true, true)
+            return .fail(durable: durable.map(\.id))
+        }
         return advance()
     }
 

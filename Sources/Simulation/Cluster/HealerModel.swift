@@ -18,6 +18,7 @@ final class HealerModel: @unchecked Sendable {
     private let coordinator: CoordinatorModel
     private var isHealing = false
     private var pausedUntil: [NodeID: Int64] = [:]
+    private var losses = LossAges(settling: .microseconds(Limits.lossSettling))
     /// When the last healing that ran to its end had begun.
     private(set) var healedSince: [NodeID: Int64] = [:]
 
@@ -57,6 +58,7 @@ final class HealerModel: @unchecked Sendable {
         let began = world.now
         let isUncertain = node.store.engine?.status.isUncertain ?? false
         let others = nodes.filter { $0 !== node && coordinator.state($0.store.number) == .up }
+        let (id, incarnation) = (node.store.id, node.incarnation)
         let stamp = OrderStamp(term: coordinator.term, mapEpoch: catalog.map.epoch)
         let healing = NodeHealing(
             SimulatedPeer(node, coordinator),
@@ -64,9 +66,12 @@ final class HealerModel: @unchecked Sendable {
             map: catalog.map,
             stamp: stamp,
             catalog: SimulatedCatalog(catalog, in: world),
+            timeToSettle: { [self] unnamed in
+                let loss = LossAges.Loss(incarnation: incarnation, unnamed: unnamed)
+                return losses.timeLeft(id, loss, now: .microseconds(world.now))
+            },
             logger: Self.logger
         )
-        let id = node.store.id
         Task(executorPreference: world.executor) { [self] in
             let result = await Result { () async throws(ReplicationError) in
                 try await healing.run(isUncertain: isUncertain)
@@ -82,7 +87,7 @@ final class HealerModel: @unchecked Sendable {
         switch result {
         case .failure(let error): world.note("healing of \(name) is broken off: \(error)")
         case .success(let outcome):
-            healedSince[id] = began
+            if outcome.timeToSettle <= .zero { healedSince[id] = began }
             world.mix(UInt64(outcome.fetchedCount) << 16 | outcome.remainingCount)
             world.note(
                 "\(name) is healed: \(outcome.fetchedCount) fetched, \(outcome.absent.count) nowhere, "

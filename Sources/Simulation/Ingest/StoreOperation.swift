@@ -48,7 +48,8 @@ final class StoreOperation {
         quorum = WriteQuorum(
             ranking: ranking,
             copies: plan.defect == .acknowledgeOneCopy ? 1 : plan.copies,
-            acknowledgements: plan.defect == .acknowledgeOneCopy ? 1 : plan.acknowledgements
+            acknowledgements: plan.defect == .acknowledgeOneCopy ? 1 : plan.acknowledgements,
+            spread: .microseconds(Limits.acknowledgementSpread)
         )
     }
 
@@ -126,7 +127,7 @@ final class StoreOperation {
         guard !isDecided else { return }
         puts[node] = nil
         switch result {
-        case .success: perform(quorum.acknowledged(node))
+        case .success: perform(quorum.acknowledged(node, at: .microseconds(world.now)))
         case .failure(let error):
             world.note("\(ingest.name): put of \(instance.name) to \(ingest.name(of: node)) fails: \(error.code)")
             perform(quorum.failed(node))

@@ -229,6 +229,8 @@ enum Limits {
     static let orderTimeout: Int64 = 1_000_000
     static let slowNodeDelay: Int64 = 250_000
     static let repeatPatience: Int64 = 200_000
+    static let acknowledgementSpread: Int64 = 2_000_000
+    static let lossSettling: Int64 = 2_500_000
     static let catalogTimeout: Int64 = 400_000
     static let healthInterval: Int64 = 200_000
     static let clientTimeout: Int64 = 5_000_000

@@ -22,7 +22,7 @@ final class StorageProcess: Process {
     private var isWriting = false
     /// How much slower than usual the disk is.
     var slowness: Int64 = 1
-    private var incarnation: UInt64 = 0
+    private(set) var incarnation: UInt64 = 0
     /// Of this life.
     private(set) var fence: NodeFence?
     private var upkeep: NodeUpkeep?

@@ -42,6 +42,13 @@ struct UpCommand: AsyncParsableCommand {
     var validation = "accept"
     @Option(help: "Every byte on a storage node's disk is read and checked within so many seconds; 0: never.")
     var scrubSeconds = 14 * 86_400
+    @Option(
+        help: """
+            A storage node that has lost what it cannot name is compared with the others after so many seconds. A store \
+            fails whose copies come further apart than half of that.
+            """
+    )
+    var lossSettlingSeconds = 600
     @Option(help: "Use this Postgres (libpq connection string or URL) instead of a private one.")
     var postgres: String?
     @Flag(
@@ -72,6 +79,9 @@ struct UpCommand: AsyncParsableCommand {
         }
         for text in destinations where MoveDestination(text) == nil {
             throw ValidationError("--destination is '\(text)', it must be AE=HOST:PORT")
+        }
+        guard (2...86_400).contains(lossSettlingSeconds) else {
+            throw ValidationError("--loss-settling-seconds must be from 2 to 86400")
         }
         guard (0.1...3_600).contains(restartDelayLimit) else {
             throw ValidationError("--restart-delay-limit must be from 0.1 to 3600 seconds")

@@ -62,6 +62,11 @@ extension CoordinatorConfiguration {
         heartbeatMilliseconds = Int64(
             try settings.integer("heartbeat-milliseconds", default: 1_000, in: 100...60_000)
         )
+        lossSettlingSeconds = try settings.integer(
+            "loss-settling-seconds",
+            default: lossSettlingSeconds,
+            in: 2...86_400
+        )
         try settings.finish()
     }
 }
@@ -93,6 +98,11 @@ extension IngestConfiguration {
         }
         copies = try settings.integer("copies", default: copies, in: 1...16)
         acknowledgements = try settings.integer("ack", default: min(acknowledgements, copies), in: 1...copies)
+        acknowledgementSpreadSeconds = try settings.integer(
+            "acknowledgement-spread-seconds",
+            default: acknowledgementSpreadSeconds,
+            in: 1...43_200
+        )
         codecThreads = try settings.integer("codec-threads", default: codecThreads, in: 0...256)
         maximumInMemoryDataSetByteCount = try settings.integer(
             "memory-data-set-bytes",

@@ -89,6 +89,7 @@ struct LocalCluster {
                     "name: coordinator-\(number)",
                     "cluster: \(layout.cluster)",
                     "catalog: \(quoted(catalog))",
+                    "loss-settling-seconds: \(options.lossSettlingSeconds)",
                     "storage-nodes:",
                 ] + nodes.map { "  - \($0.name)=127.0.0.1:\($0.port)" }
             )
@@ -112,6 +113,7 @@ struct LocalCluster {
                 ] + corsOrigins + [
                     "copies: \(options.copies)",
                     "ack: \(options.ack)",
+                    "acknowledgement-spread-seconds: \(max(1, options.lossSettlingSeconds / 2))",
                     "codec: \(options.codec)",
                     "validation: \(options.validation)",
                 ] + moveDestinations
