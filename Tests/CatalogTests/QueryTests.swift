@@ -175,10 +175,12 @@ struct QueryTests {
                 CatalogMatch(.seriesDate, .range(from: "20240228", to: "20240229")),
                 CatalogMatch(.seriesTime, .range(from: "2300", to: "1300")),
             ])
-            #expect(try await fixture.catalog.series(query).isEmpty)
+            let apart = try await fixture.catalog.series(query)
+            #expect(apart.isEmpty)
             query.combinesDateAndTime = true
             // All are of 20240229, 12:00.
-            #expect(try await fixture.catalog.series(query).count == 6)
+            let together = try await fixture.catalog.series(query)
+            #expect(together.count == 6)
         }
     }
 
@@ -195,11 +197,13 @@ struct QueryTests {
             query.matches = []
             query.limit = 3
             let page = try await fixture.catalog.patientPage(query)
-            query.after = try #require(page.cursors.last)
+            let last = try #require(page.cursors.last)
+            query.after = last
             let rest = try await fixture.catalog.patientPage(query)
             #expect(page.rows.count == 3)
             #expect(Set((page.rows + rest.rows).map { "\($0.patient.patientID) \($0.patient.issuer)" }).count == 4)
-            query.after = try #require(rest.cursors.last)
+            let end = try #require(rest.cursors.last)
+            query.after = end
             #expect(try await fixture.catalog.patientPage(query).rows.isEmpty)
             query.after = CatalogCursor(text: "tX")
             let other = await #expect(throws: CatalogError.self) { try await fixture.catalog.patientPage(query) }

@@ -80,6 +80,8 @@ class Round:
         waited = time.monotonic()
         self.scene.wait_settled()
         self.ready_seconds = time.monotonic() - waited
+        for fault in begun:
+            fault.settled()
         self._check(earlier)
         shutil.rmtree(directory, ignore_errors=True)
 

@@ -49,6 +49,9 @@ class Fault:
     def relieve(self):
         """Ends it."""
 
+    def settled(self):
+        """All faults have ended and the cluster serves; called before anything is checked."""
+
     def demand_reads(self, node):
         """That a node which takes no more writes gives what it has."""
         if node != self.scene.rotten:

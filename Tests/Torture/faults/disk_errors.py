@@ -113,9 +113,18 @@ class DiskErrors(Fault):
         if self.follows == "failed" and self.noted and not has_failed:
             self.problems.append("%s goes on after a failed %s" % (self.node, self.call))
         if has_failed:
-            pid = self.scene.kill(self.node)
-            if pid:
-                self.scene.cluster.wait_gone(pid)
+            self._restart()
+
+    def settled(self):
+        # Where another fault had taken the cluster away, nobody could tell before.
+        if self.noted and self._fails():
+            self._restart()
+            self.scene.wait_settled()
+
+    def _restart(self):
+        pid = self.scene.kill(self.node)
+        if pid:
+            self.scene.cluster.wait_gone(pid)
 
 
 class LyingDisk(DiskErrors):
