@@ -13,8 +13,6 @@ public struct CatalogQuery: Sendable, Hashable {
     public var limit: Int
     /// Rows to leave out at the beginning, all of which are looked for all the same: `after` is the way to read on.
     public var offset: Int
-    /// Rows to leave out at the beginning, all of which are looked for all the same: `after` is the way to read on.
-    public var offset: Int
     /// Where the answer begins, if not at its beginning.
     public var after: CatalogCursor?
     /// When both Study Date and Study Time are ranges, or Series Date and Series Time: whether they bound one point in

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Catalog
 import DICOM
 import DICOMWeb
 import DIMSE
@@ -41,15 +42,15 @@ package struct InstanceSelection: Sendable {
         if !keys.studies.isEmpty { matches.append(QIDOMatch(.studyInstanceUID, .anyOf(keys.studies))) }
         let query = FindQuery(level: .study, matches: matches)
         var studies: [String] = []
-        var offset = 0
-        while true {
-            let page = try await source.matches(query, offset: offset, limit: FindService.pageCount)
-            for match in page {
+        var next: CatalogCursor?
+        repeat {
+            let page = try await source.matches(query, after: next, limit: FindService.pageCount)
+            for match in page.matches {
                 if case .strings(let uids)? = match.values[.studyInstanceUID] { studies += uids }
             }
-            if page.count < FindService.pageCount { return studies }
-            offset += page.count
-        }
+            next = page.next
+        } while next != nil
+        return studies
     }
 
     /// One instance is looked up; of several, the series is read and sifted.
