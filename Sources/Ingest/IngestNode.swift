@@ -118,6 +118,7 @@ public struct IngestNode: Service {
                 aeTitle: aeTitle,
                 catalog: catalog,
                 outage: outage,
+                metrics: metrics,
                 group: group
             ),
             group: group,
@@ -188,6 +189,7 @@ public struct IngestNode: Service {
         aeTitle: AETitle,
         catalog: Catalog,
         outage: OutageParts,
+        metrics: MetricsRegistry,
         group: any EventLoopGroup
     ) throws(IngestError) -> ArchiveService {
         let source = CatalogDirectory(catalog: catalog)
@@ -203,7 +205,8 @@ public struct IngestNode: Service {
                 retrieve: outage.retrieve,
                 group: group,
                 logger: logger
-            )
+            ),
+            metrics: QueryRetrieveMetrics(metrics)
         )
     }
 

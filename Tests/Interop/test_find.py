@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """C-FIND as DCMTK and pynetdicom ask it, and QIDO-RS beside it."""
 
+import json
 import re
 import time
 from dataclasses import replace
@@ -223,3 +224,32 @@ def test_findscu(cluster, stored):
         assert done.returncode == 0, done.stderr
         assert len(re.findall(r"Find Response: \d+ \(Pending\)", done.stderr)) == (2 if level == "SERIES" else 1)
         assert "VARVE" in done.stderr + done.stdout
+
+
+def test_varve_find(cluster, stored):
+    port = str(cluster.port)
+    done = cluster.run("find", "--port", port, "PatientID=find-*", "PatientName=finder*", "AccessionNumber")
+    assert done.returncode == 0, done.stderr
+    heading, *rows = done.stdout.splitlines()
+    assert heading.split() == ["PatientID", "PatientName", "AccessionNumber"]
+    assert sorted(row.split() for row in rows) == [["find-0", "Finder^Anna", "F_1"], ["find-1", "Finder^Bert", "F%2"]]
+    done = cluster.run("find", "--port", port, "--json", "--level", "series", "StudyInstanceUID=" + stored[0].study)
+    assert {entry["0020000E"]["Value"][0] for entry in json.loads(done.stdout)} == {stored[0].series, stored[3].series}
+    done = cluster.run("find", "--port", port, "--level", "patient", "PatientID=find-2")
+    assert done.returncode == 0 and "find-2" in done.stdout
+    done = cluster.run("find", "--port", port, "PatientID=nobody at all")
+    assert (done.returncode, done.stdout) == (0, "nothing found\n")
+
+
+def test_varve_find_says_what_the_peer_said(cluster):
+    done = cluster.run("find", "--port", str(cluster.port), "--level", "series", "Modality=CT")
+    assert done.returncode == 1
+    assert "A900H" in done.stderr and "(0020,000D)" in done.stderr
+    assert cluster.run("find", "NoSuchKeyword=1").returncode == 2
+    assert cluster.run("find", "--level", "frame").returncode == 2
+
+
+def test_varve_find_stops_at_its_limit(cluster, stored):
+    done = cluster.run("find", "--port", str(cluster.port), "--limit", "2", "--json", "PatientID=find-*")
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads(done.stdout)) == 2

@@ -2,9 +2,12 @@
 """C-MOVE to receivers that these tests run: pynetdicom and DCMTK's storescp."""
 
 import glob
+import json
 import os
+import shutil
 import subprocess
 import time
+import urllib.request
 
 import pydicom
 import pytest
@@ -25,7 +28,7 @@ MOVE = {
     "patient": PatientRootQueryRetrieveInformationModelMove,
     "study": StudyRootQueryRetrieveInformationModelMove,
 }
-TITLES = ["RECEIVER", "DCMTK", "NOBODY"]
+TITLES = ["RECEIVER", "DCMTK", "NOBODY", "ORTHANC"]
 PORTS = dict(zip(TITLES, free_ports(len(TITLES))))
 
 
@@ -213,6 +216,55 @@ def test_more_kinds_than_an_association_has_contexts(mover):
     assert max(receiver.proposed) <= 128
 
 
+@pytest.mark.skipif(shutil.which("Orthanc", path="/usr/sbin:/usr/bin") is None, reason="Orthanc is not installed")
+def test_orthanc_queries_and_retrieves(mover, stored, tmp_path):
+    """Orthanc as the workstation: C-FIND, then C-MOVE to itself."""
+    (http,) = free_ports(1)
+    configuration = {
+        "Name": "peer", "StorageDirectory": str(tmp_path / "db"), "IndexDirectory": str(tmp_path / "db"), "Plugins": [],
+        "HttpPort": http, "DicomPort": PORTS["ORTHANC"], "DicomAet": "ORTHANC", "AuthenticationEnabled": False,
+        "DicomModalities": {"varve": ["VARVE", "127.0.0.1", mover.port]}, "RemoteAccessAllowed": False,
+    }  # fmt: skip
+    (tmp_path / "orthanc.json").write_text(json.dumps(configuration))
+    with open(tmp_path / "orthanc.log", "wb") as log:
+        orthanc = subprocess.Popen(
+            [shutil.which("Orthanc", path="/usr/sbin:/usr/bin"), str(tmp_path / "orthanc.json")],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+        )  # fmt: skip
+
+    def ask(path, body=None):
+        request = urllib.request.Request("http://127.0.0.1:%d/%s" % (http, path))
+        if body is not None:
+            request.data = json.dumps(body).encode()
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.load(answer)
+
+    try:
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                ask("system")
+                break
+            except OSError:
+                assert orthanc.poll() is None and time.monotonic() < deadline, (tmp_path / "orthanc.log").read_text()
+                time.sleep(0.1)
+        query = ask(
+            "modalities/varve/query", {"Level": "Study", "Query": {"PatientID": "move-*", "StudyInstanceUID": ""}}
+        )["ID"]
+        found = {
+            number: ask("queries/%s/answers/%s/content?simplify" % (query, number))["StudyInstanceUID"]
+            for number in ask("queries/%s/answers" % query)
+        }
+        assert set(found.values()) == {stored[0].study, stored[10].study}
+        (number,) = (number for number, study in found.items() if study == stored[10].study)
+        ask("queries/%s/answers/%s/retrieve" % (query, number), {"TargetAet": "ORTHANC", "Synchronous": True})
+        held = {ask("instances/%s/simplified-tags" % one)["SOPInstanceUID"] for one in ask("instances")}
+        assert held == {one.sop_instance for one in stored[10:]}
+    finally:
+        orthanc.terminate()
+        orthanc.wait(20)
+
+
 def test_movescu_to_storescp(mover, stored, tmp_path):
     storescp = subprocess.Popen(
         ["storescp", "-od", str(tmp_path), "-aet", "DCMTK", "+xa", str(PORTS["DCMTK"])],
@@ -234,3 +286,18 @@ def test_movescu_to_storescp(mover, stored, tmp_path):
     files = glob.glob(os.path.join(tmp_path, "*"))
     found = {str(pydicom.dcmread(path).SOPInstanceUID) for path in files}
     assert found == {one.sop_instance for one in stored[10:]}
+
+
+def test_varve_move(mover, stored):
+    arguments = ("move", "--port", str(mover.port), "--destination")
+    with Receiver() as receiver:
+        done = mover.run(*arguments, "RECEIVER", "StudyInstanceUID=" + stored[10].study)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == "3 sent to RECEIVER, 0 failed\n"
+        assert len(receiver.received) == 3
+    done = mover.run(*arguments, "NOBODY", "StudyInstanceUID=" + stored[10].study)
+    assert done.returncode == 1
+    assert done.stdout == "0 sent to NOBODY, 3 failed\n"
+    assert "A702H" in done.stderr
+    assert all(one.sop_instance in done.stderr for one in stored[10:])
+    assert "A801H" in mover.run(*arguments, "STRANGER", "StudyInstanceUID=1.2").stderr

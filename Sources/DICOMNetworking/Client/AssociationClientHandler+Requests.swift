@@ -41,6 +41,7 @@ extension AssociationClientHandler {
             contextID: request.contextID,
             expected: request.command.commandField?.response,
             isSentWhole: request.started == nil,
+            onResponse: request.onResponse,
             response: next.response
         )
         var buffer = context.channel.allocator.buffer(capacity: 512)
@@ -108,6 +109,18 @@ extension AssociationClientHandler {
 
     private func startResponseTimer(context: ChannelHandlerContext) {
         self.startTimer(self.configuration.responseTimeout, context: context, "the peer did not answer a request")
+    }
+
+    /// More responses follow: the peer has its full time again, and is told when they are not wanted.
+    func responsePending(goesOn: Bool, context: ChannelHandlerContext) {
+        self.startResponseTimer(context: context)
+        guard !goesOn, let outstanding, !outstanding.isCancelled, let fragmenter,
+            self.upper.apply(.dataRequested, context: context).contains(.sendPDU)
+        else { return }
+        self.outstanding?.isCancelled = true
+        var buffer = context.channel.allocator.buffer(capacity: 512)
+        fragmenter.write(.cancelRequest(of: outstanding.messageID), contextID: outstanding.contextID, into: &buffer)
+        context.writeAndFlush(self.wrapOutboundOut(buffer), promise: nil)
     }
 
     func completeIfDone(context: ChannelHandlerContext) {

@@ -12,6 +12,25 @@ struct OutgoingRequest: Sendable {
     var dataSet: ByteBuffer?
     /// Fulfilled when the command is sent and pieces of the data set may follow.
     var started: EventLoopPromise<Void>?
+    /// Of operations with several responses: given each of them on the event loop, the last included.
+    ///
+    /// False asks for a C-CANCEL.
+    var onResponse: (@Sendable (CommandSet, ByteBuffer?) -> Bool)?
+}
+
+/// A response whose data set is arriving.
+///
+/// Lives on the connection's event loop.
+final class IncomingResponse {
+    /// The longest data set of a response, in bytes.
+    static let maximumByteCount = 4 << 20
+
+    let command: CommandSet
+    var dataSet = ByteBuffer()
+
+    init(_ command: CommandSet) {
+        self.command = command
+    }
 }
 
 /// One association as requestor: negotiates, sends requests, matches responses.
@@ -43,6 +62,8 @@ final class AssociationClientHandler: ChannelInboundHandler {
         var isSentWhole: Bool
         /// Arrived before the request was sent whole.
         var earlyResponse: CommandSet?
+        var onResponse: (@Sendable (CommandSet, ByteBuffer?) -> Bool)?
+        var isCancelled = false
         var response: EventLoopPromise<CommandSet>
     }
 
@@ -58,6 +79,7 @@ final class AssociationClientHandler: ChannelInboundHandler {
     var waiting: [Waiting] = []
     var outstanding: Outstanding?
     var pieces = ByteBuffer()
+    private var incoming: IncomingResponse?
     var released: [EventLoopPromise<Void>] = []
     var isReleased = false
     var nextMessageID: UInt16 = 1
@@ -197,12 +219,43 @@ final class AssociationClientHandler: ChannelInboundHandler {
             self.upper.apply(.dataReceived, context: context)
             return self.end(Self.unexpected("P-DATA-TF"))
         }
-        // Responses to C-ECHO and C-STORE carry no data set; one that comes all the same is dropped.
-        guard case .command(let command, _) = try self.assembler.receive(fragment) else { return }
-        guard let outstanding = self.outstanding,
-            command.commandField == outstanding.expected,
-            command.messageIDBeingRespondedTo == outstanding.messageID
-        else { throw DIMSEError(.malformedCommand, "a message that answers no request of ours") }
+        switch try self.assembler.receive(fragment) {
+        case .incomplete: return
+        case .command(let command, _):
+            guard let outstanding = self.outstanding,
+                command.commandField == outstanding.expected,
+                command.messageIDBeingRespondedTo == outstanding.messageID
+            else { throw DIMSEError(.malformedCommand, "a message that answers no request of ours") }
+            if command.hasDataSet, outstanding.onResponse != nil {
+                self.incoming = IncomingResponse(command)
+            } else {
+                // Responses to C-ECHO and C-STORE carry no data set; one that comes all the same is dropped.
+                self.receive(command, nil, context: context)
+            }
+        case .dataSet(let isEnd):
+            guard let incoming = self.incoming else { return }
+            let byteCount = incoming.dataSet.readableBytes + fragment.bytes.readableBytes
+            guard byteCount <= IncomingResponse.maximumByteCount else {
+                throw DIMSEError(
+                    .lengthOverLimit,
+                    "an identifier of more than \(IncomingResponse.maximumByteCount) bytes"
+                )
+            }
+            incoming.dataSet.writeImmutableBuffer(fragment.bytes)
+            guard isEnd else { return }
+            self.incoming = nil
+            self.receive(incoming.command, incoming.dataSet, context: context)
+        }
+    }
+
+    /// A whole response.
+    private func receive(_ command: CommandSet, _ dataSet: ByteBuffer?, context: ChannelHandlerContext) {
+        if let onResponse = self.outstanding?.onResponse {
+            let goesOn = onResponse(command, dataSet)
+            if command.status?.isPending == true {
+                return self.responsePending(goesOn: goesOn, context: context)
+            }
+        }
         self.outstanding?.earlyResponse = command
         self.completeIfDone(context: context)
     }
@@ -223,6 +276,7 @@ final class AssociationClientHandler: ChannelInboundHandler {
         self.outstanding?.response.fail(error)
         self.outstanding = nil
         self.pieces = ByteBuffer()
+        self.incoming = nil
         self.failWaiting()
     }
 

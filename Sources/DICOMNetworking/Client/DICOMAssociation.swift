@@ -176,7 +176,7 @@ public final class DICOMAssociation: Sendable {
     }
 
     @inline(never)
-    private static func notAccepted(_ sopClassUID: String) -> DICOMNetworkError {
+    static func notAccepted(_ sopClassUID: String) -> DICOMNetworkError {
         DICOMNetworkError(
             .contextNotAccepted,
             "the peer accepted no presentation context for SOP class \(sopClassUID) in this transfer syntax"

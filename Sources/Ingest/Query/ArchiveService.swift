@@ -10,7 +10,16 @@ final class ArchiveService: DIMSEService {
     private let get: GetService
     private let move: MoveService
 
-    init(storage: StoreService, find: FindService, get: GetService, move: MoveService) {
+    private let metrics: QueryRetrieveMetrics
+
+    init(
+        storage: StoreService,
+        find: FindService,
+        get: GetService,
+        move: MoveService,
+        metrics: QueryRetrieveMetrics
+    ) {
+        self.metrics = metrics
         self.storage = storage
         self.find = find
         self.get = get
@@ -41,10 +50,14 @@ final class ArchiveService: DIMSEService {
         exchange: RequestExchange,
         context: AssociationContext
     ) async -> QueryRetrieveResponse {
-        switch request.sopClass.operation {
-        case .find: await find.answer(request, exchange: exchange)
-        case .get: await get.answer(request, exchange: exchange)
-        case .move: await move.answer(request, exchange: exchange, requestor: context.callingAETitle)
-        }
+        let operation = request.sopClass.operation
+        let response =
+            switch operation {
+            case .find: await find.answer(request, exchange: exchange)
+            case .get: await get.answer(request, exchange: exchange)
+            case .move: await move.answer(request, exchange: exchange, requestor: context.callingAETitle)
+            }
+        metrics.answered(operation, response)
+        return response
     }
 }
