@@ -249,7 +249,7 @@ def test_orthanc_queries_and_retrieves(mover, stored, tmp_path):
                 assert orthanc.poll() is None and time.monotonic() < deadline, (tmp_path / "orthanc.log").read_text()
                 time.sleep(0.1)
         query = ask(
-            "modalities/varve/query", {"Level": "Study", "Query": {"PatientID": "move-*", "StudyInstanceUID": ""}}
+            "modalities/varve/query", {"Level": "Study", "Query": {"PatientID": "move-?", "StudyInstanceUID": ""}}
         )["ID"]
         found = {
             number: ask("queries/%s/answers/%s/content?simplify" % (query, number))["StudyInstanceUID"]

@@ -7,6 +7,9 @@ import Ingest
 import NIOCore
 import Testing
 
+// Testing has a type of that name, too.
+typealias Tag = DICOM.Tag
+
 @Suite struct FindQueryTests {
     private static func identifier(_ level: String?, _ keys: [(Tag, VR, String)]) -> DataSet {
         var dataSet = DataSet()
@@ -20,7 +23,7 @@ import Testing
         _ keys: [(Tag, VR, String)],
         model: QueryRetrieveSOPClass.Model = .studyRoot,
         options: QueryRetrieveOptions = []
-    ) throws(QueryRefusal) -> FindQuery {
+    ) throws -> FindQuery {
         try FindQuery(identifier(level, keys), model: model, options: options, retrieveAETitle: "VARVE")
     }
 
@@ -31,7 +34,7 @@ import Testing
         options: QueryRetrieveOptions = []
     ) -> QueryRefusal? {
         do throws(QueryRefusal) {
-            _ = try query(level, keys, model: model, options: options)
+            _ = try FindQuery(identifier(level, keys), model: model, options: options, retrieveAETitle: "VARVE")
             return nil
         } catch {
             return error

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Checksums
 import DICOM
+import DIMSE
 import Ingest
+import NIOCore
 import Placement
 import Testing
 
@@ -24,6 +27,7 @@ import Testing
             sopClassUID: sopClass,
             recordID: try #require(RecordID(high: 0, low: UInt64(number))),
             nodes: [],
+            contentDigest: SHA256Hasher.digest(of: ByteBuffer()),
             receivedTransferSyntax: explicit,
             storedTransferSyntax: stored,
             receivedByteCount: 1_000,
