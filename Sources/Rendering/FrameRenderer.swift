@@ -60,11 +60,10 @@ public struct FrameRenderer: Sendable {
             if horizontal == vertical { return whole }
             // The shorter side of the pixels is kept, the longer one gets more of them.
             let shorter = min(horizontal, vertical)
-            return Resampler.scaled(
-                whole,
-                width: Int((Double(whole.width) * horizontal / shorter).rounded()),
-                height: Int((Double(whole.height) * vertical / shorter).rounded())
-            )
+            let width = Int((Double(whole.width) * horizontal / shorter).rounded())
+            let height = Int((Double(whole.height) * vertical / shorter).rounded())
+            return width * height <= Self.maximumPixelCount
+                ? Resampler.scaled(whole, width: width, height: height) : whole
         }
         let region = try whole.cropped(to: viewport.region)
         let (width, height) = viewport.fitted(
@@ -125,11 +124,11 @@ public struct FrameRenderer: Sendable {
 
     /// Width and height of a pixel in relation to each other: Pixel Aspect Ratio (0028,0034), vertical first.
     private var pixelAspect: (horizontal: Double, vertical: Double) {
-        let ratio = dataSet.integers(.pixelAspectRatio)
-        // Beyond this it is a mistake, or an attempt to have a picture of any size.
-        guard ratio.count == 2, ratio[0] > 0, ratio[1] > 0, ratio[0] <= 16 * ratio[1], ratio[1] <= 16 * ratio[0] else {
+        let ratio = dataSet.integers(.pixelAspectRatio).map(Double.init)
+        // Beyond four it is a mistake, or an attempt to have a picture of any size.
+        guard ratio.count == 2, ratio[0] > 0, ratio[1] > 0, ratio[0] <= 4 * ratio[1], ratio[1] <= 4 * ratio[0] else {
             return (1, 1)
         }
-        return (Double(ratio[1]), Double(ratio[0]))
+        return (ratio[1], ratio[0])
     }
 }

@@ -41,6 +41,8 @@ struct ScalingTests {
             Viewport.Region(x: 6, y: 0), .init(x: 0, y: 4), .init(x: -1, y: 0), .init(x: 0, y: 0, width: 7),
             .init(x: 5, y: 0, width: 2), .init(x: 0, y: 0, height: -5), .init(x: 0, y: 0, width: 0),
             .init(x: 0, y: 0, width: .min, height: .max), .init(x: .max, y: .max),
+            .init(x: .max, y: 0, width: 2, height: 2), .init(x: .min, y: .min),
+            .init(x: 0, y: .max, width: 1, height: .max),
         ] {
             #expect(throws: RenderingError.self) { try render(Viewport(width: 9, height: 9, region: region)) }
         }

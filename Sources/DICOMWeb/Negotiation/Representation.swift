@@ -88,7 +88,8 @@ public enum SyntaxChoice: Sendable, Hashable {
 }
 
 extension AcceptedRepresentation {
-    static let explicitVRLittleEndian = "1.2.840.10008.1.2.1"
+    /// The UID of Explicit VR Little Endian, which every DICOMweb client reads.
+    public static let explicitVRLittleEndian = "1.2.840.10008.1.2.1"
 
     /// Chooses for one instance; `nil` when no demand can be met.
     ///

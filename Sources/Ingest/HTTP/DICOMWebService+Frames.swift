@@ -5,7 +5,8 @@ import DICOMWeb
 import Hummingbird
 
 extension DICOMWebService {
-    /// Frames of an instance, one a part (PS3.18 §10.4.1.1.6): native, or as they are stored with `transfer-syntax=*`.
+    /// Frames of an instance, one a part (PS3.18 §10.4.1.1.6): native, as they are stored with `transfer-syntax=*`, or
+    /// encoded as asked for.
     ///
     /// They are read and sent one after another: however many are asked for, one is in memory.
     func frames(_ numbers: [Int], of item: DICOMWebItem, _ exchange: Exchange) async throws -> Response {
@@ -20,11 +21,10 @@ extension DICOMWebService {
         let native = TransferSyntax.explicitVRLittleEndian.uid.string
         for candidate in accepted {
             let choice = candidate.choice(stored: instance.storedTransferSyntax) { uid in
-                uid == native && retrieve.canDecodeFrames(of: instance)
+                (uid == native || Transcoding.codec(for: uid) != nil) && retrieve.canDecodeFrames(of: instance)
             }
             guard let choice, candidate.representation == .multipartOctetStream || numbers.count == 1 else { continue }
-            let isNative = choice != .stored
-            let tag = Self.tag(of: numbers, instance, isNative: isNative, candidate.representation, exchange)
+            let tag = Self.tag(of: numbers, instance, choice, candidate.representation, exchange)
             if let response = exchange.notModified(tag) { return response }
             let layout = try await retrieve.frameReader.layout(of: instance)
             guard numbers.allSatisfy({ (1...layout.frameCount).contains($0) }) else {
@@ -33,7 +33,7 @@ extension DICOMWebService {
             let lease = await BudgetLease.acquire(layout.cost, of: retrieve.memory)
             let source = try await retrieve.frameReader.source(layout)
             // The first is made ready before the status line goes out, so that its failure is the response's.
-            let first = try await source.frame(number, isNative: isNative)
+            let first = try await source.frame(number, choice)
             if candidate.representation == .singleOctetStream {
                 let type = "application/octet-stream; transfer-syntax=\(first.transferSyntax)"
                 let body = ResponseBody(contentLength: first.bytes.readableBytes) { writer in
@@ -48,7 +48,7 @@ extension DICOMWebService {
             }
             let rest = Array(numbers.dropFirst())
             return multipart(first, number, rest: rest, of: instance, exchange, tag, lease) { number in
-                try await source.frame(number, isNative: isNative)
+                try await source.frame(number, choice)
             }
         }
         throw DICOMWebError(
@@ -60,14 +60,14 @@ extension DICOMWebService {
     private static func tag(
         of numbers: [Int],
         _ instance: StoredInstance,
-        isNative: Bool,
+        _ choice: SyntaxChoice,
         _ representation: Representation,
         _ exchange: Exchange
     ) -> EntityTag {
         var tag = RepresentationTag("frames", exchange)
         tag.add(representation.text)
         tag.add(instance)
-        tag.add(isNative ? 1 : 0)
+        tag.add("\(choice)")
         for number in numbers { tag.add(number) }
         return tag.tag
     }

@@ -11,6 +11,8 @@ extension DICOMWebService {
         let choice: SyntaxChoice
         /// Whether the client takes it as it is stored, should it not decode.
         let allowsStored: Bool
+        /// Whether it goes out native when its pixels can't be encoded as asked: one of several must not end the answer.
+        let allowsNative: Bool
     }
 
     /// Retrieves a study, series or instance (PS3.18 §10.4), in parts or as an archive.
@@ -24,7 +26,7 @@ extension DICOMWebService {
         )
         let found = try await retrieve.instances(of: item)
         for candidate in accepted {
-            let deliveries = found.compactMap { delivery(of: $0, candidate) }
+            let deliveries = found.compactMap { delivery(of: $0, candidate, allowsNative: item.instance == nil) }
             guard let first = deliveries.first else { continue }
             let tag = Self.tag(of: deliveries, candidate.representation, exchange)
             // What is not all of it has no tag, and is always sent.
@@ -87,7 +89,11 @@ extension DICOMWebService {
         return tag.tag
     }
 
-    private func delivery(of instance: StoredInstance, _ accepted: AcceptedRepresentation) -> Delivery? {
+    private func delivery(
+        of instance: StoredInstance,
+        _ accepted: AcceptedRepresentation,
+        allowsNative: Bool
+    ) -> Delivery? {
         let choice = accepted.choice(stored: instance.storedTransferSyntax) { retrieve.canConvert(instance, to: $0) }
         guard let choice else { return nil }
         let takesStored = accepted.syntaxes.contains { demand in
@@ -96,11 +102,23 @@ extension DICOMWebService {
             case .uid(let uid): uid == instance.storedTransferSyntax
             }
         }
-        return Delivery(instance: instance, choice: choice, allowsStored: takesStored)
+        return Delivery(instance: instance, choice: choice, allowsStored: takesStored, allowsNative: allowsNative)
     }
 
     private func prepare(_ delivery: Delivery) async throws(RetrieveFailure) -> PreparedInstance {
-        try await retrieve.prepare(delivery.instance, choice: delivery.choice, allowsStored: delivery.allowsStored)
+        do throws(RetrieveFailure) {
+            return try await retrieve.prepare(
+                delivery.instance,
+                choice: delivery.choice,
+                allowsStored: delivery.allowsStored
+            )
+        } catch {
+            let native = AcceptedRepresentation.explicitVRLittleEndian
+            guard error.kind == .notAcceptable, delivery.allowsNative, case .converted(let uid) = delivery.choice,
+                uid != native
+            else { throw error }
+            return try await retrieve.prepare(delivery.instance, choice: .converted(native), allowsStored: true)
+        }
     }
 
     /// `application/dicom`: the instance is the body.

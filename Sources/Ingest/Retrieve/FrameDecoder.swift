@@ -9,10 +9,10 @@ import SegmentFormat
 /// All requests share its places, so that readers never fill the codec pool's queue.
 struct FrameDecoder: Sendable {
     /// Frames of one instance in work at once.
-    private static let window = 8
+    static let window = 8
 
     let pool: CodecPool
-    private let places: Budget
+    let places: Budget
 
     init(pool: CodecPool) {
         self.pool = pool

@@ -64,8 +64,13 @@ package final class RetrieveService: Sendable {
     /// Whether an instance can, as far as its catalog row tells, be delivered in the syntax with this UID.
     package func canConvert(_ instance: StoredInstance, to uid: String) -> Bool {
         if uid == instance.storedTransferSyntax { return true }
-        guard uid == TransferSyntax.explicitVRLittleEndian.uid.string,
-            let stored = TransferSyntax.known(instance.storedTransferSyntax)
+        let native = TransferSyntax.explicitVRLittleEndian.uid.string
+        if uid != native {
+            // All of it is encoded in memory; whether the codec can carry the pixels only they tell.
+            return Transcoding.codec(for: uid) != nil && canConvert(instance, to: native)
+                && instance.receivedByteCount <= configuration.conversionByteCount
+        }
+        guard let stored = TransferSyntax.known(instance.storedTransferSyntax)
         else { return false }
         if instance.isCompressedHere { return ImageDecoding.codec(for: instance.storedTransferSyntax) != nil }
         guard instance.receivedByteCount <= configuration.conversionByteCount else { return false }
@@ -89,8 +94,10 @@ package final class RetrieveService: Sendable {
         switch choice {
         case .stored:
             return instance.storedByteCount <= configuration.wholeByteCount ? instance.storedByteCount : pieces
-        case .converted:
+        case .converted(let uid):
             let both = instance.storedByteCount + instance.receivedByteCount
+            // Native, in one piece, and encoded.
+            if Transcoding.codec(for: uid) != nil { return instance.storedByteCount + 3 * instance.receivedByteCount }
             if instance.isCompressedHere && both > configuration.wholeByteCount {
                 return NativePieces.windowByteCount + pieces
             }
@@ -116,6 +123,14 @@ package final class RetrieveService: Sendable {
                 "instance \(instance.sopInstanceUID) is stored in \(instance.storedTransferSyntax) and can't be "
                     + "converted to \(uid); ask for transfer-syntax=*"
             )
+        }
+        if Transcoding.codec(for: uid) != nil {
+            do throws(RetrieveFailure) {
+                return try await transcoded(instance, to: uid)
+            } catch {
+                guard error.kind == .notAcceptable, allowsStored else { throw error }
+                return try await stored(instance)
+            }
         }
         var last = RetrieveFailure(.unavailable, "no copy of the instance is known")
         for attempt in 0..<max(1, instance.nodes.count) {

@@ -39,6 +39,15 @@ package struct CompressionPlan: Sendable {
 
     package static func decide(for instance: ReceivedInstance, codecClass: CodecClass) -> Decision {
         guard codecClass != .asReceived else { return .keep(reason: "policy: as received") }
+        return decide(for: instance, choosesBySize: codecClass.choosesBySize, candidates: codecClass.candidates)
+    }
+
+    /// The same for other candidates than a class's.
+    static func decide(
+        for instance: ReceivedInstance,
+        choosesBySize: Bool,
+        candidates allowedCandidates: (PixelFormat) -> [CodecTrial.Candidate]
+    ) -> Decision {
         let syntax = instance.transferSyntax
         guard !syntax.isEncapsulated else { return .keep(reason: "already encapsulated") }
         guard !syntax.isBigEndian, !syntax.isDeflated else { return .keep(reason: "big endian or deflated") }
@@ -61,7 +70,7 @@ package struct CompressionPlan: Sendable {
         guard frameCount <= maximumFrameCount, valueByteCount - needed <= maximumSurplusByteCount else {
             return .keep(reason: "too many frames, or too many bytes behind the last one")
         }
-        let allowed = codecClass.candidates(for: format)
+        let allowed = allowedCandidates(format)
         let candidates = allowed.filter { $0.codec.refusal(of: format, options: $0.options) == nil }
         guard let first = candidates.first else {
             let refusal = allowed.first.flatMap { $0.codec.refusal(of: format, options: $0.options) }
@@ -71,7 +80,7 @@ package struct CompressionPlan: Sendable {
             CompressionPlan(
                 format: format,
                 // A class whose aim is not size has no choice to make: the first that can carry the format is it.
-                candidates: codecClass.choosesBySize ? candidates : [first],
+                candidates: choosesBySize ? candidates : [first],
                 candidate: first,
                 frameCount: frameCount,
                 valueOffset: location.valueOffset,

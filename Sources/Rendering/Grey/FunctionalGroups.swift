@@ -10,7 +10,7 @@ struct FunctionalGroups {
     /// `number` counts from 1.
     init(_ dataSet: DataSet, frame number: Int) {
         let frames = dataSet.items(.perFrameFunctionalGroupsSequence)
-        self.own = frames.indices.contains(number - 1) ? frames[number - 1] : nil
+        self.own = number >= 1 && number <= frames.count ? frames[number - 1] : nil
         self.shared = dataSet.items(.sharedFunctionalGroupsSequence).first
     }
 

@@ -42,16 +42,17 @@ public struct Viewport: Sendable, Hashable {
 extension Picture {
     /// The region, mirrored where its extent is negative.
     func cropped(to region: Viewport.Region) throws(RenderingError) -> Picture {
+        let isOutside = RenderingError(
+            .invalidRequest,
+            "the region is not within the image, which has \(width) columns and \(height) rows"
+        )
+        // The corner first: the numbers are anybody's, and must not overflow.
+        guard (0..<width).contains(region.x), (0..<height).contains(region.y) else { throw isOutside }
         let columns = region.width ?? width - region.x
         let rows = region.height ?? height - region.y
-        guard region.x >= 0, region.y >= 0, columns != 0, rows != 0, columns.magnitude <= UInt(width),
-            rows.magnitude <= UInt(height), region.x + abs(columns) <= width, region.y + abs(rows) <= height
-        else {
-            throw RenderingError(
-                .invalidRequest,
-                "the region is not within the image, which has \(width) columns and \(height) rows"
-            )
-        }
+        guard columns != 0, rows != 0, columns.magnitude <= UInt(width - region.x),
+            rows.magnitude <= UInt(height - region.y)
+        else { throw isOutside }
         if columns == width, rows == height { return self }
         var cut: [UInt8] = []
         cut.reserveCapacity(abs(columns) * abs(rows) * channelCount)

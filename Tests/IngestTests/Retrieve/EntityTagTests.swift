@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import DICOM
 import DICOMWeb
 import Hummingbird
 import Ingest
@@ -60,8 +61,12 @@ struct EntityTagTests {
         try await withCodecs { pool in
             let client = Client(pool)
             _ = client.archive.add(try made(1))
-            _ = client.archive.add(try MadeInstance.compressed(.init(name: "", instance: 2), .jpeg2000))
-            let accept = "multipart/related; type=\"application/dicom\"; transfer-syntax=1.2.840.10008.1.2.4.80"
+            let deflated = TransferSyntax.deflatedExplicitVRLittleEndian
+            let shape = MadeInstance.Shape(name: "", instance: 2)
+            _ = client.archive.add(
+                try MadeInstance.asReceived(shape, try MadeInstance.dataSet(shape, deflated), deflated)
+            )
+            let accept = "multipart/related; type=\"application/dicom\"; transfer-syntax=\(deflated.uid)"
             let answer = try await client.get("studies/1.2.3", accept: accept)
             #expect(answer.status == 206 && answer.headers[.eTag] == nil)
             #expect(try answer.parts().count == 1)
