@@ -73,13 +73,13 @@ struct SlowCopyTests {
         let record = try record()
         try await read([.silent, .silent, .absent]) { client, services, nodes in
             // Each read waits; all are given up together.
-            await withTaskGroup(of: Void.self) { tasks in
+            try await withThrowingTaskGroup(of: Void.self) { tasks in
                 for _ in 0..<40 {
                     tasks.addTask { _ = try? await client.read(record, copies: [nodes[0], nodes[1]], range: nil) }
                 }
                 let asked = { services.reduce(0) { $0 + $1.state.withLockedValue { $0.getCount } } }
                 // 40 first requests, and second ones as long as the budget lasts: 10, and 4 for the reads.
-                while asked() < 50 { await Task.yield() }
+                while asked() < 50 { try await Task.sleep(for: .milliseconds(1)) }
                 #expect(client.hedgedReadCount <= 14)
                 tasks.cancelAll()
             }

@@ -14,6 +14,8 @@ package struct ReadRace {
 
     private var rest: ArraySlice<NodeID>
     package private(set) var running: Set<NodeID> = []
+    /// Those running that another has been asked beside: their answers are not counted on.
+    private var late: Set<NodeID> = []
 
     /// A race among `order`, the best first, each node once.
     package init(_ order: [NodeID]) {
@@ -25,20 +27,21 @@ package struct ReadRace {
 
     package mutating func start() -> Action { askNext() }
 
-    /// A node has failed, or could not be asked.
+    /// A node has failed, or could not be asked: the next is, unless the answer of one that is not slow is on the way.
     package mutating func failed(_ node: NodeID) -> Action {
         running.remove(node)
-        return askNext(unlessRunning: true)
+        late.remove(node)
+        return running.isSubset(of: late) ? askNext() : .wait
     }
 
     /// A node takes longer than it should; what has ended meanwhile is not slow.
     package mutating func slow(_ node: NodeID) -> Action {
-        running.contains(node) && hasNext ? askNext() : .wait
+        guard running.contains(node), hasNext else { return .wait }
+        late.insert(node)
+        return askNext()
     }
 
-    private mutating func askNext(unlessRunning: Bool = false) -> Action {
-        // Another copy was asked because this one was slow: its answer is on the way.
-        if unlessRunning, !running.isEmpty { return .wait }
+    private mutating func askNext() -> Action {
         guard let node = rest.popFirst() else { return running.isEmpty ? .giveUp : .wait }
         running.insert(node)
         return .ask(node)

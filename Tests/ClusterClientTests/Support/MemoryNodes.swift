@@ -64,7 +64,7 @@ enum MemoryNodes {
         let result: Result<Void, any Error>
         do {
             await client.update(PlacementMap(epoch: MapEpoch(rawValue: 1), members: members))
-            while client.connectedNodes.count < members.count { await Task.yield() }
+            while client.connectedNodes.count < members.count { try await Task.sleep(for: .milliseconds(1)) }
             result = .success(try await body(client, byNode))
         } catch {
             result = .failure(error)
