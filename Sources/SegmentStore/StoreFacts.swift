@@ -58,11 +58,13 @@ final class StoreFacts: Sendable {
     private func note(_ damage: QuarantinedRange) -> Bool {
         let isNews = values.withLockedValue { values in
             guard values.quarantined.count < Self.maximumQuarantinedCount else { return false }
-            let isKnown = values.quarantined.contains { known in
-                known.kind == .damaged && known.segment == damage.segment
-                    && known.range.contains(damage.range.lowerBound)
+            var damage = damage
+            while let known = values.quarantined.first(where: { $0.isDamage(at: damage) }) {
+                // What begins in known damage is known, but a range without a record may go on behind it.
+                let end = SegmentLayout.aligned(known.range.upperBound, to: SegmentLayout.blockByteCount) ?? .max
+                guard damage.record == nil, end < damage.range.upperBound else { return false }
+                damage.range = end..<damage.range.upperBound
             }
-            if isKnown { return false }
             values.quarantined.append(damage)
             values.unrecorded.append(damage)
             return true
@@ -99,6 +101,11 @@ final class StoreFacts: Sendable {
 }
 
 extension QuarantinedRange {
+    /// Whether it is damage in which `other` begins.
+    fileprivate func isDamage(at other: QuarantinedRange) -> Bool {
+        kind == .damaged && segment == other.segment && range.contains(other.range.lowerBound)
+    }
+
     /// Whether the record at `locator` is in it.
     func covers(_ locator: RecordLocator) -> Bool {
         kind == .damaged && segment == locator.segment && range.contains(locator.offset)

@@ -18,6 +18,7 @@ package enum Regressions {
         (36329, "as 24811, found by a check of the disk"),
         (37093, "what was entered while a node was compared fell between two questions"),
         (36550, "a first copy was lost, and the loss forgiven, before the second was there"),
+        (3430, "damage that went on behind known damage was taken for known"),
         (4387, "a tombstone that a start could not read was given up by healing"),
         (10703, "a failed read at a start hides records, which healing has to bring back"),
         (13788, "a bad sector costs three small records, which healing has to bring back"),

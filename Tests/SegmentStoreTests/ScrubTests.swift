@@ -187,6 +187,24 @@ import Testing
         #expect(try Self.scrubAll(&engine) == [records[0].id])
     }
 
+    /// In a segment without a footer both are one range, of which the first part is known already.
+    @Test func damageBehindDamageThatIsKnownIsFound() throws {
+        let machine = Self.machine()
+        var engine = try machine.open()
+        let records = try (UInt64(0)..<6).map { try Fixture.record($0, byteCount: 1000) }
+        for record in records { #expect(try engine.append(record) == .stored) }
+        let block = SegmentLayout.blockByteCount
+        for number in [2, 3, 4] {
+            machine.disk.breakSectors(of: Self.path(1), number * block..<number * block + 512)
+            _ = try Self.scrubAll(&engine)
+            let known = engine.status.quarantinedRanges.map(\.range)
+            #expect(known.contains { $0.contains(UInt64(number * block)) }, "block \(number): \(known)")
+        }
+        let count = engine.status.quarantinedRanges.count
+        _ = try Self.scrubAll(&engine)
+        #expect(engine.status.quarantinedRanges.count == count, "what is known is no news")
+    }
+
     @Test func aFileThatIsGoneIsAllDamaged() throws {
         let machine = Self.machine()
         var (engine, records) = try Self.stored(machine)
