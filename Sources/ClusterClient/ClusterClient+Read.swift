@@ -121,7 +121,7 @@ extension ClusterClient {
                 switch await tasks.next() {
                 case .answered(let node, .success(let value)):
                     ended(node, since: starts[node], weight)
-                    _ = race.failed(node)
+                    race.won(node)
                     return .success(value)
                 case .answered(let node, .failure(let error)):
                     ended(node, since: nil, weight)
@@ -164,7 +164,7 @@ extension ClusterClient {
 
     /// Known copies on connected nodes first, the quickest first; then known copies elsewhere, then the rest of the
     /// group's ranking: a copy may be where the catalog does not know it yet.
-    private func readOrder(of id: RecordID, copies: [NodeID]) -> [NodeID] {
+    package func readOrder(of id: RecordID, copies: [NodeID]) -> [NodeID] {
         let connected = connectedNodes
         let ranked = map?.ranking(of: id.group, copies: configuration.copies).map(\.id) ?? []
         let now = ContinuousClock.now

@@ -89,6 +89,9 @@ public final class ClusterClient: Sendable {
     /// Reads for which a second copy was asked because the first was slow.
     public var hedgedReadCount: Int { pacing.withLockedValue { $0.hedgeCount } }
 
+    /// Reads under way at each node that was ever asked.
+    package var readsUnderWay: [NodeID: Int] { pacing.withLockedValue { $0.nodes.mapValues(\.running) } }
+
     /// Takes a map over: connects to new nodes, and drops the connections of nodes that left or moved.
     public func update(_ map: PlacementMap) async {
         let dropped = state.withLockedValue { state -> [NodeClient] in

@@ -35,6 +35,18 @@ import Testing
         #expect(race.failed(nodes[1]) == .ask(nodes[2]))
     }
 
+    @Test func `who has won sends for nobody, and leaves those that lost`() {
+        var race = ReadRace(nodes)
+        _ = race.start()
+        race.won(nodes[0])
+        #expect(race.running.isEmpty && !race.hasNext)
+        race = ReadRace(nodes)
+        _ = race.start()
+        _ = race.slow(nodes[0])
+        race.won(nodes[1])
+        #expect(race.running == [nodes[0]] && !race.hasNext)
+    }
+
     @Test func `without copies there is nothing to ask`() {
         var race = ReadRace([])
         #expect(race.start() == .giveUp)

@@ -34,6 +34,12 @@ package struct ReadRace {
         return running.isSubset(of: late) ? askNext() : .wait
     }
 
+    /// A node has answered: the race is over, and the others are given up.
+    package mutating func won(_ node: NodeID) {
+        running.remove(node)
+        rest = []
+    }
+
     /// A node takes longer than it should; what has ended meanwhile is not slow.
     package mutating func slow(_ node: NodeID) -> Action {
         guard running.contains(node), hasNext else { return .wait }
