@@ -16,17 +16,11 @@ import Testing
         configure: (inout DICOMServerConfiguration) -> Void = { _ in },
         _ body: (Serving, RawPeer) async throws -> Void
     ) async throws {
-        try await Serving.run(
+        try await Serving.withPeer(
             TestService(query: query),
-            configure: {
-                $0.queryRetrieveSOPClasses = [find.uid: [.relational, .fuzzyNames]]
-                configure(&$0)
-            },
-            { serving in
-                let peer = try await RawPeer.connect(port: serving.port)
-                try await body(serving, peer)
-                peer.channel.close(promise: nil)
-            }
+            [find.uid: [.relational, .fuzzyNames]],
+            configure: configure,
+            body
         )
     }
 

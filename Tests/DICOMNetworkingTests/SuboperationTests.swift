@@ -12,23 +12,11 @@ import Testing
     private static let identifier = ByteBuffer(string: "an identifier..")
 
     private static func serve(
-        _ query:
-            @escaping @Sendable (QueryRetrieveRequest, RequestExchange) async -> QueryRetrieveResponse,
+        _ query: @escaping @Sendable (QueryRetrieveRequest, RequestExchange) async -> QueryRetrieveResponse,
         configure: (inout DICOMServerConfiguration) -> Void = { _ in },
         _ body: (Serving, RawPeer) async throws -> Void
     ) async throws {
-        try await Serving.run(
-            TestService(query: query),
-            configure: {
-                $0.queryRetrieveSOPClasses = [get.uid: []]
-                configure(&$0)
-            },
-            { serving in
-                let peer = try await RawPeer.connect(port: serving.port)
-                try await body(serving, peer)
-                peer.channel.close(promise: nil)
-            }
-        )
+        try await Serving.withPeer(TestService(query: query), [get.uid: []], configure: configure, body)
     }
 
     /// Contexts: 1 C-GET, 3 CT storage.

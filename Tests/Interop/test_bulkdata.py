@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """WADO-RS bulk data: every URI that metadata name, pixel data included, whole and by ranges."""
 
-import glob
 import os
 
 import numpy
@@ -10,7 +9,7 @@ import pydicom
 import pytest
 import requests
 from dicomweb_client import DICOMwebClient
-from support import compare, wado
+from support import compare, odd, wado
 from support.phantom import PIXEL_DATA, uid
 from support.sender import store_one
 from test_large import multi_frame
@@ -93,19 +92,8 @@ def test_pixel_data_by_ranges(large):
 @pytest.mark.parametrize("name", ["MR2_UNCR.dcm", "emri_small_big_endian.dcm", "SC_rgb_expb_16bit.dcm", "liver_nonbyte_aligned.dcm",
                                   "emri_small_RLE.dcm", "SC_rgb_dcmtk_ebcynp_dcmd.dcm", "parametric_map_float.dcm"])  # fmt: skip
 def test_pixel_data_of_other_kinds(cluster, corpus, name):
-    (path,) = glob.glob(os.path.join(corpus, "odd", name))
-    meta, data_set = part10.split(open(path, "rb").read())
-    syntax = part10.transfer_syntax(meta)
-    data = compare.read(syntax, data_set)
-    changed = pydicom.Dataset(data)
-    names = [uid("bulkdata", name, level) for level in ("study", "series", "instance")]
-    changed.StudyInstanceUID, changed.SeriesInstanceUID, changed.SOPInstanceUID = names
-    buffer = pydicom.filebase.DicomBytesIO()
-    buffer.is_little_endian = syntax != "1.2.840.10008.1.2.2"
-    buffer.is_implicit_VR = syntax == "1.2.840.10008.1.2"
-    pydicom.filewriter.write_dataset(buffer, changed)
-    assert store_one(cluster.port, str(data.SOPClassUID), names[2], syntax, buffer.getvalue()) == 0
-    (model,) = cluster.json("/dicom-web/%s/metadata" % wado.instance_path(*names))
+    path, data, syntax = odd.store(cluster, corpus, name, "bulkdata")
+    (model,) = cluster.json("/dicom-web/%s/metadata" % path)
     (uri,) = [uri for uri in uris(model) if uri.split("/")[-1].startswith("7FE0") and uri.split("/")[-2] == "bulkdata"]
     contents = fetch(uri).content
     keyword = next(word for word in compare.PIXEL_KEYWORDS if word in data)

@@ -1,17 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """WADO-RS frames: every frame of the corpus' images, as pydicom's decoders and the sent bytes have it."""
 
-import glob
-import os
 import warnings
 
 import part10
 import pydicom
 import pytest
 from dicomweb_client import DICOMwebClient
-from support import compare, wado
-from support.phantom import PIXEL_DATA, uid
-from support.sender import store_one
+from support import odd, wado
+from support.phantom import PIXEL_DATA
 from test_large import FRAME_BYTE_COUNT, multi_frame
 
 OCTETS = 'multipart/related; type="application/octet-stream"'
@@ -59,21 +56,9 @@ def test_frames_of_a_large_instance(cluster, tmp_path):
 
 @pytest.mark.parametrize("name", SOME)
 def test_frames_as_pydicom_has_them(cluster, corpus, name):
-    (path,) = glob.glob(os.path.join(corpus, "odd", name))
-    meta, data_set = part10.split(open(path, "rb").read())
-    syntax = part10.transfer_syntax(meta)
+    path, data, _ = odd.store(cluster, corpus, name, "frames")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        data = compare.read(syntax, data_set)
-        changed = pydicom.Dataset(data)
-        study, series, instance = (uid("frames", name, level) for level in ("study", "series", "instance"))
-        changed.StudyInstanceUID, changed.SeriesInstanceUID, changed.SOPInstanceUID = study, series, instance
-        buffer = pydicom.filebase.DicomBytesIO()
-        buffer.is_little_endian = syntax != "1.2.840.10008.1.2.2"
-        buffer.is_implicit_VR = syntax == "1.2.840.10008.1.2"
-        pydicom.filewriter.write_dataset(buffer, changed)
-        assert store_one(cluster.port, str(data.SOPClassUID), instance, syntax, buffer.getvalue()) == 0
-        path = wado.instance_path(study, series, instance)
         count = int(data.get("NumberOfFrames", 1))
         numbers = sorted({1, 2, count} & set(range(1, count + 1)))
         found = frames(cluster, path, numbers)

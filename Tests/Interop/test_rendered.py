@@ -1,22 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """WADO-RS rendered images and thumbnails, judged by pydicom's transformations and Pillow's decoders and scaling."""
 
-import glob
 import io
-import os
 import warnings
 
 import numpy
-import part10
 import PIL.Image
 import pydicom
 import pydicom.pixels.processing as processing
 import pytest
 import requests
 from dicomweb_client import DICOMwebClient
-from support import compare, wado
-from support.phantom import uid
-from support.sender import store_one
+from support import odd, wado
 
 GREY = (
     "MR2_UNCR.dcm", "MR2_J2KR.dcm", "JPEG-LL.dcm", "JLSL_16_15_1_1F.dcm", "emri_small.dcm", "emri_small_RLE.dcm",
@@ -31,25 +26,7 @@ COLOUR = (
 
 def store(cluster, corpus, name):
     """Stores a file of the corpus under UIDs of the test's own; (its path, its data set)."""
-    (path,) = glob.glob(os.path.join(corpus, "odd", name))
-    contents = open(path, "rb").read()
-    if contents[128:132] == b"DICM":
-        meta, data_set = part10.split(contents)
-        syntax = part10.transfer_syntax(meta)
-    else:
-        data_set, syntax = contents, "1.2.840.10008.1.2"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        data = compare.read(syntax, data_set)
-        changed = pydicom.Dataset(data)
-        names = [uid("rendered", name, level) for level in ("study", "series", "instance")]
-        changed.StudyInstanceUID, changed.SeriesInstanceUID, changed.SOPInstanceUID = names
-        buffer = pydicom.filebase.DicomBytesIO()
-        buffer.is_little_endian = syntax != "1.2.840.10008.1.2.2"
-        buffer.is_implicit_VR = syntax == "1.2.840.10008.1.2"
-        pydicom.filewriter.write_dataset(buffer, changed)
-        assert store_one(cluster.port, str(data.SOPClassUID), names[2], syntax, buffer.getvalue()) == 0
-    return wado.instance_path(*names), data
+    return odd.store(cluster, corpus, name, "rendered")[:2]
 
 
 def get(cluster, path, accept="image/png"):

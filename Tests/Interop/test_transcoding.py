@@ -8,8 +8,7 @@ import pydicom
 import pytest
 import requests
 from dicomweb_client import DICOMwebClient
-from support import wado
-from test_rendered import store
+from support import odd, wado
 
 SYNTAXES = {"JPEG-LS": "1.2.840.10008.1.2.4.80", "JPEG 2000": "1.2.840.10008.1.2.4.90", "RLE": "1.2.840.10008.1.2.5"}
 
@@ -17,7 +16,7 @@ SYNTAXES = {"JPEG-LS": "1.2.840.10008.1.2.4.80", "JPEG 2000": "1.2.840.10008.1.2
 @pytest.mark.parametrize("syntax", SYNTAXES.values(), ids=SYNTAXES)
 @pytest.mark.parametrize("name", ["MR2_UNCR.dcm", "color-pl.dcm", "emri_small_RLE.dcm", "emri_small_big_endian.dcm", "JPEG-LL.dcm"])
 def test_pixels_stay_what_they_were(cluster, corpus, name, syntax):
-    path, data = store(cluster, corpus, name)
+    path, data, _ = odd.store(cluster, corpus, name, "transcoding")
     expected = pydicom.pixels.pixel_array(data, raw=True)
     answer = requests.get(
         "%s/%s" % (cluster.dicomweb, path), headers={"Accept": "application/dicom; transfer-syntax=" + syntax}, timeout=60

@@ -39,6 +39,27 @@ struct Serving {
         await server.shutdown(gracePeriod: gracePeriod)
     }
 
+    /// As `run`, with query and retrieval of these SOP classes, and a peer that has not associated yet.
+    static func withPeer(
+        _ service: TestService,
+        _ sopClasses: [String: QueryRetrieveOptions],
+        configure: (inout DICOMServerConfiguration) -> Void = { _ in },
+        _ body: (Serving, RawPeer) async throws -> Void
+    ) async throws {
+        try await run(
+            service,
+            configure: {
+                $0.queryRetrieveSOPClasses = sopClasses
+                configure(&$0)
+            },
+            { serving in
+                let peer = try await RawPeer.connect(port: serving.port)
+                try await body(serving, peer)
+                peer.channel.close(promise: nil)
+            }
+        )
+    }
+
     static func client(
         port: Int,
         calling: String = "TEST",

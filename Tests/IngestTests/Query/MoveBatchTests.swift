@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Checksums
 import DICOM
 import DIMSE
 import Ingest
-import NIOCore
-import Placement
 import Testing
 
 @Suite struct MoveBatchTests {
@@ -13,33 +10,11 @@ import Testing
     private static let implicit = TransferSyntax.implicitVRLittleEndian.uid.string
     private static let jpegLS = TransferSyntax.jpegLSLossless.uid.string
 
-    private static func instance(
-        _ number: Int,
-        sopClass: String,
-        stored: String = jpegLS
-    ) throws
-        -> StoredInstance
-    {
-        StoredInstance(
-            studyInstanceUID: "1.2",
-            seriesInstanceUID: "1.2.1",
-            sopInstanceUID: "1.2.1.\(number)",
-            sopClassUID: sopClass,
-            recordID: try #require(RecordID(high: 0, low: UInt64(number))),
-            nodes: [],
-            contentDigest: SHA256Hasher.digest(of: ByteBuffer()),
-            receivedTransferSyntax: explicit,
-            storedTransferSyntax: stored,
-            receivedByteCount: 1_000,
-            storedByteCount: 500
-        )
-    }
-
     @Test func proposesEachStoredSyntaxAndNativeOnes() throws {
         let instances = [
-            try Self.instance(1, sopClass: "1.1"), try Self.instance(2, sopClass: "1.1"),
-            try Self.instance(3, sopClass: "1.1", stored: Self.explicit),
-            try Self.instance(4, sopClass: "1.2"),
+            try StoredInstance.made(1, sopClass: "1.1"), try StoredInstance.made(2, sopClass: "1.1"),
+            try StoredInstance.made(3, sopClass: "1.1", stored: Self.explicit),
+            try StoredInstance.made(4, sopClass: "1.2"),
         ]
         let batch = MoveBatch(of: instances[...])
         #expect(batch.instances.count == 4)
@@ -50,7 +25,7 @@ import Testing
     }
 
     @Test func splitsWhereAnAssociationHasNoMoreContexts() throws {
-        let instances = try (0..<100).map { try Self.instance($0, sopClass: "1.\($0)") }
+        let instances = try (0..<100).map { try StoredInstance.made($0, sopClass: "1.\($0)") }
         var rest = instances[...]
         var counts: [Int] = []
         while !rest.isEmpty {

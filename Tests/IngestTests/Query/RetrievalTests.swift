@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Checksums
 import DICOM
 import DICOMWeb
 import DIMSE
 import Ingest
 import NIOCore
-import Placement
 import SegmentFormat
 import Testing
 
@@ -92,28 +90,6 @@ import Testing
     private static let explicit = TransferSyntax.explicitVRLittleEndian.uid.string
     private static let implicit = TransferSyntax.implicitVRLittleEndian.uid.string
 
-    private static func instance(
-        _ number: Int = 1,
-        sopClass: String = ct,
-        stored: String = jpegLS
-    )
-        throws -> StoredInstance
-    {
-        StoredInstance(
-            studyInstanceUID: "1.2",
-            seriesInstanceUID: "1.2.1",
-            sopInstanceUID: "1.2.1.\(number)",
-            sopClassUID: sopClass,
-            recordID: try #require(RecordID(high: 0, low: UInt64(number))),
-            nodes: [],
-            contentDigest: SHA256Hasher.digest(of: ByteBuffer()),
-            receivedTransferSyntax: explicit,
-            storedTransferSyntax: stored,
-            receivedByteCount: 1_000,
-            storedByteCount: 500
-        )
-    }
-
     private static func choice(
         _ accepted: [(String, String)],
         canDecode: Bool = true
@@ -127,7 +103,7 @@ import Testing
             ContextResult(id: $0.id, result: .acceptance, transferSyntax: $0.transferSyntaxes[0])
         }
         let contexts = NegotiatedContexts(proposed: proposed, results: results).accepted
-        return SuboperationSyntax(try instance(), contexts: contexts, canDecode: canDecode)
+        return SuboperationSyntax(try StoredInstance.made(), contexts: contexts, canDecode: canDecode)
     }
 
     @Test func passesTheStoredSyntaxThroughWhereItWasAccepted() throws {
