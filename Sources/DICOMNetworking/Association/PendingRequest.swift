@@ -11,6 +11,8 @@ enum PendingRequest {
     case store(StoreRequest, CommandSet, ReceivedDataSet, DataSetReception)
     /// C-FIND, C-GET, C-MOVE.
     case query(RequestExchange)
+    /// N-ACTION.
+    case action(ActionRequest, CommandSet)
     /// An answer that needs no service.
     case answer(CommandSet, contextID: UInt8)
 }
@@ -34,16 +36,29 @@ enum Reception {
     case discard(answer: CommandSet?, contextID: UInt8)
 }
 
-/// The identifier of a C-FIND, C-GET or C-MOVE while it arrives.
+/// The identifier of a C-FIND, C-GET or C-MOVE, or the information of an N-ACTION, while it arrives.
 ///
 /// Lives on the connection's event loop.
 final class IdentifierReception {
-    let request: QueryRetrieveRequest
-    let command: CommandSet
-    var identifier = ByteBuffer()
+    enum Request {
+        case query(QueryRetrieveRequest)
+        case action(ActionRequest)
+    }
 
-    init(request: QueryRetrieveRequest, command: CommandSet) {
-        self.request = request
+    let request: Request
+    let command: CommandSet
+    let contextID: UInt8
+    var bytes = ByteBuffer()
+
+    init(_ request: QueryRetrieveRequest, command: CommandSet) {
+        self.request = .query(request)
         self.command = command
+        self.contextID = request.presentationContextID
+    }
+
+    init(_ request: ActionRequest, command: CommandSet) {
+        self.request = .action(request)
+        self.command = command
+        self.contextID = request.presentationContextID
     }
 }

@@ -69,6 +69,7 @@ final class AssociationClientHandler: ChannelInboundHandler {
 
     let configuration: DICOMClientConfiguration
     private let proposed: [ProposedContext]
+    private let roles: [RoleSelection]
     private let logger: Logger
     let upper: UpperLayer
     private var decoder: PDUDecoder
@@ -89,11 +90,13 @@ final class AssociationClientHandler: ChannelInboundHandler {
     init(
         configuration: DICOMClientConfiguration,
         contexts: [ProposedContext],
+        roles: [RoleSelection],
         established: EventLoopPromise<Established>,
         logger: Logger
     ) {
         self.configuration = configuration
         self.proposed = contexts
+        self.roles = roles
         self.established = established
         self.logger = logger
         self.upper = UpperLayer(role: .requestor, artimTimeout: configuration.artimTimeout)
@@ -105,15 +108,17 @@ final class AssociationClientHandler: ChannelInboundHandler {
 
     func channelActive(context: ChannelHandlerContext) {
         self.context = context
+        var information = UserInformation(
+            maximumLength: self.configuration.maximumPDULength,
+            implementationClassUID: self.configuration.implementationClassUID,
+            implementationVersionName: self.configuration.implementationVersionName
+        )
+        information.roleSelections = self.roles
         let request = AssociateRequest(
             calledAETitle: self.configuration.calledAETitle,
             callingAETitle: self.configuration.callingAETitle,
             presentationContexts: self.proposed,
-            userInformation: UserInformation(
-                maximumLength: self.configuration.maximumPDULength,
-                implementationClassUID: self.configuration.implementationClassUID,
-                implementationVersionName: self.configuration.implementationVersionName
-            )
+            userInformation: information
         )
         self.upper.apply(.transportConnected, sending: .associateRequest(request), context: context)
         self.startTimer(self.configuration.artimTimeout, context: context, "the peer did not answer A-ASSOCIATE-RQ")

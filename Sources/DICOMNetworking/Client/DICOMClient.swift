@@ -60,10 +60,13 @@ public struct DICOMClient: Sendable {
         }
     }
 
-    /// Connects and negotiates.
+    /// Connects and negotiates; `roles` are those that this side wants to have (PS3.7 section D.3.3.4).
     ///
     /// Throws `.rejected` with the peer's reason where it does not want the association.
-    public func connect(contexts: [ProposedContext]) async throws(DICOMNetworkError) -> DICOMAssociation {
+    public func connect(
+        contexts: [ProposedContext],
+        roles: [RoleSelection] = []
+    ) async throws(DICOMNetworkError) -> DICOMAssociation {
         guard (1...Self.maximumContexts).contains(contexts.count) else {
             throw DICOMNetworkError(.usage, "an association needs 1 to 128 contexts, not \(contexts.count)")
         }
@@ -79,6 +82,7 @@ public struct DICOMClient: Sendable {
                     let handler = AssociationClientHandler(
                         configuration: configuration,
                         contexts: contexts,
+                        roles: roles,
                         established: established,
                         logger: logger
                     )

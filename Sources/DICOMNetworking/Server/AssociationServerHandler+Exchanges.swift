@@ -37,29 +37,39 @@ extension AssociationServerHandler {
             presentationContextID: contextID,
             options: association.context.queryRetrieveOptions[sopClass.uid] ?? []
         )
-        self.reception = .identifier(IdentifierReception(request: request, command: command))
+        self.reception = .identifier(IdentifierReception(request, command: command))
     }
 
-    /// Adds to the identifier that is being received, unless it is too long.
+    /// Adds to the identifier or action information that is being received, unless it is too long.
     func append(_ bytes: ByteBuffer, to reception: IdentifierReception) {
-        let limit = self.server.configuration.maximumIdentifierByteCount
-        guard reception.identifier.readableBytes + bytes.readableBytes <= limit else {
+        let configuration = self.server.configuration
+        let (limit, status, name) =
+            switch reception.request {
+            case .query: (configuration.maximumIdentifierByteCount, DIMSEStatus.outOfResources, "identifier")
+            case .action: (configuration.maximumActionByteCount, .resourceLimitation, "action information")
+            }
+        guard reception.bytes.readableBytes + bytes.readableBytes <= limit else {
             let response = reception.command.response(
-                status: .outOfResources,
-                errorComment: "the identifier has more than \(limit) bytes"
+                status: status,
+                errorComment: "the \(name) has more than \(limit) bytes"
             )
-            self.reception = .discard(answer: response, contextID: reception.request.presentationContextID)
+            self.reception = .discard(answer: response, contextID: reception.contextID)
             return
         }
-        reception.identifier.writeImmutableBuffer(bytes)
+        reception.bytes.writeImmutableBuffer(bytes)
     }
 
     func enqueue(_ reception: IdentifierReception, context: ChannelHandlerContext) {
-        var request = reception.request
-        request.identifier = reception.identifier
-        self.queue.append(
-            .query(RequestExchange(command: reception.command, request: request, handler: self, context: context))
-        )
+        switch reception.request {
+        case .query(var request):
+            request.identifier = reception.bytes
+            self.queue.append(
+                .query(RequestExchange(command: reception.command, request: request, handler: self, context: context))
+            )
+        case .action(var request):
+            request.information = reception.bytes
+            self.queue.append(.action(request, reception.command))
+        }
     }
 
     // MARK: Cancelling
@@ -152,13 +162,14 @@ extension AssociationServerHandler {
     /// Whether the running operation waits for the peer, not for us.
     var isExchangeAwaitingPeer: Bool { !self.senders.isEmpty || self.suboperation?.isSentWhole == true }
 
-    /// Tells the running operation that nobody listens any more.
+    /// Tells the running operation, and those with something to report, that nobody listens any more.
     func endExchange() {
         self.runningExchange?.cancel()
         for case .query(let exchange) in self.queue { exchange.cancel() }
         let error = DICOMNetworkError(.closed, "the association has ended")
         self.failSenders(error)
         self.failSuboperation(error)
+        self.failReports(error)
     }
 }
 

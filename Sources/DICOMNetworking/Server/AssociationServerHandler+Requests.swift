@@ -40,7 +40,10 @@ extension AssociationServerHandler {
             throw DIMSEError(.malformedCommand, "a command set without a command field")
         }
         guard !field.isResponse else {
-            guard field == .storeResponse, self.receiveStoreResponse(command) else {
+            guard
+                field == .storeResponse && self.receiveStoreResponse(command)
+                    || field == .eventReportResponse && self.receiveReportResponse(command, context: context)
+            else {
                 throw DIMSEError(.malformedCommand, "a response where no request was sent")
             }
             if command.hasDataSet {
@@ -58,6 +61,8 @@ extension AssociationServerHandler {
             if command.hasDataSet {
                 self.reception = .discard(answer: nil, contextID: contextID)
             }
+        case .actionRequest where !self.server.configuration.actionSOPClasses.isEmpty:
+            self.receiveAction(command, contextID: contextID)
         default:
             if let operation = field.queryRetrieveOperation, self.server.servesQueryRetrieve {
                 self.receiveQuery(operation, command, contextID: contextID, context: context)
@@ -229,6 +234,17 @@ extension AssociationServerHandler {
                     handler.runningExchange = nil
                     handler.finish(exchange, with: response, context: context)
                 }
+            case .action(let request, let command):
+                let reporter = EventReporter(of: request, handler: self, context: context)
+                self.run(context: context) { service in
+                    await service.act(request, reporter: reporter, context: association.context)
+                } ended: { handler, response, context in
+                    handler.storeEnded(
+                        response.command(answering: command),
+                        contextID: request.presentationContextID,
+                        context: context
+                    )
+                }
             }
         }
     }
@@ -260,7 +276,7 @@ extension AssociationServerHandler {
         }
     }
 
-    /// Writes the answer to a store or an echo.
+    /// Writes the answer to a store, an echo or an action.
     private func storeEnded(_ response: CommandSet, contextID: UInt8, context: ChannelHandlerContext) {
         let reception = self.runningReception
         self.runningReception = nil

@@ -37,6 +37,9 @@ final class AssociationServerHandler: ChannelDuplexHandler {
     /// Of the C-GET that runs.
     var suboperation: Suboperation?
     var nextSuboperationID: UInt16 = 1
+    /// N-EVENT-REPORTs that wait until nothing else is under way.
+    var waitingReports: [WaitingReport] = []
+    var outstandingReport: OutstandingReport?
     var isReleaseDue = false
     var isDraining = false
     var isClosed = false
@@ -180,6 +183,7 @@ final class AssociationServerHandler: ChannelDuplexHandler {
         }
         self.startNextRequest(context: context)
         self.endIfDue(context: context)
+        self.sendNextReport(context: context)
         if self.isReadHeldBack, self.held.readableBytes == 0, !self.isBlocked(context) {
             self.isReadHeldBack = false
             context.read()

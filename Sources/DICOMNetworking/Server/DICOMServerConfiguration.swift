@@ -49,6 +49,14 @@ public struct DICOMServerConfiguration: Sendable {
     public var acceptsUnlistedStorageSOPClasses: Bool
     /// Query/Retrieve SOP classes that are served, by UID, each with what extended negotiation may add.
     public var queryRetrieveSOPClasses: [String: QueryRetrieveOptions]
+    /// SOP classes whose N-ACTION requests go to the service, by UID.
+    public var actionSOPClasses: Set<String>
+    /// The longest action information, in bytes; longer ones are answered with 0213H.
+    ///
+    /// 8 MiB are some 60,000 instances to be committed.
+    public var maximumActionByteCount: Int
+    /// How long a peer may take to answer an N-EVENT-REPORT over its own association.
+    public var eventReportTimeout: TimeAmount
     /// The longest identifier of a query or retrieval, in bytes; longer ones are answered with A700H.
     ///
     /// 1 MiB are 16,000 UIDs.
@@ -85,6 +93,9 @@ public struct DICOMServerConfiguration: Sendable {
         self.acceptsUnlistedStorageSOPClasses = true
         self.queryRetrieveSOPClasses = [:]
         self.maximumIdentifierByteCount = 1 << 20
+        self.actionSOPClasses = []
+        self.maximumActionByteCount = 8 << 20
+        self.eventReportTimeout = .seconds(30)
         self.transferSyntaxes = Self.defaultTransferSyntaxes
         self.implementationClassUID = VarveImplementation.classUID
         self.implementationVersionName = VarveImplementation.versionName

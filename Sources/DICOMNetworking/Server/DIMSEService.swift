@@ -30,6 +30,10 @@ public protocol DIMSEService: Sendable {
         exchange: RequestExchange,
         context: AssociationContext
     ) async -> QueryRetrieveResponse
+
+    /// Answers an N-ACTION. Called only for SOP classes that the server's configuration lists. `reporter` may be kept: it
+    /// sends N-EVENT-REPORTs over the same association, later, as long as that lasts.
+    func act(_ request: ActionRequest, reporter: EventReporter, context: AssociationContext) async -> ActionResponse
 }
 
 /// What a peer says of itself when it asks for an association.

@@ -44,6 +44,7 @@ final class ServerState: Sendable {
             acceptsAbstractSyntax: { uid in
                 uid == UIDText.verification || configuration.acceptsStorage(ofSOPClass: uid)
                     || configuration.queryRetrieveSOPClasses[uid] != nil
+                    || configuration.actionSOPClasses.contains(uid)
             }
         )
         self.service = service

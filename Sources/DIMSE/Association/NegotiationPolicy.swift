@@ -6,7 +6,7 @@ public struct NegotiationPolicy: Sendable {
     public var acceptsAbstractSyntax: @Sendable (String) -> Bool
     /// Supported transfer syntaxes, the best first.
     public var transferSyntaxes: [String]
-    /// Transfer syntaxes for SOP classes without pixel data (Verification and the like).
+    /// Transfer syntaxes for SOP classes without pixel data (Verification, Query/Retrieve, Storage Commitment).
     public var nonStorageTransferSyntaxes: [String]
     /// Whether the requestor may take the SCP role for a SOP class (C-GET needs it).
     public var allowsRequestorSCP: @Sendable (String) -> Bool
@@ -49,7 +49,8 @@ public struct NegotiationPolicy: Sendable {
         guard !context.id.isMultiple(of: 2) else { return rejected(.noReason) }
         guard self.acceptsAbstractSyntax(context.abstractSyntax) else { return rejected(.abstractSyntaxNotSupported) }
         let isStorage =
-            context.abstractSyntax != UIDText.verification && QueryRetrieveSOPClass(uid: context.abstractSyntax) == nil
+            context.abstractSyntax != UIDText.verification && context.abstractSyntax != StorageCommitment.sopClassUID
+            && QueryRetrieveSOPClass(uid: context.abstractSyntax) == nil
         let preferred = isStorage ? self.transferSyntaxes : self.nonStorageTransferSyntaxes
         guard let chosen = preferred.first(where: { context.transferSyntaxes.contains($0) }) else {
             return rejected(.transferSyntaxesNotSupported)

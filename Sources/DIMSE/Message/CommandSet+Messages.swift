@@ -19,6 +19,10 @@ public struct CommandField: RawRepresentable, Sendable, Hashable {
     public static let echoRequest = CommandField(rawValue: 0x0030)
     public static let echoResponse = CommandField(rawValue: 0x8030)
     public static let cancelRequest = CommandField(rawValue: 0x0FFF)
+    public static let eventReportRequest = CommandField(rawValue: 0x0100)
+    public static let eventReportResponse = CommandField(rawValue: 0x8100)
+    public static let actionRequest = CommandField(rawValue: 0x0130)
+    public static let actionResponse = CommandField(rawValue: 0x8130)
 
     public var isResponse: Bool { self.rawValue & 0x8000 != 0 }
     public var response: CommandField { CommandField(rawValue: self.rawValue | 0x8000) }

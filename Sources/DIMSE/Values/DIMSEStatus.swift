@@ -17,8 +17,12 @@ public struct DIMSEStatus: RawRepresentable, Hashable, Sendable, CustomStringCon
     public static let noSuchSOPClass = DIMSEStatus(rawValue: 0x0118)
     public static let processingFailure = DIMSEStatus(rawValue: 0x0110)
     public static let duplicateSOPInstance = DIMSEStatus(rawValue: 0x0111)
+    /// N-ACTION: no such SOP instance (PS3.7 section C.5.9).
+    public static let noSuchObjectInstance = DIMSEStatus(rawValue: 0x0112)
+    public static let invalidArgumentValue = DIMSEStatus(rawValue: 0x0115)
     public static let invalidSOPInstance = DIMSEStatus(rawValue: 0x0117)
     public static let sopClassNotSupported = DIMSEStatus(rawValue: 0x0122)
+    public static let noSuchAction = DIMSEStatus(rawValue: 0x0123)
     public static let notAuthorized = DIMSEStatus(rawValue: 0x0124)
     public static let duplicateInvocation = DIMSEStatus(rawValue: 0x0210)
     public static let unrecognizedOperation = DIMSEStatus(rawValue: 0x0211)

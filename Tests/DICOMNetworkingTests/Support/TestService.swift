@@ -27,6 +27,7 @@ final class TestService: DIMSEService {
     private let answer: @Sendable (StoreRequest) async -> StoreResponse
     private let takeSpooled: (@Sendable (SpooledDataSet) async -> StoreResponse)?
     private let query: @Sendable (QueryRetrieveRequest, RequestExchange) async -> QueryRetrieveResponse
+    private let action: @Sendable (ActionRequest, EventReporter) async -> ActionResponse
 
     /// With `takeSpooled` the test works on data sets that go to a file, while they arrive.
     init(
@@ -35,11 +36,15 @@ final class TestService: DIMSEService {
         query: @escaping @Sendable (QueryRetrieveRequest, RequestExchange) async -> QueryRetrieveResponse = { _, _ in
             QueryRetrieveResponse(.success)
         },
+        action: @escaping @Sendable (ActionRequest, EventReporter) async -> ActionResponse = { _, _ in
+            ActionResponse(.success)
+        },
         answer: @escaping @Sendable (StoreRequest) async -> StoreResponse = { _ in .success }
     ) {
         self.decide = decide
         self.takeSpooled = takeSpooled
         self.query = query
+        self.action = action
         self.answer = answer
     }
 
@@ -94,6 +99,10 @@ final class TestService: DIMSEService {
         context: AssociationContext
     ) async -> QueryRetrieveResponse {
         await self.query(request, exchange)
+    }
+
+    func act(_ request: ActionRequest, reporter: EventReporter, context: AssociationContext) async -> ActionResponse {
+        await self.action(request, reporter)
     }
 }
 
