@@ -92,13 +92,7 @@ extension ClusterClient {
                     }
                     starts[node] = .now
                     let patience = began(node, weight)
-                    tasks.addTask {
-                        do throws(ReplicationError) {
-                            return .answered(node, .success(try await ask(client)))
-                        } catch {
-                            return .answered(node, .failure(error))
-                        }
-                    }
+                    tasks.addTask { .answered(node, await Self.answer(of: client, ask)) }
                     if race.hasNext {
                         tasks.addTask {
                             // Cut short when the race is over.
@@ -142,6 +136,18 @@ extension ClusterClient {
             }
         }
         return try result.get()
+    }
+
+    /// Apart: in the closure of a task group, Swift 6.3 mixes up whose answer it is when it catches a typed error there.
+    private static func answer<Value: Sendable>(
+        of client: ReplicationClient,
+        _ ask: (ReplicationClient) async throws(ReplicationError) -> Value
+    ) async -> Result<Value, ReplicationError> {
+        do throws(ReplicationError) {
+            return .success(try await ask(client))
+        } catch {
+            return .failure(error)
+        }
     }
 
     /// Notes that a node is asked; how long its answer may take before another is.
