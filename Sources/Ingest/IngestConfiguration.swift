@@ -31,7 +31,7 @@ public struct IngestConfiguration: Sendable {
     public var dicomHost = "0.0.0.0"
     public var dicomPort = 11112
     public var aeTitle = "VARVE"
-    /// Application entities that C-MOVE may send to.
+    /// Application entities that C-MOVE may send to, and that are called with reports of storage commitment.
     public var destinations: [MoveDestination] = []
     public var httpHost = "127.0.0.1"
     public var httpPort = 8042
@@ -42,6 +42,8 @@ public struct IngestConfiguration: Sendable {
     public var acknowledgements = 2
     /// The time within which those must come; coordinators let losses settle for longer.
     public var acknowledgementSpreadSeconds = 300
+    /// How long a request for storage commitment waits for copies that are not good yet, before it is reported as failed.
+    public var commitmentPatienceSeconds = 600
     public var codec = CodecClass.balanced
     /// What is done with instances that break rules of the standard but can be read and filed.
     public var validation = ValidationPolicy.accept

@@ -98,6 +98,17 @@ public struct IngestNode: Service {
             threads: spoolThreads,
             logger: logger
         )
+        let destinations = try MoveDestination.byTitle(configuration.destinations)
+        let commitments = CommitmentParts(
+            configuration,
+            catalog: catalog,
+            cluster: cluster,
+            destinations: destinations,
+            incarnation: identity.nodeID,
+            metrics: metrics,
+            group: group,
+            logger: logger
+        )
         let admin = AdminService(
             configuration: configuration,
             version: version,
@@ -108,7 +119,7 @@ public struct IngestNode: Service {
         )
         let dicom = DICOMServer(
             configuration: serverConfiguration(aeTitle: aeTitle),
-            service: try makeService(
+            service: makeService(
                 StoreService(
                     pipeline: pipeline,
                     aeTitle: aeTitle,
@@ -118,6 +129,8 @@ public struct IngestNode: Service {
                 aeTitle: aeTitle,
                 catalog: catalog,
                 outage: outage,
+                destinations: destinations,
+                commitment: commitments.service,
                 metrics: metrics,
                 group: group
             ),
@@ -133,6 +146,7 @@ public struct IngestNode: Service {
             try await withThrowingTaskGroup(of: Void.self) { tasks in
                 tasks.addTask { await follower.run() }
                 tasks.addTask { await outage.drain.run() }
+                tasks.addTask { await commitments.worker.run() }
                 if let sweep = outage.sweep { tasks.addTask { await sweep.run() } }
                 tasks.addTask { try await http.runService(gracefulShutdownSignals: []) }
                 // All end at graceful shutdown; an HTTP server that fails ends the role.
@@ -181,6 +195,7 @@ public struct IngestNode: Service {
         server.maximumInMemoryDataSetByteCount = configuration.maximumInMemoryDataSetByteCount
         server.spoolDirectory = configuration.spoolDirectory
         server.queryRetrieveSOPClasses = ArchiveService.queryRetrieveSOPClasses
+        server.actionSOPClasses = [StorageCommitment.sopClassUID]
         return server
     }
 
@@ -189,9 +204,11 @@ public struct IngestNode: Service {
         aeTitle: AETitle,
         catalog: Catalog,
         outage: OutageParts,
+        destinations: [AETitle: MoveDestination],
+        commitment: CommitmentService,
         metrics: MetricsRegistry,
         group: any EventLoopGroup
-    ) throws(IngestError) -> ArchiveService {
+    ) -> ArchiveService {
         let source = CatalogDirectory(catalog: catalog)
         let selection = InstanceSelection(directory: outage.instances, source: source)
         return ArchiveService(
@@ -199,13 +216,14 @@ public struct IngestNode: Service {
             find: FindService(source: source, aeTitle: aeTitle.value, logger: logger),
             get: GetService(selection: selection, retrieve: outage.retrieve, logger: logger),
             move: MoveService(
-                destinations: try MoveDestination.byTitle(configuration.destinations),
+                destinations: destinations,
                 aeTitle: aeTitle,
                 selection: selection,
                 retrieve: outage.retrieve,
                 group: group,
                 logger: logger
             ),
+            commitment: commitment,
             metrics: QueryRetrieveMetrics(metrics)
         )
     }

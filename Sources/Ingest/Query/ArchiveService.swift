@@ -3,12 +3,13 @@
 import DICOMNetworking
 import DIMSE
 
-/// All that an ingest node answers over DIMSE: verification, storage, query and retrieval.
+/// All that an ingest node answers over DIMSE: verification, storage, query, retrieval and storage commitment.
 final class ArchiveService: DIMSEService {
     private let storage: StoreService
     private let find: FindService
     private let get: GetService
     private let move: MoveService
+    private let commitment: CommitmentService
 
     private let metrics: QueryRetrieveMetrics
 
@@ -17,6 +18,7 @@ final class ArchiveService: DIMSEService {
         find: FindService,
         get: GetService,
         move: MoveService,
+        commitment: CommitmentService,
         metrics: QueryRetrieveMetrics
     ) {
         self.metrics = metrics
@@ -24,6 +26,7 @@ final class ArchiveService: DIMSEService {
         self.find = find
         self.get = get
         self.move = move
+        self.commitment = commitment
     }
 
     /// What is served of Query/Retrieve, and what extended negotiation can add.
@@ -59,5 +62,14 @@ final class ArchiveService: DIMSEService {
             }
         metrics.answered(operation, response)
         return response
+    }
+
+    func act(_ request: ActionRequest, reporter: EventReporter, context: AssociationContext) async -> ActionResponse {
+        await commitment.act(
+            request,
+            reporter: reporter,
+            requestor: context.callingAETitle,
+            called: context.calledAETitle
+        )
     }
 }

@@ -2,7 +2,7 @@
 
 import DIMSE
 
-/// An application entity that C-MOVE may send to.
+/// An application entity that C-MOVE may send to, and that reports of storage commitment go to.
 public struct MoveDestination: Sendable, Hashable {
     /// As it is called, and as C-MOVE names it; 1 to 16 characters.
     public var aeTitle: String

@@ -31,7 +31,7 @@ struct UpCommand: AsyncParsableCommand {
     @Option(help: "HTTP port of the first ingest node.") var httpPort = 8042
     @Option(
         name: .customLong("destination"),
-        help: "AE=HOST:PORT that C-MOVE may send to; can be given several times."
+        help: "AE=HOST:PORT that C-MOVE may send to, and that reports of storage commitment go to; can be repeated."
     )
     var destinations: [String] = []
     @Option(help: "Pages of this origin may read over DICOMweb, '*' for all; can be repeated.")
@@ -49,6 +49,8 @@ struct UpCommand: AsyncParsableCommand {
             """
     )
     var lossSettlingSeconds = 600
+    @Option(help: "A request for storage commitment waits so many seconds for copies that are not good yet.")
+    var commitmentPatienceSeconds = 600
     @Option(help: "Use this Postgres (libpq connection string or URL) instead of a private one.")
     var postgres: String?
     @Flag(
@@ -82,6 +84,9 @@ struct UpCommand: AsyncParsableCommand {
         }
         guard (2...86_400).contains(lossSettlingSeconds) else {
             throw ValidationError("--loss-settling-seconds must be from 2 to 86400")
+        }
+        guard (0...604_800).contains(commitmentPatienceSeconds) else {
+            throw ValidationError("--commitment-patience-seconds must be from 0 to 604800")
         }
         guard (0.1...3_600).contains(restartDelayLimit) else {
             throw ValidationError("--restart-delay-limit must be from 0.1 to 3600 seconds")

@@ -103,6 +103,11 @@ extension IngestConfiguration {
             default: acknowledgementSpreadSeconds,
             in: 1...43_200
         )
+        commitmentPatienceSeconds = try settings.integer(
+            "commitment-patience-seconds",
+            default: commitmentPatienceSeconds,
+            in: 0...604_800
+        )
         codecThreads = try settings.integer("codec-threads", default: codecThreads, in: 0...256)
         maximumInMemoryDataSetByteCount = try settings.integer(
             "memory-data-set-bytes",

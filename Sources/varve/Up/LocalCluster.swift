@@ -114,6 +114,7 @@ struct LocalCluster {
                     "copies: \(options.copies)",
                     "ack: \(options.ack)",
                     "acknowledgement-spread-seconds: \(max(1, options.lossSettlingSeconds / 2))",
+                    "commitment-patience-seconds: \(options.commitmentPatienceSeconds)",
                     "codec: \(options.codec)",
                     "validation: \(options.validation)",
                 ] + moveDestinations
