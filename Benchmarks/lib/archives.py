@@ -19,7 +19,7 @@ class VarveArchive(Varve):
     title = "Varve"
     root = "/dicom-web"
 
-    def __init__(self, directory, nodelay=True):
+    def __init__(self, directory, nodelay):
         super().__init__(directory, nodelay)
         self.destination = machine.free_port()
         self.options = ["--destination", "%s=127.0.0.1:%d" % (CALLING, self.destination)]
@@ -37,7 +37,7 @@ class OrthancArchive(Orthanc):
     plugins = ("/usr/share/orthanc/plugins/libOrthancDicomWeb.so",)
     index_connections = 5
 
-    def __init__(self, directory, nodelay=True):
+    def __init__(self, directory, nodelay):
         super().__init__(directory, nodelay)
         self.destination = machine.free_port()
         self.settings = {
@@ -111,7 +111,7 @@ http {
 
 
 def started(kind, work):
-    server = kind(tempfile.mkdtemp(prefix="varve-bench-", dir=work))
+    server = kind(tempfile.mkdtemp(prefix="varve-bench-", dir=work), True)
     try:
         server.start()
     except BaseException:
