@@ -188,8 +188,8 @@ def _place(results, key):
 def goals(servers, results, wanted):
     """Prints each goal with what was measured; the list for the JSON output."""
     print()
-    form = "| %-38s | %7s | %-14s | %5s | %6s | %-6s |"
-    head = ("goal", "clients", "Varve against", "least", "ratio", "")
+    form = "| %-38s | %7s | %-14s | %5s | %6s | %-6s | %9s |"
+    head = ("goal", "clients", "Varve against", "least", "ratio", "", "CPU ratio")
     print(form % head)
     print("|" + "|".join("-" * len(cell) for cell in (form % head).strip("|").split("|")) + "|")
     judged = []
@@ -199,12 +199,15 @@ def goals(servers, results, wanted):
             if not ours or not theirs:
                 continue
             ratio = _median(ours, "perSecond") / _median(theirs, "perSecond")
+            ours, theirs = _median(ours, "cpuMilliseconds"), _median(theirs, "cpuMilliseconds")
+            cpu = theirs / ours if ours else 0
             is_met = ratio >= goal.least
             print(form % (goal.cell, clients, servers[goal.over].title, "%.1f" % goal.least, "%.2f" % ratio,
-                          "met" if is_met else "MISSED"))  # fmt: skip
+                          "met" if is_met else "MISSED", "%.2f" % cpu))  # fmt: skip
             judged.append({"cell": goal.cell, "clients": clients, "over": goal.over, "least": goal.least,
-                           "ratio": ratio, "met": is_met})  # fmt: skip
+                           "ratio": ratio, "cpuRatio": cpu, "met": is_met})  # fmt: skip
     print("%d of %d goals met" % (sum(one["met"] for one in judged), len(judged)))
+    print("ratio: of answers a second. CPU ratio: their CPU time an answer to Varve's, which other work disturbs less.")
     return judged
 
 
