@@ -81,6 +81,9 @@ class Storescp(Contender):
 class Orthanc(Contender):
     transcode = None
     postgres = True
+    plugins = ()
+    index_connections = 1
+    settings = {}
 
     def start(self):
         self.http = machine.free_port()
@@ -99,11 +102,11 @@ class Orthanc(Contender):
             "DicomCheckCalledAet": False,
             "OverwriteInstances": False,
             "StorageCompression": False,
-            "Plugins": [],
+            "Plugins": list(self.plugins),
         }
         if self.postgres:
             self._start_postgres()
-            configuration["Plugins"] = ["/usr/share/orthanc/plugins/libOrthancPostgreSQLIndex.so"]
+            configuration["Plugins"] += ["/usr/share/orthanc/plugins/libOrthancPostgreSQLIndex.so"]
             configuration["PostgreSQL"] = {
                 "EnableIndex": True,
                 "EnableStorage": False,
@@ -114,10 +117,11 @@ class Orthanc(Contender):
                 "Password": "",
                 "Lock": True,
                 "EnableSsl": False,
-                "IndexConnectionsCount": 1,
+                "IndexConnectionsCount": self.index_connections,
             }
         if self.transcode:
             configuration["IngestTranscoding"] = self.transcode
+        configuration.update(self.settings)
         path = os.path.join(self.directory, "orthanc.json")
         with open(path, "w") as file:
             json.dump(configuration, file)
@@ -184,6 +188,7 @@ class Varve(Contender):
 
     ae_title = "VARVE"
     codec = "balanced"
+    options = []
 
     def start(self):
         self.http = machine.free_port()
@@ -192,7 +197,8 @@ class Varve(Contender):
         log = os.path.join(self.directory, "varve.log")
         process = self.spawn(
             [program, "up", "--data", self.data, "--storage-nodes", "3", "--copies", "2", "--ack", "2"]
-            + ["--dicom-port", str(self.port), "--http-port", str(self.http), "--no-restart", "--codec", self.codec],
+            + ["--dicom-port", str(self.port), "--http-port", str(self.http), "--no-restart", "--codec", self.codec]
+            + self.options,
             "varve.log",
         )
         deadline = time.monotonic() + 120

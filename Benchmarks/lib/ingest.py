@@ -8,7 +8,6 @@ that gets slower or faster meanwhile does it to all of them; the table shows med
 import argparse
 import json
 import os
-import platform
 import resource
 import shutil
 import statistics
@@ -136,10 +135,7 @@ def cells(chosen):
 
 
 def describe(chosen):
-    model = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "?")
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    print("machine: %d x %s, %.0f GiB, Linux %s" % (os.cpu_count(), model, memory, platform.release()))
-    print("load before: %.2f %.2f %.2f (a quiet machine is below 0.3)" % os.getloadavg())
+    machine.describe()
     for name in chosen.only.split(","):
         try:
             version = CONTENDERS[name][0].version()

@@ -2,6 +2,7 @@
 """What the benchmark reads off the machine: CPU time of process trees, bytes on disk, free ports."""
 
 import os
+import platform
 import signal
 import socket
 import subprocess
@@ -14,6 +15,15 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def describe():
+    """Prints what the machine is and how busy."""
+    with open("/proc/cpuinfo") as file:
+        model = next((line.split(":")[1].strip() for line in file if line.startswith("model name")), "?")
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    print("machine: %d x %s, %.0f GiB, Linux %s" % (os.cpu_count(), model, memory, platform.release()))
+    print("load before: %.2f %.2f %.2f (a quiet machine is below 0.3)" % os.getloadavg())
 
 
 def _stat(pid):

@@ -12,7 +12,7 @@ VARVE_BUILD_PACKAGES=(
     postgresql curl python3 python3-venv
 )
 VARVE_TEST_PACKAGES=(dcmtk strace iproute2 e2fsprogs unzip)
-VARVE_BENCHMARK_PACKAGES=(dcmtk orthanc orthanc-postgresql)
+VARVE_BENCHMARK_PACKAGES=(dcmtk orthanc orthanc-postgresql orthanc-dicomweb)
 
 # What the Swift toolchain itself needs on Debian and Ubuntu, when it is unpacked by hand.
 VARVE_SWIFT_PACKAGES=(

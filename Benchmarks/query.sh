@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Queries: QIDO-RS and C-FIND of Varve and of Orthanc with PostgreSQL, which hold the same and are asked the same by turns.
+# Options: see `Benchmarks/query.sh --help`. Everything stays on the loopback interface.
+set -euo pipefail
+
+# shellcheck source=../deploy/lib/install.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../deploy/lib/install.sh"
+
+export PYTHONDONTWRITEBYTECODE=1
+for argument in "$@"; do
+    case $argument in
+        -h | --help) exec python3 "$VARVE_ROOT/Benchmarks/lib/query.py" "$@" ;;
+    esac
+done
+apt_install_missing "${VARVE_BENCHMARK_PACKAGES[@]}" gcc postgresql python3
+if [ -z "${VARVE_BINARY:-}" ]; then
+    require_swift
+    apt_install_missing "${VARVE_BUILD_PACKAGES[@]}"
+    step "building varve (release)"
+    use_built_codecs
+    (cd "$VARVE_ROOT" && swift build -c release --product varve)
+fi
+exec python3 "$VARVE_ROOT/Benchmarks/lib/query.py" "$@"
