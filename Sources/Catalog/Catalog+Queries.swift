@@ -70,7 +70,11 @@ extension Catalog {
         let page = try CatalogPage(query, level: level)
         return try await perform(.repeatable) { connection, deadline throws(PostgresFailure) in
             var found = CatalogRows<Row>(rows: [], cursors: [])
-            for row in try connection.query(page.sql, page.values, deadline: deadline).rows {
+            let result =
+                page.keepsPlan
+                ? try connection.query(keeping: page.sql, page.values, deadline: deadline)
+                : try connection.query(page.sql, page.values, deadline: deadline)
+            for row in result.rows {
                 found.rows.append(try read(row))
                 found.cursors.append(page.cursor(row, from: keys))
             }

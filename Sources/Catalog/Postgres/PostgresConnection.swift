@@ -12,6 +12,8 @@ import NIOCore
 final class PostgresConnection {
     private let handle: OpaquePointer
     private var preparedNames: Set<String> = []
+    /// Names by text, of statements that were composed.
+    private var composedNames: [String: String] = [:]
     /// False once an operation has broken off; then the connection is of no more use.
     private(set) var isUsable = true
 
@@ -110,10 +112,47 @@ final class PostgresConnection {
         return try answer(deadline: deadline)
     }
 
+    /// The most composed statements that are kept prepared; those that come later are planned each time.
+    private static let maximumComposedCount = 200
+
+    /// Runs a composed statement that is prepared when its text first comes on this connection.
+    ///
+    /// Postgres plans it for its values a few times, and then keeps a plan that does not look at them: only for
+    /// statements to which any value is as good as another.
+    func query(
+        keeping sql: String,
+        _ values: [PostgresValue],
+        deadline: NIODeadline
+    ) throws(PostgresFailure) -> PostgresResult {
+        let known = composedNames[sql]
+        guard known != nil || composedNames.count < Self.maximumComposedCount else {
+            return try query(sql, values, deadline: deadline)
+        }
+        let name = known ?? "composed_\(composedNames.count)"
+        if known == nil {
+            let status = withParameters(values) { types, _, _, _ in
+                PQsendPrepare(handle, name, sql, Int32(values.count), types)
+            }
+            guard status == 1 else { throw broken(sent: false) }
+            try finishPreparing(deadline: deadline)
+            composedNames[sql] = name
+        }
+        let status = withParameters(values) { _, pointers, lengths, formats in
+            PQsendQueryPrepared(handle, name, Int32(values.count), pointers, lengths, formats, 1)
+        }
+        guard status == 1 else { throw broken(sent: false) }
+        return try answer(deadline: deadline)
+    }
+
     /// Prepares a statement now, so that its first use needs no round trip of its own.
     func prepare(_ statement: PreparedStatement, deadline: NIODeadline) throws(PostgresFailure) {
         guard !preparedNames.contains(statement.name) else { return }
         guard PQsendPrepare(handle, statement.name, statement.sql, 0, nil) == 1 else { throw broken(sent: false) }
+        try finishPreparing(deadline: deadline)
+        preparedNames.insert(statement.name)
+    }
+
+    private func finishPreparing(deadline: NIODeadline) throws(PostgresFailure) {
         do {
             _ = try answer(deadline: deadline)
         } catch {
@@ -121,7 +160,6 @@ final class PostgresConnection {
             if case .refused = error.kind { throw error }
             throw PostgresFailure(kind: .broken(sent: false), message: error.message)
         }
-        preparedNames.insert(statement.name)
     }
 
     // MARK: waiting

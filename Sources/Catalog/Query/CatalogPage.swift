@@ -7,6 +7,8 @@
 struct CatalogPage: Sendable {
     let sql: String
     let values: [PostgresValue]
+    /// Whether one plan is good for all values: planning takes several times as long as finding the rows.
+    let keepsPlan: Bool
     /// The columns of the order: numbers, except that `textKeys` are texts.
     private let keyCount: Int
     private let textKeys: Set<Int>
@@ -14,8 +16,9 @@ struct CatalogPage: Sendable {
     init(_ query: CatalogQuery, level: CatalogLevel) throws(CatalogError) {
         var builder = QueryBuilder()
         try builder.add(query, level: level)
-        let limit = builder.bind(.int8(Int64(max(0, min(query.limit, CatalogQuery.maximumLimit)))))
-        let offset = builder.bind(.int8(Int64(max(0, query.offset))))
+        // Numbers of ours, and part of the text: a plan that is kept has to know them.
+        let limit = "\(max(0, min(query.limit, CatalogQuery.maximumLimit)))"
+        let offset = "\(max(0, query.offset))"
         // Every study has its patient: the table is needed only to match its attributes.
         let patients = query.matches.contains(where: \.key.isOfPatient) ? "JOIN patients p ON p.id = t.patient" : ""
         let isNarrow = query.matches.contains { $0.key == .studyInstanceUID || $0.key == .seriesInstanceUID }
@@ -31,6 +34,9 @@ struct CatalogPage: Sendable {
                 ? Self.series(patients, range, order) : Self.instances(patients, range, order)
         }
         values = builder.values
+        keepsPlan =
+            query.offset == 0 && !query.isFuzzy && query.matches.contains(where: \.namesFew)
+            && query.matches.allSatisfy(\.namesFew)
         keyCount = order.columns.count
         textKeys = order.textKeys
     }
@@ -67,9 +73,9 @@ struct CatalogPage: Sendable {
                 let undated = builder.whereClause(and: "t.date IS NULL")
                 page = """
                     SELECT * FROM (
-                        (\(from) \(dated) ORDER BY \(order) LIMIT \(limit)::int8 + \(offset)::int8)
+                        (\(from) \(dated) ORDER BY \(order) LIMIT \(limit) + \(offset))
                         UNION ALL
-                        (\(from) \(undated) ORDER BY \(order) LIMIT \(limit)::int8 + \(offset)::int8)
+                        (\(from) \(undated) ORDER BY \(order) LIMIT \(limit) + \(offset))
                     ) t ORDER BY \(order) LIMIT \(limit) OFFSET \(offset)
                     """
             } else {
@@ -98,14 +104,25 @@ struct CatalogPage: Sendable {
     private static func instances(_ patients: String, _ range: String, _ order: PageOrder) -> String {
         """
         WITH page AS (
-            SELECT i.ctid FROM instances i JOIN series e ON e.id = i.series JOIN studies t ON t.id = e.study
+            SELECT i.* FROM instances i JOIN series e ON e.id = i.series JOIN studies t ON t.id = e.study
                 \(patients) \(range)
         )
         SELECT \(UpperColumns.series), \(InstanceRow.columns), \(order.list)
-        FROM page JOIN instances i ON i.ctid = page.ctid JOIN series e ON e.id = i.series
+        FROM page i JOIN series e ON e.id = i.series
             JOIN studies t ON t.id = e.study JOIN patients p ON p.id = t.patient \(InstanceRow.joins)
         ORDER BY \(order.sql)
         """
+    }
+}
+
+extension CatalogMatch {
+    /// Whether it matches one value of a key that few rows share, whatever the value.
+    fileprivate var namesFew: Bool {
+        guard case .single = condition else { return false }
+        switch key {
+        case .patientID, .studyInstanceUID, .accessionNumber, .seriesInstanceUID, .sopInstanceUID: return true
+        default: return false
+        }
     }
 }
 
