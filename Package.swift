@@ -121,7 +121,7 @@ let pureTargets: [Target] =
     + pureTarget("Placement", ["Checksums", nioCore])
     + pureTarget("DICOM", ["CZlib", nioCore])
     + pureTarget("DIMSE", [nioCore])
-    + pureTarget("DICOMWeb", ["CZlib", nioCore])
+    + pureTarget("DICOMWeb", ["DICOM", "CZlib", nioCore])
     + pureTarget("Rendering", ["DICOM", "CZlib", "CJPEGShim", nioCore], testing: ["PixelCodecs"])
     + pureTarget("SegmentFormat", ["Checksums", "Placement", nioCore])
     + pureTarget(
