@@ -274,8 +274,8 @@ if Context.environment["VARVE_FUZZ"] == "1" {
         .executableTarget(
             name: "fuzz-parsers",
             dependencies: [
-                "FuzzHarness", "DICOM", "DIMSE", "DICOMWeb", "ReplicationProtocol", "SegmentFormat", "Placement",
-                "Checksums", nioCore,
+                "FuzzHarness", "DICOM", "DIMSE", "DICOMWeb", "Rendering", "ReplicationProtocol", "SegmentFormat",
+                "Placement", "Checksums", nioCore,
             ],
             path: "Tests/Fuzz/Parsers",
             swiftSettings: strict,
@@ -285,6 +285,14 @@ if Context.environment["VARVE_FUZZ"] == "1" {
             name: "fuzz-codecs",
             dependencies: ["FuzzHarness", "PixelCodecs", nioCore],
             path: "Tests/Fuzz/Codecs",
+            swiftSettings: strict,
+            linkerSettings: [addressRuntime]
+        ),
+        // With the address sanitizer's runtime, as it links the codecs.
+        .executableTarget(
+            name: "fuzz-queries",
+            dependencies: ["FuzzHarness", "DICOM", "DICOMWeb", "DIMSE", "Ingest", nioCore],
+            path: "Tests/Fuzz/Queries",
             swiftSettings: strict,
             linkerSettings: [addressRuntime]
         ),
