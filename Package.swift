@@ -17,6 +17,7 @@ let strict: [SwiftSetting] = [
 
 // Products of other packages, by the name they are imported under.
 let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
+let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
 let nioLocks: Target.Dependency = .product(name: "NIOConcurrencyHelpers", package: "swift-nio")
 let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
@@ -25,6 +26,7 @@ let asn1: Target.Dependency = .product(name: "SwiftASN1", package: "swift-asn1")
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
+let hummingbirdCore: Target.Dependency = .product(name: "HummingbirdCore", package: "hummingbird")
 let signals: Target.Dependency = .product(name: "UnixSignals", package: "swift-service-lifecycle")
 let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
@@ -119,7 +121,7 @@ let pureTargets: [Target] =
     + pureTarget("Placement", ["Checksums", nioCore])
     + pureTarget("DICOM", ["CZlib", nioCore])
     + pureTarget("DIMSE", [nioCore])
-    + pureTarget("DICOMWeb", ["CZlib", nioCore])
+    + pureTarget("DICOMWeb", ["DICOM", "CZlib", nioCore])
     + pureTarget("Rendering", ["DICOM", "CZlib", "CJPEGShim", nioCore], testing: ["PixelCodecs"])
     + pureTarget("SegmentFormat", ["Checksums", "Placement", nioCore])
     + pureTarget(
@@ -188,7 +190,7 @@ let roleTargets: [Target] =
             "DICOM", "DIMSE", "DICOMWeb", "Rendering", "DICOMNetworking", "PixelCodecs", "SegmentFormat",
             "ReplicationProtocol", "ReplicationTransport", "Placement", "Checksums", "Catalog", "ClusterClient",
             "Telemetry",
-            nioCore, nioPosix, nioLocks, logging, lifecycle, hummingbird,
+            nioCore, nioPosix, nioLocks, nioHTTP1, logging, lifecycle, hummingbird, hummingbirdCore,
         ]
     )
 
@@ -272,8 +274,8 @@ if Context.environment["VARVE_FUZZ"] == "1" {
         .executableTarget(
             name: "fuzz-parsers",
             dependencies: [
-                "FuzzHarness", "DICOM", "DIMSE", "DICOMWeb", "ReplicationProtocol", "SegmentFormat", "Placement",
-                "Checksums", nioCore,
+                "FuzzHarness", "DICOM", "DIMSE", "DICOMWeb", "Rendering", "ReplicationProtocol", "SegmentFormat",
+                "Placement", "Checksums", nioCore,
             ],
             path: "Tests/Fuzz/Parsers",
             swiftSettings: strict,
@@ -283,6 +285,14 @@ if Context.environment["VARVE_FUZZ"] == "1" {
             name: "fuzz-codecs",
             dependencies: ["FuzzHarness", "PixelCodecs", nioCore],
             path: "Tests/Fuzz/Codecs",
+            swiftSettings: strict,
+            linkerSettings: [addressRuntime]
+        ),
+        // With the address sanitizer's runtime, as it links the codecs.
+        .executableTarget(
+            name: "fuzz-queries",
+            dependencies: ["FuzzHarness", "DICOM", "DICOMWeb", "DIMSE", "Ingest", nioCore],
+            path: "Tests/Fuzz/Queries",
             swiftSettings: strict,
             linkerSettings: [addressRuntime]
         ),

@@ -250,6 +250,7 @@ public struct IngestNode: Service {
         addDICOMWebRoutes(to: router, service: web)
         return Application(
             router: router,
+            server: .http1FramingHeads,
             configuration: .init(
                 address: .hostname(configuration.httpHost, port: configuration.httpPort),
                 serverName: "varve"

@@ -104,7 +104,8 @@ import Testing
                 "ReplicationTransport", "Placement", "Checksums", "Catalog", "ClusterClient", "Telemetry",
             ],
             nio.union([
-                "Logging", "Glibc", "Foundation", "Hummingbird", "HTTPTypes", "ServiceLifecycle", "Synchronization",
+                "Logging", "Glibc", "Foundation", "Hummingbird", "HummingbirdCore", "NIOHTTP1", "HTTPTypes",
+                "ServiceLifecycle", "Synchronization",
             ])
         ),
         // Wiring.

@@ -2,6 +2,7 @@
 """What HTTP wants of all of DICOMweb: entity tags, gzip, HEAD, CORS, and the description of the service."""
 
 import gzip
+import socket
 import subprocess
 import xml.etree.ElementTree as ElementTree
 
@@ -93,9 +94,35 @@ def test_head_is_get_without_a_body(cluster, study):
         assert (head.status_code, head.content) == (200, b"")
         for name in ("Content-Type", "ETag", "Vary", "Cache-Control"):
             assert head.headers[name] == whole.headers[name]
-        if "Content-Length" in whole.headers:
-            assert head.headers["Content-Length"] == whole.headers["Content-Length"]
+        assert head.headers.get("Content-Length") == whole.headers.get("Content-Length")
     assert get(cluster, "/studies/1.2.3.4", method="HEAD").status_code == 404
+
+
+def test_nothing_follows_a_response_to_head(cluster, study):
+    """Byte for byte: on one connection, GET after HEAD, also when both are sent at once."""
+    streamed, known = "/studies/%s/metadata" % study[0].study, "/" + study[0].path
+    with socket.create_connection(("127.0.0.1", cluster.http), timeout=30) as connection:
+        for accept in (b"identity", b"gzip"):
+            for path in (streamed, known, "/studies?limit=1", "/nothing/there"):
+                requests_of = [
+                    b"%s /dicom-web%s HTTP/1.1\r\nHost: varve\r\nAccept-Encoding: %s\r\n\r\n" % (method, path.encode(), accept)
+                    for method in (b"HEAD", b"HEAD", b"OPTIONS")
+                ]
+                connection.sendall(b"".join(requests_of))
+                answer = b""
+                while answer.count(b"\r\n\r\n") < 3:
+                    received = connection.recv(65536)
+                    assert received, answer
+                    answer += received
+                heads = answer.split(b"\r\n\r\n")
+                assert heads[3] == b""
+                assert [head.split(b" ")[0] for head in heads[:3]] == [b"HTTP/1.1"] * 3, answer
+                lengths = [line.split(b":")[1].strip() for line in heads[0].lower().split(b"\r\n") if line.startswith(b"content-length")]
+                if path == streamed:
+                    assert lengths == [] and b"transfer-encoding: chunked" in heads[0].lower()
+                else:
+                    # Compressed, the length is not known beforehand.
+                    assert lengths != [b"0"]
 
 
 def test_pages_of_configured_origins_may_read(cluster, study):

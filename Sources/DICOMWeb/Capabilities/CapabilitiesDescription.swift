@@ -48,7 +48,7 @@ public enum CapabilitiesDescription {
             name: "GET",
             id: id,
             response: [Representation.dicomJSON.text],
-            parameters: ["limit", "offset", "fuzzymatching", "includefield", "accept"]
+            parameters: ["limit", "offset", "cursor", "fuzzymatching", "includefield", "accept"]
                 + QIDOAttribute.allCases.filter { $0.isMatchable && $0.level <= level }.map(\.keyword)
         )
     }

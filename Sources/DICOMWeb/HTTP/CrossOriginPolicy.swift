@@ -53,7 +53,7 @@ public struct CrossOriginPolicy: Sendable, Hashable {
         "Accept, Accept-Encoding, Authorization, Cache-Control, Content-Type, If-None-Match, If-Range, Range"
     /// Response headers that pages may read beyond those that they always may.
     public static let responseHeaders =
-        "Accept-Ranges, Content-Encoding, Content-Length, Content-Location, Content-Range, ETag, Retry-After, Warning"
+        "Accept-Ranges, Content-Encoding, Content-Length, Content-Location, Content-Range, ETag, Link, Retry-After, Warning"
     /// Seconds for which a browser may remember the answer to a preflight.
     public static let maximumAgeSeconds = 600
 }

@@ -15,6 +15,8 @@ public struct QIDORequest: Sendable, Hashable {
     public let limit: Int?
     /// How many results to skip.
     public let offset: Int
+    /// Where to go on from: what a page before gave for the next (`Link`), as it is; nil to begin at the beginning.
+    public let cursor: String?
     /// Whether names are to be matched fuzzily (PS3.18 §10.6.1.2, PS3.4 §C.2.2.2.1).
     public let isFuzzy: Bool
     /// The `accept` query parameter (PS3.18 §8.3.3.1), when there.
@@ -37,11 +39,15 @@ public struct QIDORequest: Sendable, Hashable {
         var isFuzzy = false
         var limit: Int?
         var offset = 0
+        var cursor: String?
         var accept: String?
         for parameter in query.parameters {
             switch parameter.name {
             case "limit": limit = try Self.count(parameter)
             case "offset": offset = try Self.count(parameter)
+            case Self.cursorName:
+                guard cursor == nil else { throw DICOMWebError(.badRequest, "cursor is given more than once") }
+                cursor = parameter.value
             case "fuzzymatching": isFuzzy = try Self.isTrue(parameter)
             case "includefield":
                 let fields = try Self.includedFields(parameter, dictionary)
@@ -55,6 +61,9 @@ public struct QIDORequest: Sendable, Hashable {
                 }
             }
         }
+        guard cursor == nil || offset == 0 else {
+            throw DICOMWebError(.badRequest, "a cursor says where to go on from: leave offset out")
+        }
         var matches: [QIDOMatch] = []
         for attribute in values.keys.sorted() {
             guard let condition = try QIDOCondition(values[attribute] ?? [], for: attribute) else { continue }
@@ -67,6 +76,7 @@ public struct QIDORequest: Sendable, Hashable {
         self.returned = Self.returned(level, study, series, asked: asked, all: returnsAll)
         self.limit = limit
         self.offset = offset
+        self.cursor = cursor
         self.isFuzzy = isFuzzy
         self.acceptParameter = accept
     }

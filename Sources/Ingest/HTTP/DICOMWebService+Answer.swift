@@ -11,7 +11,7 @@ extension DICOMWebService {
         switch request.method {
         case .get, .head:
             response = compressed(await self.response(to: request), for: request)
-            if request.method == .head { response = response.createHeadResponse() }
+            if request.method == .head { response = Self.withoutBody(response) }
         case .post: response = compressed(await storeResponse(to: request), for: request)
         case .options: response = compressed(optionsResponse(to: request), for: request)
         default:
@@ -20,6 +20,17 @@ extension DICOMWebService {
         }
         addCrossOriginHeaders(to: &response.headers, for: request)
         return response
+    }
+
+    /// The response to HEAD: its headers say what those to GET do, of the length only what is known.
+    private static func withoutBody(_ response: Response) -> Response {
+        guard response.body.contentLength == nil else { return response.createHeadResponse() }
+        // An empty body would be one of 0 bytes.
+        return Response(
+            status: response.status,
+            headers: response.headers,
+            body: ResponseBody { writer in try await BodyWriter(writer).finish() }
+        )
     }
 
     /// JSON and XML in gzip where the client takes it; everything else is compressed already, or is pixels.

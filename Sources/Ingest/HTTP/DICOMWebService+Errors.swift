@@ -58,6 +58,12 @@ extension HTTPFields {
         append(Element(name: name, value: "299 varve \"\(text)\""))
     }
 
+    /// Adds `Link: <URL>; rel="next"` (RFC 8288 §3), the URL being percent-encoded.
+    mutating func addNextLink(_ url: String) {
+        guard let name = Element.Name("Link") else { return }
+        append(Element(name: name, value: "<\(url)>; rel=\"next\""))
+    }
+
     /// The first value of a header by its name.
     func first(named name: String) -> String? {
         Element.Name(name).flatMap { self[values: $0].first }

@@ -13,13 +13,18 @@ extension DICOMWebService {
             offers: [.dicomJSON]
         )
         let limit = min(request.limit ?? Self.maximumResultCount, Self.maximumResultCount)
-        // One more than wanted tells whether there are more.
-        var results = limit == 0 ? [] : try await retrieve.directory.search(request, limit: limit + 1)
+        let cursor = try request.cursor.map { text throws(DICOMWebError) in try SearchCursor(text, of: request).cursor }
+        var results: [SearchResult] = []
         var headers: HTTPFields = [.contentType: "application/dicom+json"]
-        if results.count > limit {
-            results.removeLast(results.count - limit)
-            // The wording of PS3.18 §10.6.3.2, without the number, which nobody counts.
-            headers.addWarning("There are additional results that can be requested")
+        if limit > 0 {
+            let page = try await retrieve.directory.search(request, after: cursor, limit: limit)
+            results = page.results
+            if let next = page.next {
+                // The wording of PS3.18 §10.6.3.2, without the number, which nobody counts.
+                headers.addWarning("There are additional results that can be requested")
+                let text = SearchCursor(next).text(of: request)
+                headers.addNextLink(request.nextURL(cursor: text, query: exchange.query, root: exchange.root))
+            }
         }
         guard !results.isEmpty else {
             headers[.contentType] = nil

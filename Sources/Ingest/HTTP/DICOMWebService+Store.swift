@@ -7,6 +7,8 @@ import Logging
 extension DICOMWebService {
     /// Store transactions at once; further ones wait before their body is read.
     static let maximumStoreCount = 8
+    /// Store transactions of metadata and bulk data at once, besides: their metadata are in memory.
+    static let maximumDescribedStoreCount = 2
 
     /// Answers a POST: STOW-RS (PS3.18 §10.5), errors included.
     func storeResponse(to request: Request) async -> Response {
@@ -32,19 +34,31 @@ extension DICOMWebService {
             offers: [.dicomJSON]
         )
         let type = try MediaType(parsing: request.headers[.contentType] ?? "")
-        guard type.parameter("type").map({ $0.lowercased() == "application/dicom" }) ?? true else {
-            throw DICOMWebError(.unsupportedMediaType, "only parts of type application/dicom are taken")
-        }
+        let form = try Self.form(type)
         var reader = try MultipartReader(contentType: type)
-        let place = await BudgetLease.acquire(1, of: storePlaces)
+        let place = await BudgetLease.acquire(1, of: form == .metadata ? describedStorePlaces : storePlaces)
         defer { place.release() }
 
         var response = StoreInstancesResponse()
-        let studies = try await receiveParts(of: request, &reader, receiver, study: study) { outcome in
+        var studies: Set<String> = []
+        func answer(_ outcome: ReceivedOutcome) {
+            studies.insert(outcome.studyInstanceUID)
             add(outcome, exchange.root, to: &response)
         }
+        switch form {
+        case .instances: try await receiveParts(of: request, &reader, receiver, study: study, answer)
+        case .metadata:
+            let reception = MetadataReception(
+                receiver: receiver,
+                study: study,
+                url: exchange.root.url + "/studies" + (study.map { "/\($0)" } ?? ""),
+                limits: describedStoreLimits
+            )
+            try await receiveDescribed(of: request, reader, reception)
+            for outcome in try await reception.finish() { answer(outcome) }
+        }
         guard !response.stored.isEmpty || !response.failed.isEmpty else {
-            throw DICOMWebError(.badRequest, "the body has no parts")
+            throw DICOMWebError(.badRequest, "the body has no instances")
         }
         var headers: HTTPFields = [.contentType: "application/dicom+json"]
         if response.status == 503 { headers[.retryAfter] = "5" }
@@ -57,15 +71,39 @@ extension DICOMWebService {
         )
     }
 
-    /// Reads the body and stores part by part; the studies that they are of.
+    /// The two forms of a store transaction (PS3.18 table 10.5.1-1).
+    private enum Form {
+        /// Each part an instance.
+        case instances
+        /// The first part describes the instances, the others are their bulk data.
+        case metadata
+    }
+
+    private static func form(_ type: DICOMWeb.MediaType) throws(DICOMWebError) -> Form {
+        switch type.parameter("type")?.lowercased() ?? "application/dicom" {
+        case "application/dicom": return .instances
+        case "application/dicom+json": return .metadata
+        case "application/dicom+xml":
+            throw DICOMWebError(
+                .unsupportedMediaType,
+                "metadata are not taken as XML; send them as JSON (type=\"application/dicom+json\")"
+            )
+        default:
+            throw DICOMWebError(
+                .unsupportedMediaType,
+                "only parts of type application/dicom are taken, or metadata in application/dicom+json with bulk data"
+            )
+        }
+    }
+
+    /// Reads the body and stores part by part.
     private func receiveParts(
         of request: Request,
         _ reader: inout MultipartReader,
         _ receiver: any InstanceReceiver,
         study: String?,
         _ answer: (ReceivedOutcome) -> Void
-    ) async throws -> Set<String> {
-        var studies: Set<String> = []
+    ) async throws {
         var part: PartReception?
         do {
             for try await bytes in request.body {
@@ -77,7 +115,6 @@ extension DICOMWebService {
                     case .partEnds:
                         guard let outcome = await part?.finish() else { continue }
                         part = nil
-                        studies.insert(outcome.studyInstanceUID)
                         answer(outcome)
                     case .end: break
                     }
@@ -88,7 +125,20 @@ extension DICOMWebService {
             await part?.cancel()
             throw error
         }
-        return studies
+    }
+
+    /// Reads metadata and bulk data, and stores when all are there; what has come is given up with the reception.
+    private func receiveDescribed(
+        of request: Request,
+        _ reader: MultipartReader,
+        _ reception: MetadataReception
+    ) async throws {
+        var reader = reader
+        for try await bytes in request.body {
+            reader.append(bytes)
+            while let event = try reader.next() { try await reception.take(event) }
+        }
+        try reader.finish()
     }
 
     private func add(_ outcome: ReceivedOutcome, _ root: ServiceRoot, to response: inout StoreInstancesResponse) {

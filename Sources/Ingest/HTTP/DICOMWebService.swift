@@ -17,8 +17,12 @@ package struct DICOMWebService: Sendable {
     let retrieve: RetrieveService
     /// Takes what is stored by HTTP; nil when nothing is.
     let receiver: (any InstanceReceiver)?
-    /// Store transactions at once.
+    /// Store transactions of whole instances at once.
     let storePlaces = Budget(limit: maximumStoreCount)
+    /// Of each store transaction that comes as metadata and bulk data.
+    let describedStoreLimits: DescribedStoreLimits
+    /// Store transactions of metadata and bulk data at once.
+    let describedStorePlaces = Budget(limit: maximumDescribedStoreCount)
     /// The URL of the service as clients see it; when nil, it is taken from each request and its proxy's headers.
     let publicURL: String?
     /// Pages of which other origins may read.
@@ -33,6 +37,7 @@ package struct DICOMWebService: Sendable {
         publicURL: String? = nil,
         crossOrigin: CrossOriginPolicy = CrossOriginPolicy(),
         version: String = "",
+        describedStoreLimits: DescribedStoreLimits = DescribedStoreLimits(),
         logger: Logger
     ) {
         self.retrieve = retrieve
@@ -40,6 +45,7 @@ package struct DICOMWebService: Sendable {
         self.publicURL = publicURL
         self.crossOrigin = crossOrigin
         self.version = version
+        self.describedStoreLimits = describedStoreLimits
         self.logger = logger
     }
 

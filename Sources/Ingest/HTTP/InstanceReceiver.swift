@@ -16,6 +16,9 @@ package protocol InstanceReceiver: Sendable {
     /// Stores a Part 10 stream; with `study`, only when it is of that study.
     func receive(_ file: ByteBuffer, study: String?) async -> ReceivedOutcome
 
+    /// Stores a data set that lies in memory.
+    func receive(_ dataSet: ByteBuffer, transferSyntax: TransferSyntax, study: String?) async -> ReceivedOutcome
+
     /// Stores a data set that is still arriving in the spool.
     func receive(_ dataSet: SpooledDataSet, transferSyntax: TransferSyntax, study: String?) async -> ReceivedOutcome
 }

@@ -23,11 +23,19 @@ struct PipelineReceiver: InstanceReceiver {
     }
 
     func receive(_ file: ByteBuffer, study: String?) async -> ReceivedOutcome {
-        await receive(study: study) { () throws(StoreFailure) in
+        do throws(StoreFailure) {
             let (syntax, dataSet) = try PartReception.split(file)
-            return try ReceivedInstance(
+            return await receive(dataSet, transferSyntax: syntax, study: study)
+        } catch {
+            return ReceivedOutcome(error)
+        }
+    }
+
+    func receive(_ dataSet: ByteBuffer, transferSyntax: TransferSyntax, study: String?) async -> ReceivedOutcome {
+        await receive(study: study) { () throws(StoreFailure) in
+            try ReceivedInstance(
                 head: dataSet,
-                transferSyntax: syntax,
+                transferSyntax: transferSyntax,
                 expectedSOPClass: "",
                 expectedSOPInstance: ""
             )

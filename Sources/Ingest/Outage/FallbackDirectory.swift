@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+package import Catalog
 package import DICOMWeb
 package import Logging
 
@@ -57,7 +58,11 @@ package struct FallbackDirectory: InstanceDirectory {
         }
     }
 
-    package func search(_ request: QIDORequest, limit: Int) async throws(RetrieveFailure) -> [SearchResult] {
-        try await catalog.search(request, limit: limit)
+    package func search(
+        _ request: QIDORequest,
+        after cursor: CatalogCursor?,
+        limit: Int
+    ) async throws(RetrieveFailure) -> SearchPage {
+        try await catalog.search(request, after: cursor, limit: limit)
     }
 }

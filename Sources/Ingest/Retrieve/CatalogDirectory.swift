@@ -22,17 +22,33 @@ struct CatalogDirectory: InstanceDirectory {
         }
     }
 
-    func search(_ request: QIDORequest, limit: Int) async throws(RetrieveFailure) -> [SearchResult] {
-        let query = CatalogQuery(request, limit: limit)
+    func search(
+        _ request: QIDORequest,
+        after cursor: CatalogCursor?,
+        limit: Int
+    ) async throws(RetrieveFailure) -> SearchPage {
+        // One more than wanted tells whether there are more.
+        var query = CatalogQuery(request, limit: limit + 1)
+        query.after = cursor
         do throws(CatalogError) {
             switch request.level {
-            case .study: return try await catalog.studies(query).map(SearchResult.init)
-            case .series: return try await catalog.series(query).map(SearchResult.init)
-            case .instance: return try await catalog.instances(query).map(SearchResult.init)
+            case .study: return SearchPage(try await catalog.studyPage(query), limit) { SearchResult($0) }
+            case .series: return SearchPage(try await catalog.seriesPage(query), limit) { SearchResult($0) }
+            case .instance: return SearchPage(try await catalog.instancePage(query), limit) { SearchResult($0) }
             }
         } catch {
             throw RetrieveFailure(error)
         }
+    }
+}
+
+extension SearchPage {
+    /// The first `limit` of the rows found; another one behind them is there to say that there are more.
+    fileprivate init<Row>(_ found: CatalogRows<Row>, _ limit: Int, _ result: (Row) -> SearchResult) {
+        self.init(
+            results: found.rows.prefix(limit).map(result),
+            next: found.rows.count > limit ? found.cursors[limit - 1] : nil
+        )
     }
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+package import Catalog
 package import DICOMWeb
 
 /// Where instances are looked up and searched: the catalog in production, a list in tests.
@@ -8,8 +9,24 @@ package protocol InstanceDirectory: Sendable {
     /// is nothing of that name.
     func instances(of item: DICOMWebItem) async throws(RetrieveFailure) -> [StoredInstance]
 
-    /// At most `limit` results of a search, from its offset on.
-    func search(_ request: QIDORequest, limit: Int) async throws(RetrieveFailure) -> [SearchResult]
+    /// At most `limit` results of a search, which is more than 0: after a cursor, or from its offset on.
+    func search(
+        _ request: QIDORequest,
+        after cursor: CatalogCursor?,
+        limit: Int
+    ) async throws(RetrieveFailure) -> SearchPage
+}
+
+/// A part of the results of a search.
+package struct SearchPage: Sendable {
+    package var results: [SearchResult]
+    /// Where the next page begins; nil when there are no more results.
+    package var next: CatalogCursor?
+
+    package init(results: [SearchResult], next: CatalogCursor?) {
+        self.results = results
+        self.next = next
+    }
 }
 
 /// One result of a search: its attributes, and the UIDs that make its URL.

@@ -80,7 +80,13 @@ extension ScriptedCatalog: InstanceDirectory {
         }
     }
 
-    func search(_ request: QIDORequest, limit: Int) async throws(RetrieveFailure) -> [SearchResult] { [] }
+    func search(
+        _ request: QIDORequest,
+        after cursor: CatalogCursor?,
+        limit: Int
+    ) async throws(RetrieveFailure) -> SearchPage {
+        SearchPage(results: [], next: nil)
+    }
 }
 
 extension InstanceRow {

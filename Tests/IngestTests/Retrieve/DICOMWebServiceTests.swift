@@ -190,7 +190,7 @@ struct DICOMWebServiceTests {
             #expect(models[0]["00100020"]?["vr"] as? String == "LO")
             let warnings = answer.headers.filter { $0.name.canonicalName == "warning" }.map(\.value)
             #expect(warnings.count == 1 && warnings.allSatisfy { $0.hasPrefix("299 ") })
-            #expect(client.archive.lastSearch?.limit == 4)
+            #expect(client.archive.lastSearch?.limit == 3)
             #expect(client.archive.lastSearch?.request.isFuzzy == true)
             #expect(client.archive.lastSearch?.request.matches == [QIDOMatch(.patientID, .single("1"))])
             let all = try await client.get("studies")

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Catalog
 import Checksums
 import DICOM
 import DICOMWeb
@@ -89,13 +90,23 @@ final class MemoryArchive: InstanceDirectory, RecordReader {
         }
     }
 
-    func search(_ request: QIDORequest, limit: Int) async throws(RetrieveFailure) -> [SearchResult] {
+    /// The cursor after a result is its number, from 1.
+    func search(
+        _ request: QIDORequest,
+        after cursor: CatalogCursor?,
+        limit: Int
+    ) async throws(RetrieveFailure) -> SearchPage {
         let (results, failure) = state.withLockedValue { state in
             state.lastSearch = (request, limit)
             return (state.results, state.failure)
         }
         if let failure { throw failure }
-        return Array(results.dropFirst(request.offset).prefix(limit))
+        let start = cursor.flatMap { Int($0.text) } ?? request.offset
+        let found = results.dropFirst(start)
+        return SearchPage(
+            results: Array(found.prefix(limit)),
+            next: found.count > limit ? CatalogCursor(text: "\(start + limit)") : nil
+        )
     }
 
     private func copy(_ id: RecordID, _ copies: [NodeID]) throws(RetrieveFailure) -> Copy {

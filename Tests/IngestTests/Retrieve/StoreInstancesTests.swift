@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import DICOM
-import DICOMNetworking
 import DICOMWeb
 import Foundation
 import Hummingbird
@@ -9,61 +8,8 @@ import Ingest
 import Logging
 import NIOConcurrencyHelpers
 import NIOCore
-import NIOPosix
 import PixelCodecs
 import Testing
-
-/// Remembers what it was given and answers as told.
-private final class RecordingReceiver: InstanceReceiver {
-    let files = NIOLockedValueBox<[ByteBuffer]>([])
-    /// Data sets that came through the spool, as far as they were whole.
-    let spooled = NIOLockedValueBox<[ByteBuffer]>([])
-    let maximumInMemoryByteCount = 100_000
-    let answer: @Sendable (Int) -> ReceivedOutcome
-
-    init(_ answer: @escaping @Sendable (Int) -> ReceivedOutcome) { self.answer = answer }
-
-    func makeIntake() -> SpoolIntake {
-        SpoolIntake(directory: "/tmp", maximumByteCount: 5_000_000, pool: .singleton)
-    }
-
-    func receive(_ dataSet: SpooledDataSet, transferSyntax: TransferSyntax, study: String?) async -> ReceivedOutcome {
-        do throws(DICOMNetworkError) {
-            let bytes = try await dataSet.read(0..<(try await dataSet.byteCount()))
-            let count = spooled.withLockedValue { spooled in
-                spooled.append(bytes)
-                return spooled.count
-            }
-            return answer(count)
-        } catch {
-            return failed(0xA700)
-        }
-    }
-
-    func receive(_ file: ByteBuffer, study: String?) async -> ReceivedOutcome {
-        answer(
-            files.withLockedValue { files in
-                files.append(file)
-                return files.count
-            }
-        )
-    }
-}
-
-private func stored(_ number: Int) -> ReceivedOutcome {
-    var outcome = ReceivedOutcome(.stored)
-    outcome.sopClassUID = "1.2"
-    outcome.sopInstanceUID = "1.2.\(number)"
-    outcome.studyInstanceUID = "1"
-    outcome.seriesInstanceUID = "1.1"
-    return outcome
-}
-
-private func failed(_ reason: UInt16) -> ReceivedOutcome {
-    var outcome = stored(1)
-    outcome.result = .failed(reason, "because")
-    return outcome
-}
 
 @Suite("Storing over HTTP")
 struct StoreInstancesTests {
@@ -92,22 +38,12 @@ struct StoreInstancesTests {
             var head = HTTPRequest(method: .post, scheme: "http", authority: "pacs", path: "/dicom-web/" + path)
             head.headerFields[.contentType] = type
             let response = await service.answer(Request(head: head, body: RequestBody(buffer: body)))
-            let bytes = NIOLockedValueBox(ByteBuffer())
-            try await response.body.write(Collector(bytes: bytes))
-            let data = Data(bytes.withLockedValue { $0 }.readableBytesView)
+            let collector = CollectingWriter()
+            try await response.body.write(collector)
+            let data = Data(collector.bytes.withLockedValue { $0 }.readableBytesView)
             let model = try JSONSerialization.jsonObject(with: data) as? [String: Any]
             return (Int(response.status.code), model ?? [:])
         }
-    }
-
-    private struct Collector: ResponseBodyWriter {
-        let bytes: NIOLockedValueBox<ByteBuffer>
-
-        mutating func write(_ buffer: ByteBuffer) async throws {
-            bytes.withLockedValue { _ = $0.writeImmutableBuffer(buffer) }
-        }
-
-        consuming func finish(_ trailingHeaders: HTTPFields?) async throws {}
     }
 
     private func items(_ model: [String: Any], _ tag: String) -> [[String: [String: Any]]] {
