@@ -288,14 +288,6 @@ if Context.environment["VARVE_FUZZ"] == "1" {
             swiftSettings: strict,
             linkerSettings: [addressRuntime]
         ),
-        // With the address sanitizer's runtime, as it links the codecs.
-        .executableTarget(
-            name: "fuzz-queries",
-            dependencies: ["FuzzHarness", "DICOM", "DICOMWeb", "DIMSE", "Ingest", nioCore],
-            path: "Tests/Fuzz/Queries",
-            swiftSettings: strict,
-            linkerSettings: [addressRuntime]
-        ),
     ]
     for target in package.targets where target.type == .regular || target.type == .executable {
         let hasAddressSanitizer = target.name == "PixelCodecs" || target.name == "fuzz-codecs"

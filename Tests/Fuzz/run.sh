@@ -60,7 +60,7 @@ for codec in charls openjpeg openjph; do
 done
 step "building the fuzz targets"
 export VARVE_FUZZ=1 SWIFT_BACKTRACE=enable=no
-for product in fuzz-parsers fuzz-codecs fuzz-queries; do
+for product in fuzz-parsers fuzz-codecs; do
     swift build -c release --scratch-path "$work" --product "$product" >"$work/build.log" 2>&1 || {
         grep -E 'error' "$work/build.log" >&2 || tail -n 20 "$work/build.log" >&2
         die "the fuzz targets do not build (all it said: $work/build.log)"
@@ -69,7 +69,7 @@ done
 
 declare -A program
 targets=()
-for product in fuzz-parsers fuzz-codecs fuzz-queries; do
+for product in fuzz-parsers fuzz-codecs; do
     while read -r target; do
         program[$target]="$work/release/$product"
         [ -z "$only" ] || [[ ",$only," == *",$target,"* ]] || continue
