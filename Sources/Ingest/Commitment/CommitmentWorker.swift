@@ -9,10 +9,12 @@ import Telemetry
 /// Works on requests for storage commitment: looks at the copies until all are good or patience is over, then reports
 /// until the requestor has taken it.
 ///
-/// One task runs it. What it knows is in the catalog, so that any ingest node goes on where another stopped.
+/// What it knows is in the catalog, so that any ingest node goes on where another stopped.
 package final class CommitmentWorker: Sendable {
     /// How long a request is a process's own without a sign of life.
     package static let claim = Duration.seconds(60)
+    /// The same while a report is delivered: longer than all that the requestor may take.
+    private static let deliveryClaim = Duration.seconds(180)
     /// Requests worked on at once.
     private static let runningLimit = 4
 
@@ -46,17 +48,17 @@ package final class CommitmentWorker: Sendable {
     /// Works until graceful shutdown or cancellation.
     func run() async {
         await cancelWhenGracefulShutdown {
-            await withDiscardingTaskGroup { tasks in
-                var round = 0
-                while !Task.isCancelled {
-                    for commitment in await self.claimed() {
-                        tasks.addTask { await self.work(on: commitment) }
-                    }
-                    if round.isMultiple(of: 3_600) { await self.forgetOld() }
-                    round += 1
-                    // Cancellation ends the wait, and with it the loop.
-                    try? await Task.sleep(for: .seconds(1))
+            var round = 0
+            while !Task.isCancelled {
+                for commitment in await self.claimed() {
+                    // Nobody waits for it: a shutdown must not wait for requestors that don't answer, and whatever this
+                    // does not come to, another process does when the claim has run out.
+                    Task { await self.work(on: commitment) }
                 }
+                if round.isMultiple(of: 3_600) { await self.forgetOld() }
+                round += 1
+                // Cancellation ends the wait, and with it the loop.
+                try? await Task.sleep(for: .seconds(1))
             }
         }
     }
@@ -162,6 +164,9 @@ package final class CommitmentWorker: Sendable {
     // MARK: Reporting
 
     private func report(_ commitment: Commitment, _ failures: [Int]) async throws(CatalogError) {
+        guard try await ledger.keepCommitment(commitment.id, by: holder, for: Self.deliveryClaim) else {
+            return delivery.forget(commitment.id)
+        }
         let failedCount = failures.count { $0 != 0 }
         var metadata: Logger.Metadata = [
             "requestor": "\(commitment.request.requestor)", "transaction": "\(commitment.request.transactionUID)",
