@@ -138,7 +138,7 @@ extension ClusterClient {
         return try result.get()
     }
 
-    /// Apart: in the closure of a task group, Swift 6.3 mixes up whose answer it is when it catches a typed error there.
+    /// Apart from the closure of the task group: CONTRIBUTING.md, rule 13.
     private static func answer<Value: Sendable>(
         of client: ReplicationClient,
         _ ask: (ReplicationClient) async throws(ReplicationError) -> Value

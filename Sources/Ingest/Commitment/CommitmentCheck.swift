@@ -57,7 +57,7 @@ package struct CommitmentCheck: Sendable {
         return verdicts
     }
 
-    /// Apart: in the closure of a task group, Swift 6.3 mixes up whose verdict it is when it catches a typed error there.
+    /// Apart from the closure of the task group: CONTRIBUTING.md, rule 13.
     private func result(of instance: CommitmentInstance) async -> Result<Verdict, CatalogError> {
         do throws(CatalogError) {
             return .success(try await verdict(on: instance))
