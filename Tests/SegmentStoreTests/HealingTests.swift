@@ -107,20 +107,31 @@ import Testing
         #expect(try engine.view.damage().map(\.missing) == [[]])
     }
 
-    /// The page cache has the right bytes still, so that nobody but the scrub notices.
+    /// The page cache has the right bytes still, so that no reader notices.
     @Test(arguments: [true, false])
     func whatRotsUnderThePageCacheIsHealed(isSealed: Bool) throws {
         let machine = Machine()
         var (engine, records) = try Self.stored(machine)
         if isSealed { try engine.seal() }
         machine.disk.rot(Self.first) { $0[Self.secondPayload] ^= 1 }
-        try engine.expectStored(records[1])
+        #expect(try engine.read(records[1].id) == records[1].payload)
         _ = try engine.scrubOldest()
         #expect(try engine.view.damage().map(\.missing) == [[records[1].id]])
         #expect(try engine.clearDamage(engine.view.damage()) == 1)
         #expect(try engine.append(records[1]) == .stored)
         #expect(try engine.clearDamage(engine.view.damage(), isReconciled: true) == 0)
         #expect(try engine.scrubOldest().isEmpty && engine.status.quarantinedRanges.isEmpty)
+    }
+
+    /// Storage is committed for what verifying finds: the page cache is no copy.
+    @Test func verifyingReadsTheDiskAndNotThePageCache() throws {
+        let machine = Machine()
+        let (engine, records) = try Self.stored(machine)
+        try engine.verify(records[1].id)
+        machine.disk.rot(Self.first) { $0[Self.secondPayload] ^= 1 }
+        #expect(try engine.read(records[1].id) == records[1].payload)
+        #expect(refusal { try engine.verify(records[1].id) } == .checksumMismatch)
+        #expect(try engine.view.damage().map(\.missing) == [[records[1].id]])
     }
 
     @Test(arguments: 1...5)

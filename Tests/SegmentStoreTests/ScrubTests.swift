@@ -163,7 +163,7 @@ import Testing
         let records = try [Fixture.record(0), Fixture.record(1)]
         for record in records { #expect(try engine.append(record) == .stored) }
         machine.disk.setFaults(nil)
-        try engine.expectStored(records[1])
+        #expect(try engine.read(records[1].id) == records[1].payload)
         _ = try engine.scrubOldest()
         #expect(engine.status.quarantinedRanges.count == 1)
     }

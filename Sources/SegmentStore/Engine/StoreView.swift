@@ -62,9 +62,12 @@ package struct StoreView: Sendable {
         }
     }
 
-    /// Checks all of a record: header, metadata, every block, and the SHA-256 of the payload.
+    /// Checks all of a record as it is on the disk, past the page cache: header, metadata, every block, and the SHA-256 of
+    /// the payload.
     package func verify(_ id: RecordID) throws(SegmentStoreError) {
         let locator = try requiredLocator(of: id)
+        var reader = reader
+        reader.isPastCache = true
         try reading(id, at: locator) { (locator) throws(SegmentStoreError) in
             _ = try reader.verify(id, at: locator, includesDigest: true)
         }
