@@ -42,4 +42,21 @@ struct KeptPlanTests {
             }
         }) { $0.poolSize = 1 }
     }
+
+    /// The limit is in the text: more texts than a connection keeps, each asked twice.
+    @Test func `what is asked in ever new words goes on being answered`() async throws {
+        try await CatalogFixture.with({ fixture in
+            let entry = InstanceEntry.sample()
+            _ = try await fixture.catalog.commit(entry)
+            for _ in 1...2 {
+                for limit in 1...150 {
+                    let query = CatalogQuery(
+                        matches: [CatalogMatch(.studyInstanceUID, .single(entry.study.studyInstanceUID))],
+                        limit: limit
+                    )
+                    #expect(try await fixture.catalog.studies(query).count == 1)
+                }
+            }
+        }) { $0.poolSize = 1 }
+    }
 }

@@ -12,8 +12,10 @@ import NIOCore
 final class PostgresConnection {
     private let handle: OpaquePointer
     private var preparedNames: Set<String> = []
-    /// Names by text, of statements that were composed.
+    /// Names by text, of composed statements that are prepared; `composedTexts` has the oldest first.
     private var composedNames: [String: String] = [:]
+    private var composedTexts: [String] = []
+    private var composedCount = 0
     /// False once an operation has broken off; then the connection is of no more use.
     private(set) var isUsable = true
 
@@ -112,8 +114,8 @@ final class PostgresConnection {
         return try answer(deadline: deadline)
     }
 
-    /// The most composed statements that are kept prepared; those that come later are planned each time.
-    private static let maximumComposedCount = 200
+    /// The most composed statements that are kept prepared: what a client asks for, limits among it, is in their texts.
+    private static let maximumComposedCount = 64
 
     /// Runs a composed statement that is prepared when its text first comes on this connection.
     ///
@@ -124,24 +126,40 @@ final class PostgresConnection {
         _ values: [PostgresValue],
         deadline: NIODeadline
     ) throws(PostgresFailure) -> PostgresResult {
-        let known = composedNames[sql]
-        guard known != nil || composedNames.count < Self.maximumComposedCount else {
-            return try query(sql, values, deadline: deadline)
-        }
-        let name = known ?? "composed_\(composedNames.count)"
-        if known == nil {
-            let status = withParameters(values) { types, _, _, _ in
-                PQsendPrepare(handle, name, sql, Int32(values.count), types)
-            }
-            guard status == 1 else { throw broken(sent: false) }
-            try finishPreparing(deadline: deadline)
-            composedNames[sql] = name
+        let name: String
+        if let known = composedNames[sql] {
+            name = known
+        } else {
+            name = try prepare(composed: sql, values, deadline: deadline)
         }
         let status = withParameters(values) { _, pointers, lengths, formats in
             PQsendQueryPrepared(handle, name, Int32(values.count), pointers, lengths, formats, 1)
         }
         guard status == 1 else { throw broken(sent: false) }
         return try answer(deadline: deadline)
+    }
+
+    /// Prepares a composed statement, in place of the oldest when there are as many as there may be; its name.
+    private func prepare(
+        composed sql: String,
+        _ values: [PostgresValue],
+        deadline: NIODeadline
+    ) throws(PostgresFailure) -> String {
+        if composedTexts.count >= Self.maximumComposedCount,
+            let oldest = composedNames.removeValue(forKey: composedTexts.removeFirst())
+        {
+            try run(script: "DEALLOCATE \(oldest)", deadline: deadline)
+        }
+        composedCount += 1
+        let name = "composed_\(composedCount)"
+        let status = withParameters(values) { types, _, _, _ in
+            PQsendPrepare(handle, name, sql, Int32(values.count), types)
+        }
+        guard status == 1 else { throw broken(sent: false) }
+        try finishPreparing(deadline: deadline)
+        composedNames[sql] = name
+        composedTexts.append(sql)
+        return name
     }
 
     /// Prepares a statement now, so that its first use needs no round trip of its own.
