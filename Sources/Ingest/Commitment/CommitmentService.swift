@@ -78,7 +78,7 @@ package struct CommitmentService: Sendable {
             logger.info(
                 "storage commitment requested",
                 metadata: [
-                    "requestor": "\(requestor)", "transaction": "\(request.transactionUID)",
+                    "requestor": "\(requestor)", "commitment": "\(id)",
                     "instances": "\(request.instances.count)",
                 ]
             )

@@ -98,7 +98,7 @@ package final class CommitmentWorker: Sendable {
             // Somebody goes on with it when the claim has run out.
             logger.notice(
                 "storage commitment goes on later: the catalog is away",
-                metadata: ["transaction": "\(commitment.request.transactionUID)", "reason": "\(error)"]
+                metadata: ["commitment": "\(commitment.id)", "reason": "\(error)"]
             )
         }
     }
@@ -169,7 +169,7 @@ package final class CommitmentWorker: Sendable {
         }
         let failedCount = failures.count { $0 != 0 }
         var metadata: Logger.Metadata = [
-            "requestor": "\(commitment.request.requestor)", "transaction": "\(commitment.request.transactionUID)",
+            "requestor": "\(commitment.request.requestor)", "commitment": "\(commitment.id)",
             "instances": "\(failures.count)", "failed": "\(failedCount)",
         ]
         do throws(CommitmentUndelivered) {
