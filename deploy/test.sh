@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Everything that is tested: installs what is missing, builds once (release), runs the Swift tests,
 # the interop suites against a cluster of their own, the torture, and every fuzz target for a short
-# while. About half an hour on two cores when nothing is built yet. The last line says how many tests passed, failed and were skipped.
+# while. Between half an hour and an hour on two cores when nothing is built yet. The last line says how many tests passed, failed and were skipped.
 set -euo pipefail
 
 # shellcheck source=lib/install.sh
@@ -13,7 +13,7 @@ usage() {
 usage: deploy/test.sh [--rounds N] [--fuzz-seconds N] [--only PART[,PART...]]
 
   --rounds N         rounds of the torture, part kill (default 8), beside 25 kills
-  --fuzz-seconds N   for each fuzz target (default 60)
+  --fuzz-seconds N   for each fuzz target (default 20)
   --only             of: lint, swift, interop, kill, fuzz (default all)
 
 example: deploy/test.sh --only interop
@@ -21,7 +21,7 @@ TEXT
 }
 
 rounds=8
-fuzz_seconds=60
+fuzz_seconds=20
 only=lint,swift,interop,kill,fuzz
 while [ $# -gt 0 ]; do
     case $1 in

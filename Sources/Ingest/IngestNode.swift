@@ -149,8 +149,9 @@ public struct IngestNode: Service {
                 tasks.addTask { await commitments.worker.run() }
                 if let sweep = outage.sweep { tasks.addTask { await sweep.run() } }
                 tasks.addTask { try await http.runService(gracefulShutdownSignals: []) }
-                // All end at graceful shutdown; an HTTP server that fails ends the role.
-                try await tasks.waitForAll()
+                // All end at graceful shutdown. An HTTP server that fails ends the role: `next` says so at once, where
+                // `waitForAll` would wait for the others first, which never end by themselves.
+                while try await tasks.next() != nil {}
             }
             failure = nil
         } catch {

@@ -10,6 +10,8 @@ import Testing
             ("", DICOMError.Code.truncated), ("{", .truncated), ("nul", .invalidJSON), ("1", .invalidJSON),
             ("{}x", .invalidJSON), ("{} {}", .invalidJSON), (#"{"a":1}"#, .invalidJSON),
             (#"{"FFFEE000":{}}"#, .invalidJSON),
+            (#"{"00080060":{"vr":"CS"},"00100010":{"vr":"PN"},"00080060":{"vr":"CS","Value":["CT"]}}"#, .invalidJSON),
+            (#"{"00081140":{"vr":"SQ","Value":[{"00080060":{"vr":"CS"},"00080060":{"vr":"UN"}}]}}"#, .invalidJSON),
             (#"{"00080060":1}"#, .invalidJSON), (#"{"00080060":{"vr":"ZZ"}}"#, .invalidJSON),
             (#"{"00080060":{"vr":5}}"#, .invalidJSON), (#"{"00091001":{"Value":["x"]}}"#, .invalidJSON),
             (#"{"00080060":{"vr":"CS","Value":"CT"}}"#, .invalidJSON),

@@ -260,9 +260,6 @@ import Testing
         let dataSet = try self.read("\u{FEFF}[{\"0010001a\":{\"vr\":\"LO\"},\"00080060\":{\"Value\":[\"CT\"]}}]\n")
         #expect(dataSet.string(.modality) == "CT")
         #expect(dataSet.elements.map(\.tag.hexadecimal) == ["00080060", "0010001A"])
-        let repeated = try self.read(#"{"00080060":{"vr":"CS","Value":["CT"]},"00080060":{"vr":"CS","Value":["MR"]}}"#)
-        #expect(repeated.count == 1)
-        #expect(repeated.string(.modality) == "MR")
         #expect(try self.read(#"{"00080000":{"vr":"UL","Value":[1]}}"#).isEmpty)
     }
 

@@ -3,10 +3,12 @@
 
 import json
 import os
+import shutil
+import socket
 import subprocess
 
 import pytest
-from support.cluster import binary
+from support.cluster import Cluster, ClusterError, binary
 from support.phantom import instance
 
 
@@ -37,6 +39,24 @@ def test_no_server_is_1_and_says_what_to_do():
     done = run("status", "--server", "http://127.0.0.1:1")
     assert done.returncode == 1
     assert "127.0.0.1:1" in done.stderr
+
+
+@pytest.mark.parametrize("port", ["port", "http"])
+def test_a_port_that_is_taken_is_said_at_once(port):
+    """An ingest node without one of its servers ends, and `up` with it, instead of waiting for what cannot be."""
+    frail = Cluster(options=["--no-restart", "--ready-timeout", "100"])
+    try:
+        with socket.socket() as other:
+            other.bind(("127.0.0.1", getattr(frail, port)))
+            other.listen()
+            with pytest.raises(ClusterError, match="varve up ended with status 1") as error:
+                frail.start()
+        assert "ingest-1 ended before it served" in str(error.value)
+        with open(os.path.join(frail.data, "log", "ingest-1.log")) as log:
+            assert "address already in use" in log.read().lower()
+    finally:
+        frail.stop()
+        shutil.rmtree(frail.directory)
 
 
 def test_status(cluster, study):

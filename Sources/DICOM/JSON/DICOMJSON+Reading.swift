@@ -23,7 +23,8 @@ extension DICOMJSON {
     /// and odd values padded.
     ///
     /// Understood beyond PS3.18 annex F: numbers for strings and the reverse, whatever the VR; a person's name as a
-    /// string; tags in small letters; a missing `vr` of an element that the dictionary knows.
+    /// string; tags in small letters; a missing `vr` of an element that the dictionary knows. An element that comes twice
+    /// in one data set is refused: nobody can tell which value is meant (RFC 8259 §4).
     /// - Throws: code `.invalidJSON` or `.invalidValue` with offset and tag path; `.truncated` when the text is cut;
     ///   `.limitExceeded` by `limits`; what `bulkData` throws.
     public static func read(

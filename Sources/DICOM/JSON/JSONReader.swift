@@ -68,7 +68,12 @@ struct JSONReader {
                 throw error.tagPath == nil ? error.at(tag) : error
             }
         }
+        let count = dataSet.count
         dataSet.normalizeOrder()
+        if dataSet.count != count {
+            // Which of its values is meant nobody can tell (RFC 8259 §4), and an image is no place to guess.
+            throw self.scanner.failure("an element comes twice in one data set")
+        }
         // An item that names a repertoire, even none, no longer has that of what encloses it.
         if self.needsUTF8, dataSet[.specificCharacterSet] != nil {
             dataSet.set(.specificCharacterSet, .cs, "ISO_IR 192")

@@ -65,21 +65,44 @@ struct ClusterLayout {
         directory + "/config/\(name).yaml"
     }
 
-    /// The port that the storage node `name` had at the last start when it is still free, otherwise a free one.
-    func port(forStorageNode name: String) throws -> Int {
-        var settings =
-            FileManager.default.fileExists(atPath: configurationPath(name))
-            ? try Settings(path: configurationPath(name), environment: [:]) : try Settings(path: nil, environment: [:])
-        let previous = try settings.integer("listen.port", default: 0, in: 0...65_535)
-        if previous != 0, let port = Self.freePort(previous) { return port }
-        guard let port = Self.freePort(0) else { throw CommandError("no free TCP port on 127.0.0.1") }
-        return port
+    /// The ports that the storage nodes had at the last start where they are still free, otherwise free ones.
+    ///
+    /// Free ones are looked for below those that the kernel gives to outgoing connections: one of these could take the
+    /// port before the node listens on it, at this start or after the node's next death. `others` are taken, too.
+    func ports(forStorageNodes names: [String], except others: Set<Int>) throws -> [Int] {
+        var taken = others
+        var candidates = (20_000..<Self.firstEphemeralPort()).shuffled().makeIterator()
+        return try names.map { name in
+            var settings =
+                FileManager.default.fileExists(atPath: configurationPath(name))
+                ? try Settings(path: configurationPath(name), environment: [:])
+                : try Settings(path: nil, environment: [:])
+            let previous = try settings.integer("listen.port", default: 0, in: 0...65_535)
+            if previous != 0, !taken.contains(previous), Self.isFree(previous) {
+                taken.insert(previous)
+                return previous
+            }
+            while let port = candidates.next() {
+                guard !taken.contains(port), Self.isFree(port) else { continue }
+                taken.insert(port)
+                return port
+            }
+            throw CommandError("no TCP port on 127.0.0.1 is free for \(name)")
+        }
     }
 
-    /// `port` when it can be bound on 127.0.0.1 (0: any free one), otherwise nil.
-    static func freePort(_ port: Int) -> Int? {
+    /// Where the ports begin that Linux gives to outgoing connections; its own default when it does not say.
+    private static func firstEphemeralPort() -> Int {
+        let range = try? String(contentsOfFile: "/proc/sys/net/ipv4/ip_local_port_range", encoding: .utf8)
+        let first = range?.split(whereSeparator: \.isWhitespace).first.flatMap { Int($0) } ?? 32_768
+        // Where somebody gave them nearly all ports there is no better place.
+        return first > 20_100 ? first : 32_768
+    }
+
+    /// Whether `port` can be bound on 127.0.0.1.
+    static func isFree(_ port: Int) -> Bool {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        guard descriptor >= 0 else { return nil }
+        guard descriptor >= 0 else { return false }
         defer { close(descriptor) }
         var reuse: Int32 = 1
         setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &reuse, socklen_t(MemoryLayout<Int32>.size))
@@ -87,12 +110,10 @@ struct ClusterLayout {
         address.sin_family = sa_family_t(AF_INET)
         address.sin_port = in_port_t(UInt16(port).bigEndian)
         address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let isBound = withUnsafeMutablePointer(to: &address) { pointer in
+        return withUnsafePointer(to: address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
-                bind(descriptor, address, length) == 0 && getsockname(descriptor, address, &length) == 0
+                bind(descriptor, address, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
             }
         }
-        return isBound ? Int(UInt16(bigEndian: address.sin_port)) : nil
     }
 }

@@ -57,9 +57,10 @@ struct LocalCluster {
 
     private func start(_ supervisor: ProcessSupervisor) async throws {
         let catalog = try await startPostgres(supervisor)
-        let nodes = try (1...options.storageNodes).map { number in
-            (name: "storage-\(number)", port: try layout.port(forStorageNode: "storage-\(number)"))
-        }
+        let names = (1...options.storageNodes).map { "storage-\($0)" }
+        let served = (0..<options.ingestNodes).flatMap { [options.dicomPort + $0, options.httpPort + $0] }
+        let ports = try layout.ports(forStorageNodes: names, except: Set(served))
+        let nodes = zip(names, ports).map { (name: $0, port: $1) }
         for node in nodes {
             try await start(
                 supervisor,
@@ -120,8 +121,8 @@ struct LocalCluster {
                 ] + moveDestinations
             )
         }
-        for index in 0..<options.ingestNodes {
-            try await waitUntilReady(port: options.httpPort + index)
+        for number in 1...options.ingestNodes {
+            try await waitUntilReady(supervisor, "ingest-\(number)", port: options.httpPort + number - 1)
         }
     }
 
@@ -190,8 +191,8 @@ struct LocalCluster {
         return postgres.connectionString
     }
 
-    /// Asks `/readyz` until it says yes.
-    private func waitUntilReady(port: Int) async throws {
+    /// Asks `/readyz` until it says yes, or until the process is dead and stays so.
+    private func waitUntilReady(_ supervisor: ProcessSupervisor, _ name: String, port: Int) async throws {
         guard let url = URL(string: "http://127.0.0.1:\(port)/readyz") else { return }
         let deadline = ContinuousClock.now + .seconds(options.readyTimeout)
         var reason = "no answer"
@@ -204,6 +205,11 @@ struct LocalCluster {
                 reason = String(decoding: body, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
             } catch {
                 reason = error.localizedDescription
+            }
+            let child = await supervisor.children().first { $0.name == name }
+            if let child, child.hasEnded {
+                let status = child.lastExit.map { " (\($0))" } ?? ""
+                throw CommandError("\(name) ended before it served\(status): see \(layout.directory)/log/\(name).log")
             }
             guard ContinuousClock.now < deadline else {
                 throw CommandError(

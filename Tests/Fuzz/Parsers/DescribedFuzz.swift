@@ -83,6 +83,8 @@ enum DescribedFuzz {
         let texts = [
             "[{\(image)}]", "[{\(image),\"00280008\":{\"vr\":\"IS\",\"Value\":[2]}},{}]", "{\(lut)}",
             #"{"00420011":{"vr":"OB","BulkDataURI":"urn:d"},"00181000":{"vr":"LO","BulkDataURI":"//h/s"}}"#,
+            // Once elsewhere and once here.
+            #"{"00181000":{"vr":"OB","BulkDataURI":"p"},"00181000":{"vr":"LO","Value":["x"]}}"#,
             #"[{"00020010":{"vr":"UI","Value":["1.2.840.10008.1.2.4.80"]},"00080005":{"vr":"CS"},\#(image)}]"#,
         ]
         let heads: [(String, [UInt8])] = [

@@ -3,6 +3,7 @@
 
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -13,8 +14,11 @@ import urllib.request
 
 from . import ROOT
 
-START_SECONDS = 120
+# Longer than `varve up` itself waits, so that it gets to say why.
+START_SECONDS = 150
 STOP_SECONDS = 60
+# Ports that a test has, whether it listens on them yet or not.
+_given = set()
 
 
 def binary():
@@ -22,14 +26,27 @@ def binary():
 
 
 def free_ports(count):
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
+    """Ports that nobody listens on, below those that the kernel gives to outgoing connections.
+
+    One of these could take the port before the process that it is for listens on it. None is given out twice.
+    """
+    with open("/proc/sys/net/ipv4/ip_local_port_range") as file:
+        first = int(file.read().split()[0])
+    found = []
+    for port in random.sample(range(10000, first if 10100 < first < 20000 else 20000), 2000):
+        if port in _given:
+            continue
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        found.append(port)
+        if len(found) == count:
+            _given.update(found)
+            return found
+    raise ClusterError("fewer than %d free ports on 127.0.0.1" % count)
 
 
 def lives(pid):
@@ -85,7 +102,7 @@ class Cluster:
                 raise ClusterError("varve up ended with status %d:\n%s" % (self.process.returncode, said[-4000:]))
             if time.monotonic() > deadline:
                 self.stop()
-                raise ClusterError("varve up was not ready in %d s:\n%s" % (START_SECONDS, said[-4000:]))
+                raise ClusterError("varve up was not ready in %d s:\n%s" % (START_SECONDS, self.said(begin)[-4000:]))
             time.sleep(0.05)
 
     def said(self, begin=0):
