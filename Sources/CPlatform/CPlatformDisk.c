@@ -67,6 +67,11 @@ int64_t varve_file_read_cached(int descriptor, void *bytes, int64_t byteCount, i
     return count;
 }
 
+int64_t varve_thread_major_faults(void) {
+    struct rusage usage;
+    return getrusage(RUSAGE_THREAD, &usage) == 0 ? usage.ru_majflt : 0;
+}
+
 int varve_file_open_direct(int descriptor) {
     char path[32];
     snprintf(path, sizeof path, "/proc/self/fd/%d", descriptor);

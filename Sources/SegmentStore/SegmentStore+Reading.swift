@@ -6,7 +6,8 @@ public import Placement
 extension SegmentStore {
     /// Metadata, length and digest of a record; `nil` when it is not known (see `StoreStatus.isUncertain`).
     public func head(_ id: RecordID) async throws(SegmentStoreError) -> RecordInfo? {
-        try await readers.run { [view] () throws(SegmentStoreError) in try view.head(id) }
+        if let inMemory = memoryReads.run({ view.headInMemory(id) }) { return inMemory }
+        return try await readers.run { [view] () throws(SegmentStoreError) in try view.head(id) }
     }
 
     /// As ``head(_:)``, and the beginning of the payload's `range` (cut off at its end), up to `limit` bytes of it.
@@ -17,7 +18,7 @@ extension SegmentStore {
         range: Range<UInt64>,
         limit: Int
     ) async throws(SegmentStoreError) -> (info: RecordInfo, bytes: ByteBuffer)? {
-        let inMemory = memoryReads.run(clock: view.clock) { view.openInMemory(id, range: range, limit: limit) }
+        let inMemory = memoryReads.run { view.openInMemory(id, range: range, limit: limit) }
         if let inMemory { return inMemory }
         return try await readers.run { [view] () throws(SegmentStoreError) in
             try view.open(id, range: range, limit: limit)

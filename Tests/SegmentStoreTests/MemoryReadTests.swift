@@ -18,21 +18,21 @@ import Testing
         var policy = MemoryReadPolicy()
         for wanted in [1, 2, 4, 8, 16, 32, 64, 64] {
             #expect(tries(&policy, 1) == [true])
-            policy.ended(found: false, nanoseconds: 1000)
+            policy.ended(found: false, waited: false)
             #expect(tries(&policy, wanted) == Array(repeating: false, count: wanted))
         }
         #expect(tries(&policy, 1) == [true])
-        policy.ended(found: true, nanoseconds: 1000)
+        policy.ended(found: true, waited: false)
         #expect(tries(&policy, 2) == [true, true])
     }
 
     @Test(arguments: [true, false])
     func afterOneThatWaitedForTheDiskManyGoToTheReadingThreads(found: Bool) {
         var policy = MemoryReadPolicy()
-        policy.ended(found: found, nanoseconds: MemoryReadPolicy.slowNanoseconds)
-        // It ran beside the slow one.
-        policy.ended(found: true, nanoseconds: 1000)
-        let count = MemoryReadPolicy.slowSkipCount
+        policy.ended(found: found, waited: true)
+        // It ran beside the one that waited.
+        policy.ended(found: true, waited: false)
+        let count = MemoryReadPolicy.waitSkipCount
         #expect(tries(&policy, count + 1) == Array(repeating: false, count: count) + [true])
     }
 
@@ -48,6 +48,7 @@ import Testing
         let isPossible = canReadCached(path)
         let opened = view.openInMemory(record.id, range: 0..<UInt64.max, limit: 1 << 20)
         #expect(opened?.bytes == (isPossible ? record.payload : nil))
+        #expect(view.headInMemory(record.id)?.payloadByteCount == (isPossible ? 200_000 : nil))
         let part = view.openInMemory(record.id, range: 70_000..<70_010, limit: 1 << 20)
         #expect(part?.bytes == (isPossible ? record.payload.getSlice(at: 70_000, length: 10) : nil))
         #expect(try await store.open(record.id, range: 0..<UInt64.max, limit: 1 << 20)?.bytes == record.payload)
@@ -59,6 +60,7 @@ import Testing
         }
         #expect(store.status.quarantinedRanges.count == 1)
         #expect(view.openInMemory(try Fixture.record(2).id, range: 0..<10, limit: 10) == nil)
+        #expect(view.headInMemory(try Fixture.record(2).id) == nil)
         await store.close()
     }
 

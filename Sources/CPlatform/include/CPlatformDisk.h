@@ -25,6 +25,9 @@ int varve_file_drop_cached_range(int descriptor, int64_t offset, int64_t byteCou
 // (EAGAIN: none; EOPNOTSUPP: this file system can't say).
 int64_t varve_file_read_cached(int descriptor, void *bytes, int64_t byteCount, int64_t offset);
 
+// How often the calling thread has waited for a disk because a page that it touched was not in memory.
+int64_t varve_thread_major_faults(void);
+
 // The open file once more, for reading and writing past the page cache (O_DIRECT); -1 with errno where that can't be had.
 int varve_file_open_direct(int descriptor);
 

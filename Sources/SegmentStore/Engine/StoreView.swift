@@ -40,6 +40,14 @@ package struct StoreView: Sendable {
         }
     }
 
+    /// As ``head(_:)`` when it needs no disk; `nil` when it does, and when anything is wrong or the record is not there.
+    package func headInMemory(_ id: RecordID) -> RecordInfo? {
+        guard let locator = try? locator(of: id) else { return nil }
+        var reader = reader
+        reader.isInMemory = true
+        return try? reader.head(id, at: locator)
+    }
+
     /// As ``open(_:range:limit:)`` when it needs no disk; `nil` when it does, and when anything is wrong: then ask that.
     ///
     /// A part of the index that is not in memory makes it wait all the same.

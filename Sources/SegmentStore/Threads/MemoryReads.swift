@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import CPlatform
 import NIOConcurrencyHelpers
 
 /// When a read is tried on the caller's thread, from memory alone, before a reading thread is asked.
 ///
 /// Pure. Such a read saves two changes of thread, half of the time of a small one. But a caller may be an event loop, and looking
-/// up in an index that is not in memory waits for the disk: after one that took long, many are left to the reading threads.
+/// up in an index that is not in memory waits for the disk: after one that did, many are left to the reading threads. By the
+/// clock that could not be told: on a busy machine a thread is often off the processor for longer than a disk takes.
 package struct MemoryReadPolicy: Sendable {
-    /// From here on a try counts as one that waited for the disk, in nanoseconds: longer than copying and checking a megabyte.
-    package static let slowNanoseconds: Int64 = 500_000
-    /// How many reads go to the reading threads after a slow one.
-    package static let slowSkipCount = 1000
+    /// How many reads go to the reading threads after one that waited for the disk.
+    package static let waitSkipCount = 1000
     /// How many at most after tries in vain.
     package static let mostSkipCount = 64
 
@@ -25,11 +25,11 @@ package struct MemoryReadPolicy: Sendable {
         return false
     }
 
-    /// A try ended: whether it found the bytes, and how long it took.
-    package mutating func ended(found: Bool, nanoseconds: Int64) {
+    /// A try ended: whether it found the bytes, and whether it waited for the disk.
+    package mutating func ended(found: Bool, waited: Bool) {
         vainCount = found ? 0 : min(Self.mostSkipCount, max(1, 2 * vainCount))
-        // Others that ran meanwhile may have been slow.
-        skipCount = max(skipCount, nanoseconds >= Self.slowNanoseconds ? Self.slowSkipCount : vainCount)
+        // Others that ran meanwhile may have waited.
+        skipCount = max(skipCount, waited ? Self.waitSkipCount : vainCount)
     }
 }
 
@@ -45,18 +45,18 @@ final class MemoryReads: Sendable {
     private let state = NIOLockedValueBox(State())
 
     /// Runs `body` if this is the time for it; `nil` otherwise.
-    func run<Value>(clock: StoreClock, _ body: () -> Value?) -> Value? {
+    func run<Value>(_ body: () -> Value?) -> Value? {
         let mayTry = state.withLockedValue { state in
             guard !state.isClosed, state.policy.mayTry() else { return false }
             state.runningCount += 1
             return true
         }
         guard mayTry else { return nil }
-        let start = clock.monotonicNanoseconds()
+        let faults = varve_thread_major_faults()
         let value = body()
-        let nanoseconds = clock.monotonicNanoseconds() - start
+        let waited = varve_thread_major_faults() != faults
         let onClosed: CheckedContinuation<Void, Never>? = state.withLockedValue { state in
-            state.policy.ended(found: value != nil, nanoseconds: nanoseconds)
+            state.policy.ended(found: value != nil, waited: waited)
             state.runningCount -= 1
             guard state.runningCount == 0 else { return nil }
             defer { state.onClosed = nil }
