@@ -9,7 +9,7 @@ import Testing
 
     @Test func `a copy that fails is followed by the next, and after the last there is none`() {
         var race = ReadRace(nodes)
-        #expect(race.start() == .ask(nodes[0]))
+        #expect(race.next() == .ask(nodes[0]))
         #expect(race.failed(nodes[0]) == .ask(nodes[1]))
         #expect(race.failed(nodes[1]) == .ask(nodes[2]))
         #expect(race.failed(nodes[2]) == .giveUp)
@@ -17,7 +17,7 @@ import Testing
 
     @Test func `beside a slow copy the next is asked, and when that fails the one after it`() {
         var race = ReadRace(nodes)
-        _ = race.start()
+        _ = race.next()
         #expect(race.slow(nodes[0]) == .ask(nodes[1]))
         #expect(race.running == [nodes[0], nodes[1]])
         #expect(race.failed(nodes[1]) == .ask(nodes[2]))
@@ -29,7 +29,7 @@ import Testing
 
     @Test func `the failure of a slow copy does not send for more while another is asked`() {
         var race = ReadRace(nodes)
-        _ = race.start()
+        _ = race.next()
         _ = race.slow(nodes[0])
         #expect(race.failed(nodes[0]) == .wait)
         #expect(race.failed(nodes[1]) == .ask(nodes[2]))
@@ -37,19 +37,23 @@ import Testing
 
     @Test func `who has won sends for nobody, and leaves those that lost`() {
         var race = ReadRace(nodes)
-        _ = race.start()
+        _ = race.next()
         race.won(nodes[0])
         #expect(race.running.isEmpty && !race.hasNext)
         race = ReadRace(nodes)
-        _ = race.start()
+        _ = race.next()
         _ = race.slow(nodes[0])
         race.won(nodes[1])
         #expect(race.running == [nodes[0]] && !race.hasNext)
     }
 
-    @Test func `without copies there is nothing to ask`() {
+    @Test func `without copies there is nothing to ask until there are more`() {
         var race = ReadRace([])
-        #expect(race.start() == .giveUp)
+        #expect(race.next() == .giveUp)
+        race.add([nodes[1]])
+        #expect(race.hasNext)
+        #expect(race.next() == .ask(nodes[1]))
+        #expect(race.failed(nodes[1]) == .giveUp)
     }
 
     @Test func `a slow node costs more than a quick one, and is tried again in time`() {

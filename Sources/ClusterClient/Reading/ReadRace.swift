@@ -25,7 +25,11 @@ package struct ReadRace {
     /// Whether there is a copy left that has not been asked.
     package var hasNext: Bool { !rest.isEmpty }
 
-    package mutating func start() -> Action { askNext() }
+    /// Asks the first, or goes on after ``add(_:)``.
+    package mutating func next() -> Action { askNext() }
+
+    /// More copies, to be asked after the others.
+    package mutating func add(_ order: [NodeID]) { rest += order }
 
     /// A node has failed, or could not be asked: the next is, unless the answer of one that is not slow is on the way.
     package mutating func failed(_ node: NodeID) -> Action {

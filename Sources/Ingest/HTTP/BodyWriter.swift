@@ -11,7 +11,7 @@ final class BodyWriter: @unchecked Sendable {
 
     @concurrent
     func write(_ buffers: [ByteBuffer]) async throws {
-        try await writer.write(contentsOf: buffers)
+        try await writer.write(contentsOf: buffers.filter { $0.readableBytes > 0 })
     }
 
     @concurrent

@@ -15,6 +15,9 @@ extension DICOMWebService {
         let allowsNative: Bool
     }
 
+    /// Bytes of instances that go out in one write, about.
+    private static let gatheredByteCount = 1 << 20
+
     /// Retrieves a study, series or instance (PS3.18 §10.4), in parts or as an archive.
     func instances(of item: DICOMWebItem, _ exchange: Exchange) async throws -> Response {
         let offers: [Representation] =
@@ -121,6 +124,21 @@ extension DICOMWebService {
         }
     }
 
+    private func startPreparing(
+        _ delivery: Delivery,
+        _ completion: @escaping @Sendable (Result<(StoredInstance, PreparedInstance), any Error>) -> Void
+    ) -> RunningWork {
+        let instance = delivery.instance
+        guard retrieve.isReadWhole(instance, delivery.choice) else {
+            return RunningWork.task({ (instance, try await self.prepare(delivery)) }, completion)
+        }
+        return retrieve.startPreparing(
+            instance,
+            choice: delivery.choice,
+            allowsStored: delivery.allowsStored
+        ) { result in completion(result.map { (instance, $0) }) }
+    }
+
     /// `application/dicom`: the instance is the body.
     private func single(_ prepared: PreparedInstance, _ lease: BudgetLease, _ cache: HTTPFields) -> Response {
         let type = MediaType(
@@ -159,31 +177,49 @@ extension DICOMWebService {
         let body = ResponseBody(contentLength: contentLength) { writer in
             let output = BodyWriter(writer)
             var framing = begun
-            func send(_ prepared: PreparedInstance) async throws {
+            // Small instances that are there already go out together, in one write: each is a change of thread.
+            var gathered: [ByteBuffer] = []
+            var gatheredByteCount = 0
+            func flush() async throws {
+                defer { (gathered, gatheredByteCount) = ([], 0) }
+                try await output.write(gathered)
+            }
+            func send(_ prepared: PreparedInstance, after head: ByteBuffer, isNextReady: Bool) async throws {
+                gathered.append(head)
+                if case .whole(let buffers) = prepared.content {
+                    framing.add(buffers)
+                    gathered += buffers
+                    gathered.append(framing.end())
+                    gatheredByteCount += prepared.byteCount
+                    if isNextReady, gatheredByteCount < Self.gatheredByteCount { return }
+                    return try await flush()
+                }
+                try await flush()
                 try await prepared.send { buffers in
                     framing.add(buffers)
                     try await output.write(buffers)
                 }
-                let end = framing.end()
-                if end.readableBytes > 0 { try await output.write([end]) }
+                gathered.append(framing.end())
             }
+            let isStored = rest.allSatisfy { retrieve.isReadWhole($0.instance, $0.choice) }
             try await sending {
-                try await output.write([head])
-                try await send(first.prepared)
+                try await send(first.prepared, after: head, isNextReady: false)
                 // Whoever holds something must not wait for more.
                 lease.release()
                 try await OrderedPrefetch.forEach(
                     rest,
-                    window: retrieve.configuration.window,
+                    window: isStored ? retrieve.configuration.storedWindow : retrieve.configuration.window,
+                    aheadLimit: isStored ? retrieve.configuration.storedAheadByteCount : .max,
                     budget: retrieve.memory,
                     cost: { retrieve.cost(of: $0.instance, choice: $0.choice) },
-                    make: { ($0.instance, try await prepare($0)) },
-                    consume: { instance, prepared in
-                        try await output.write([framing.begin(instance, prepared)])
-                        try await send(prepared)
+                    begin: startPreparing,
+                    consume: { found, isNextReady in
+                        let head = framing.begin(found.0, found.1)
+                        try await send(found.1, after: head, isNextReady: isNextReady)
                     }
                 )
-                try await output.write([framing.finish()])
+                gathered.append(framing.finish())
+                try await flush()
                 try await output.finish()
             }
         }

@@ -18,6 +18,19 @@ struct ClusterRecords: RecordReader {
         }
     }
 
+    func start(
+        _ id: RecordID,
+        copies: [NodeID],
+        range: Range<Int>?,
+        completion: @escaping @Sendable (Result<ByteBuffer, RetrieveFailure>) -> Void
+    ) -> RunningWork {
+        let range = range.map { UInt64($0.lowerBound)..<UInt64($0.upperBound) }
+        let read = cluster.startRead(id, copies: copies, range: range) { result in
+            completion(result.mapError { RetrieveFailure($0) })
+        }
+        return RunningWork { read.cancel() }
+    }
+
     func head(_ id: RecordID, copies: [NodeID]) async throws(RetrieveFailure) -> HeadResult {
         do throws(ClusterError) {
             return try await cluster.head(id, copies: copies)

@@ -15,6 +15,9 @@ struct FrameReader: Sendable {
         let bytes: ByteBuffer
     }
 
+    /// Instances up to so many bytes are read whole, beside what describes them: then a frame costs one round trip, not
+    /// three.
+    let smallByteCount: Int
     /// Largest instance that is read whole to find its frames.
     let maximumWholeByteCount: Int
     let records: any RecordReader
@@ -36,7 +39,8 @@ struct FrameReader: Sendable {
         /// all that is stored and one native.
         var cost: Int {
             let frame = description.frameByteCount
-            return needsWhole ? record.instance.storedByteCount + frame : 2 * frame
+            let isWhole = needsWhole || record.payload != nil
+            return isWhole ? record.instance.storedByteCount + frame : 2 * frame
         }
     }
 
@@ -78,7 +82,8 @@ struct FrameReader: Sendable {
     ///
     /// - Throws: `.notFound` when there are no frames, `.notAcceptable` when the image's description is not understood.
     func layout(of instance: StoredInstance) async throws(RetrieveFailure) -> Layout {
-        let record = try await StoredRecord.read(instance, from: records, isWhole: false)
+        let isSmall = instance.storedByteCount <= smallByteCount
+        let record = try await StoredRecord.read(instance, from: records, isWhole: isSmall)
         guard let syntax = TransferSyntax.known(record.metadata.storedTransferSyntax), !syntax.isDeflated,
             record.metadata.pixelDataOffset != nil
         else { throw RetrieveFailure(.notFound, "the instance has no frames that can be read one by one") }
@@ -111,7 +116,7 @@ struct FrameReader: Sendable {
         guard instance.storedByteCount <= maximumWholeByteCount else {
             throw RetrieveFailure(.notAcceptable, "its frames are in several fragments each, and it is too large")
         }
-        let payload = try await records.read(instance.recordID, copies: instance.nodes, range: nil)
+        let payload = try await layout.record.bytes(0..<instance.storedByteCount, records)
         guard let dataSet = payload.slice(from: layout.record.metadata.dataSetOffset) else {
             throw RetrieveFailure(.damaged, "record \(instance.recordID) has no data set")
         }

@@ -18,10 +18,15 @@ package final class RetrieveService: Sendable {
         /// Instances up to this many bytes, stored and native together, are handled in memory; larger ones piece by
         /// piece.
         package var wholeByteCount = 32 << 20
+        /// Instances up to this many stored bytes are read whole for a single frame.
+        package var smallByteCount = 512 << 10
         /// Largest data set that is converted though it was not compressed here: that needs all of it in memory.
         package var conversionByteCount = 512 << 20
         /// Instances of one request that are made ready at once.
         package var window = 4
+        /// Instances of one request that are read ahead when all go out as they are stored, and bytes of them.
+        package var storedWindow = 16
+        package var storedAheadByteCount = 16 << 20
         /// Bytes of instances being made ready or sent, all requests together.
         package var memoryByteCount = 512 << 20
 
@@ -85,7 +90,12 @@ package final class RetrieveService: Sendable {
 
     /// Reads single frames.
     var frameReader: FrameReader {
-        FrameReader(maximumWholeByteCount: configuration.conversionByteCount, records: records, decoder: decoder)
+        FrameReader(
+            smallByteCount: configuration.smallByteCount,
+            maximumWholeByteCount: configuration.conversionByteCount,
+            records: records,
+            decoder: decoder
+        )
     }
 
     /// The bytes of memory that making an instance ready takes, about.
@@ -157,22 +167,60 @@ package final class RetrieveService: Sendable {
         throw last
     }
 
-    /// As it is stored, byte for byte.
-    private func stored(_ instance: StoredInstance) async throws(RetrieveFailure) -> PreparedInstance {
-        let content: PreparedInstance.Content
-        if instance.storedByteCount <= configuration.wholeByteCount {
-            let payload = try await records.read(instance.recordID, copies: instance.nodes, range: nil)
-            guard payload.readableBytes == instance.storedByteCount else {
-                throw RetrieveFailure(.damaged, "record \(instance.recordID) is not as long as the catalog says")
-            }
-            content = .whole([payload])
-        } else {
-            content = .stored(StoredPieces(instance: instance, records: records))
+    /// Begins to make an instance ready, as ``prepare(_:choice:allowsStored:)`` does; without a task where it goes out as
+    /// it is stored and fits into memory.
+    package func startPreparing(
+        _ instance: StoredInstance,
+        choice: SyntaxChoice,
+        allowsStored: Bool,
+        completion: @escaping @Sendable (Result<PreparedInstance, any Error>) -> Void
+    ) -> RunningWork {
+        guard isReadWhole(instance, choice) else {
+            return RunningWork.task(
+                { try await self.prepare(instance, choice: choice, allowsStored: allowsStored) },
+                completion
+            )
+        }
+        return records.start(instance.recordID, copies: instance.nodes, range: nil) { result in
+            completion(
+                Result { () throws(RetrieveFailure) in try Self.stored(instance, whole: result.get()) }.mapError { $0 }
+            )
+        }
+    }
+
+    /// Whether an instance goes out as it is stored, and is read in one piece for that.
+    func isReadWhole(_ instance: StoredInstance, _ choice: SyntaxChoice) -> Bool {
+        switch choice {
+        case .stored: break
+        case .converted(let uid): guard uid == instance.storedTransferSyntax else { return false }
+        }
+        return instance.storedByteCount <= configuration.wholeByteCount
+    }
+
+    private static func stored(
+        _ instance: StoredInstance,
+        whole payload: ByteBuffer
+    ) throws(RetrieveFailure) -> PreparedInstance {
+        guard payload.readableBytes == instance.storedByteCount else {
+            throw RetrieveFailure(.damaged, "record \(instance.recordID) is not as long as the catalog says")
         }
         return PreparedInstance(
             transferSyntax: instance.storedTransferSyntax,
             byteCount: instance.storedByteCount,
-            content: content
+            content: .whole([payload])
+        )
+    }
+
+    /// As it is stored, byte for byte.
+    private func stored(_ instance: StoredInstance) async throws(RetrieveFailure) -> PreparedInstance {
+        if instance.storedByteCount <= configuration.wholeByteCount {
+            let payload = try await records.read(instance.recordID, copies: instance.nodes, range: nil)
+            return try Self.stored(instance, whole: payload)
+        }
+        return PreparedInstance(
+            transferSyntax: instance.storedTransferSyntax,
+            byteCount: instance.storedByteCount,
+            content: .stored(StoredPieces(instance: instance, records: records))
         )
     }
 

@@ -56,7 +56,7 @@ struct BulkDataTests {
     @Test("A range reads the frames that it touches, not the others")
     func reads() async throws {
         try await withCodecs { pool in
-            let client = Client(pool)
+            let client = Client(pool) { $0.smallByteCount = 0 }
             let shape = MadeInstance.Shape(name: "", rows: 64, columns: 64, frames: 20)
             let made = try MadeInstance.compressed(shape)
             _ = client.archive.add(made)
