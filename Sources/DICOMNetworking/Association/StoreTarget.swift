@@ -51,4 +51,7 @@ public protocol StoreTarget: Sendable {
         _ store: OutgoingStore,
         writing body: (_ write: ([ByteBuffer]) async throws -> Void) async throws -> Void
     ) async throws(DICOMNetworkError) -> StoreResponse
+
+    /// Sends an instance whose data set is in memory, and returns the peer's answer.
+    func store(_ store: OutgoingStore, dataSet pieces: [ByteBuffer]) async throws(DICOMNetworkError) -> StoreResponse
 }

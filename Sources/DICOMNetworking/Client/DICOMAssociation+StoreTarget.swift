@@ -39,4 +39,21 @@ extension DICOMAssociation: StoreTarget {
         let command = try await Self.value(of: response.futureResult)
         return StoreResponse(command.status ?? .processingFailure, errorComment: command.errorComment)
     }
+
+    public func store(
+        _ store: OutgoingStore,
+        dataSet pieces: [ByteBuffer]
+    ) async throws(DICOMNetworkError) -> StoreResponse {
+        guard pieces.count == 1, pieces[0].readableBytes > 0 else {
+            return try await self.store(store) { write in try await write(pieces) }
+        }
+        let response = try await self.perform { messageID in
+            OutgoingRequest(
+                command: store.command(messageID: messageID),
+                contextID: store.contextID,
+                dataSet: pieces[0]
+            )
+        }
+        return StoreResponse(response.status ?? .processingFailure, errorComment: response.errorComment)
+    }
 }

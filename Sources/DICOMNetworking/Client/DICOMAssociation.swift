@@ -149,7 +149,7 @@ public final class DICOMAssociation: Sendable {
         }
     }
 
-    private func perform(
+    func perform(
         _ request: @escaping @Sendable (UInt16) -> OutgoingRequest
     ) async throws(DICOMNetworkError) -> CommandSet {
         let response = self.channel.eventLoop.makePromise(of: CommandSet.self)

@@ -31,6 +31,21 @@ extension RequestExchange: StoreTarget {
         return StoreResponse(command.status ?? .processingFailure, errorComment: command.errorComment)
     }
 
+    public func store(
+        _ store: OutgoingStore,
+        dataSet pieces: [ByteBuffer]
+    ) async throws(DICOMNetworkError) -> StoreResponse {
+        let response = self.eventLoop.makePromise(of: CommandSet.self)
+        // The peer's answer says that it was written, too.
+        let sent = self.eventLoop.makePromise(of: Void.self)
+        self.onHandler { handler, context in
+            handler.beginStore(store, of: self, response: response, context: context)
+            handler.sendPieces(pieces, isLast: true, of: self, promise: sent, context: context)
+        }
+        let command = try await DICOMAssociation.value(of: response.futureResult)
+        return StoreResponse(command.status ?? .processingFailure, errorComment: command.errorComment)
+    }
+
     private func send(_ pieces: [ByteBuffer], isLast: Bool) async throws(DICOMNetworkError) {
         let sent = self.eventLoop.makePromise(of: Void.self)
         self.onHandler { handler, context in

@@ -21,8 +21,24 @@ struct SuboperationDelivery: Sendable {
         return syntax.isRewritten ? cost + 2 * instance.receivedByteCount : cost
     }
 
-    /// Makes it ready; never throws, so that one failure does not keep the others.
-    func prepared(
+    /// Begins to make it ready; never fails, so that one failure does not keep the others.
+    func startPreparing(
+        _ retrieve: RetrieveService,
+        _ completion: @escaping @Sendable (Result<Result<(Self, PreparedInstance), RetrieveFailure>, any Error>) -> Void
+    ) -> RunningWork {
+        guard let syntax, !syntax.isRewritten, retrieve.isReadWhole(instance, syntax.choice) else {
+            return RunningWork.task({ await self.prepared(retrieve) }, completion)
+        }
+        return retrieve.startPreparing(instance, choice: syntax.choice, allowsStored: false) { result in
+            let result = result.map { (self, $0) }
+            completion(
+                .success(result.mapError { $0 as? RetrieveFailure ?? RetrieveFailure(.unavailable, "\($0)") })
+            )
+        }
+    }
+
+    /// Makes it ready.
+    private func prepared(
         _ retrieve: RetrieveService
     ) async -> Result<(SuboperationDelivery, PreparedInstance), RetrieveFailure> {
         do throws(RetrieveFailure) {

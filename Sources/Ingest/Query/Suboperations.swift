@@ -71,8 +71,8 @@ package struct Suboperations {
                 window: retrieve.configuration.window,
                 budget: retrieve.memory,
                 cost: { $0.cost(retrieve) },
-                make: { await $0.prepared(retrieve) },
-                consume: { (prepared: Result<(SuboperationDelivery, PreparedInstance), RetrieveFailure>) in
+                begin: { $0.startPreparing(retrieve, $1) },
+                consume: { (prepared: Result<(SuboperationDelivery, PreparedInstance), RetrieveFailure>, _) in
                     if exchange.isCancelled { throw Interruption.cancelled }
                     let instance = instances[doneCount]
                     doneCount += 1
@@ -139,8 +139,7 @@ package struct Suboperations {
             var ready: [ByteBuffer] = []
             try await prepared.send { ready += try stream.add($0) }
             ready += try stream.finish()
-            let pieces = ready
-            return try await target.store(store) { write in try await write(pieces) }.status
+            return try await target.store(store, dataSet: ready).status
         }
         return try await target.store(store) { write in
             try await prepared.send { buffers in
