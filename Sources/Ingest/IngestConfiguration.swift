@@ -54,6 +54,11 @@ public struct IngestConfiguration: Sendable {
     ///
     /// On a disk that survives the process: until the catalog is back, it is owed what is in it.
     public var journalDirectory: String?
+    /// Where the metadata of whole series are kept, which are made again when lost; without it, in `metadata` beside the
+    /// spool.
+    public var metadataDirectory: String?
+    /// How many bytes of them are kept; 0: none are.
+    public var metadataByteCount = 1 << 30
     /// Threads that encode and prove; 0 means one for each core.
     public var codecThreads = 0
     /// Largest data set that is received into memory; larger ones go through the spool.

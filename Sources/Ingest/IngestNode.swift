@@ -76,6 +76,7 @@ public struct IngestNode: Service {
             "varve_hedged_reads",
             help: "Reads for which a second copy was asked because the first was slow, since the start."
         ) { Double(cluster.hedgedReadCount) }
+        let seriesMetadata = makeSeriesMetadata(outage.retrieve, threads: spoolThreads, metrics: metrics)
         let pipeline = StorePipeline(
             catalog: catalog,
             registrar: outage.registrar,
@@ -88,6 +89,7 @@ public struct IngestNode: Service {
             quarantine: Quarantine(
                 directory: configuration.quarantineDirectory ?? configuration.spoolDirectory + "/../quarantine"
             ),
+            arrivals: seriesMetadata.arrivals,
             logger: logger
         )
         let follower = MapFollower(
@@ -137,7 +139,13 @@ public struct IngestNode: Service {
             group: group,
             logger: logger
         )
-        let http = makeHTTPServer(admin: admin, retrieve: outage.retrieve, pipeline: pipeline, group: group)
+        let http = makeHTTPServer(
+            admin: admin,
+            retrieve: outage.retrieve,
+            seriesMetadata: seriesMetadata,
+            pipeline: pipeline,
+            group: group
+        )
 
         let port = try await dicom.start()
         logger.info("accepting associations", metadata: ["port": "\(port)", "ae": "\(aeTitle)"])
@@ -147,6 +155,7 @@ public struct IngestNode: Service {
                 tasks.addTask { await follower.run() }
                 tasks.addTask { await outage.drain.run() }
                 tasks.addTask { await commitments.worker.run() }
+                tasks.addTask { await seriesMetadata.run() }
                 if let sweep = outage.sweep { tasks.addTask { await sweep.run() } }
                 tasks.addTask { try await http.runService(gracefulShutdownSignals: []) }
                 // All end at graceful shutdown. An HTTP server that fails ends the role: `next` says so at once, where
@@ -229,9 +238,33 @@ public struct IngestNode: Service {
         )
     }
 
+    private func makeSeriesMetadata(
+        _ retrieve: RetrieveService,
+        threads: NIOThreadPool,
+        metrics: MetricsRegistry
+    ) -> SeriesMetadata {
+        let cache = SeriesMetadataCache(
+            directory: configuration.metadataDirectory ?? configuration.spoolDirectory + "/../metadata",
+            byteLimit: configuration.metadataByteCount,
+            threads: threads,
+            logger: logger
+        )
+        metrics.gauge("varve_metadata_cache_bytes", help: "Metadata of whole series that are kept, in bytes.") {
+            Double(cache.byteCount)
+        }
+        return SeriesMetadata(
+            retrieve: retrieve,
+            cache: cache,
+            arrivals: SeriesArrivals(),
+            version: version,
+            logger: logger
+        )
+    }
+
     private func makeHTTPServer(
         admin: AdminService,
         retrieve: RetrieveService,
+        seriesMetadata: SeriesMetadata,
         pipeline: StorePipeline,
         group: any EventLoopGroup
     ) -> some ApplicationProtocol {
@@ -239,6 +272,7 @@ public struct IngestNode: Service {
         addAdminRoutes(to: router, service: admin)
         let web = DICOMWebService(
             retrieve: retrieve,
+            seriesMetadata: seriesMetadata,
             receiver: PipelineReceiver(
                 pipeline: pipeline,
                 aeTitle: configuration.aeTitle,

@@ -20,17 +20,53 @@ extension DICOMWebService {
         for instance in found { members.add(instance) }
         let tag = members.tag
         if let response = exchange.notModified(tag, isJSON: true) { return response }
+        var headers = exchange.cacheHeaders(tag, isJSON: true)
+        headers[.contentType] = "application/dicom+json"
+        let plan = seriesMetadata?.plan(for: item, found) ?? .none
+        if case .kept(let key, let byteCount) = plan {
+            // Once as it is kept, once with the service's URL in it.
+            let lease = await BudgetLease.acquire(2 * byteCount, of: retrieve.memory)
+            if let json = await seriesMetadata?.kept(key) {
+                return whole(key.located(json, at: exchange.root), lease, headers)
+            }
+        }
+        return Response(status: .ok, headers: headers, body: try await metadata(of: found, exchange.root, plan))
+    }
+
+    private func whole(_ json: ByteBuffer, _ lease: BudgetLease, _ headers: HTTPFields) -> Response {
+        let body = ResponseBody(contentLength: json.readableBytes) { writer in
+            let output = BodyWriter(writer)
+            try await output.write([json])
+            try await output.finish()
+            lease.release()
+        }
+        return Response(status: .ok, headers: headers, body: body)
+    }
+
+    /// The array of models, read from the nodes as it is sent, and kept at its end when it is to be.
+    private func metadata(
+        of found: [StoredInstance],
+        _ root: ServiceRoot,
+        _ plan: SeriesMetadata.Plan
+    ) async throws -> ResponseBody {
         let reader = HeaderReader(records: retrieve.records)
-        let root = exchange.root
+        var recording: SeriesMetadata.Recording?
+        if case .record(let begun) = plan { recording = begun }
+        let key = recording?.key
+        let written = key?.root ?? root
         // The first is read before the status line goes out, so that its failure is the response's.
         var first = ByteBuffer(string: "[")
         if let instance = found.first {
-            first.writeImmutableBuffer(try await Self.model(of: instance, reader, root))
+            let model = try await InstanceModel.json(of: instance, reader, written)
+            recording?.add(model)
+            first.writeImmutableBuffer(key?.located(model, at: root) ?? model)
         }
         let start = first
+        let begun = recording
         let rest = Array(found.dropFirst())
-        let body = ResponseBody { writer in
+        return ResponseBody { writer in
             let output = BodyWriter(writer)
+            var recording = begun
             try await sending {
                 try await output.write([start])
                 try await OrderedPrefetch.forEach(
@@ -38,46 +74,19 @@ extension DICOMWebService {
                     window: Self.metadataWindow,
                     budget: retrieve.memory,
                     cost: { min($0.storedByteCount, 64 << 10) },
-                    make: { try await Self.model(of: $0, reader, root) },
+                    make: { try await InstanceModel.json(of: $0, reader, written) },
                     consume: { model in
-                        try await output.write([ByteBuffer(string: ","), model])
+                        recording?.add(model)
+                        let located = key?.located(model, at: root) ?? model
+                        try await output.write([ByteBuffer(string: ","), located])
                     }
                 )
                 try await output.write([ByteBuffer(string: "]")])
                 try await output.finish()
             }
+            if let recording { await seriesMetadata?.keep(recording) }
         }
-        var headers = exchange.cacheHeaders(tag, isJSON: true)
-        headers[.contentType] = "application/dicom+json"
-        return Response(status: .ok, headers: headers, body: body)
     }
-
-    /// One instance in the DICOM JSON model.
-    private static func model(
-        of instance: StoredInstance,
-        _ reader: HeaderReader,
-        _ root: ServiceRoot
-    ) async throws -> ByteBuffer {
-        let header = try await reader.header(of: instance)
-        var dataSet = header.dataSet
-        // Its place, without bytes.
-        if let (tag, vr) = header.pixelData { dataSet.set(DataElement(tag: tag, vr: vr, value: .bytes(ByteBuffer()))) }
-        let url = root.url(
-            study: instance.studyInstanceUID,
-            series: instance.seriesInstanceUID,
-            instance: instance.sopInstanceUID
-        )
-        var model = ByteBufferAllocator().buffer(capacity: 8 << 10)
-        DICOMJSON.write(dataSet, into: &model) { path, element in
-            if element.tag.isPixelData, path.steps.isEmpty { return "\(url)/bulkdata/\(path.urlPath)" }
-            let byteCount = element.value.bytes?.readableBytes ?? .max
-            return byteCount <= Self.inlineByteCount ? nil : "\(url)/bulkdata/\(path.urlPath)"
-        }
-        return model
-    }
-
-    /// Bulk data up to this many bytes are in the model; fetching them one by one would cost more.
-    private static let inlineByteCount = 1024
 }
 
 extension ByteBuffer {

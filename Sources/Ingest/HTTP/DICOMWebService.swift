@@ -15,6 +15,8 @@ package struct DICOMWebService: Sendable {
     package static let maximumResultCount = 5000
 
     let retrieve: RetrieveService
+    /// Keeps the metadata of whole series; nil when none are.
+    let seriesMetadata: SeriesMetadata?
     /// Takes what is stored by HTTP; nil when nothing is.
     let receiver: (any InstanceReceiver)?
     /// Store transactions of whole instances at once.
@@ -33,6 +35,7 @@ package struct DICOMWebService: Sendable {
 
     package init(
         retrieve: RetrieveService,
+        seriesMetadata: SeriesMetadata? = nil,
         receiver: (any InstanceReceiver)? = nil,
         publicURL: String? = nil,
         crossOrigin: CrossOriginPolicy = CrossOriginPolicy(),
@@ -41,6 +44,7 @@ package struct DICOMWebService: Sendable {
         logger: Logger
     ) {
         self.retrieve = retrieve
+        self.seriesMetadata = seriesMetadata
         self.receiver = receiver
         self.publicURL = publicURL
         self.crossOrigin = crossOrigin

@@ -49,6 +49,7 @@ package final class StorePipeline: Sendable {
     let spoolDirectory: String
     let validation: ValidationPolicy
     let quarantine: Quarantine
+    let arrivals: SeriesArrivals
     let logger: Logger
 
     init(
@@ -61,6 +62,7 @@ package final class StorePipeline: Sendable {
         spoolDirectory: String,
         validation: ValidationPolicy,
         quarantine: Quarantine,
+        arrivals: SeriesArrivals,
         logger: Logger
     ) {
         self.catalog = catalog
@@ -78,6 +80,7 @@ package final class StorePipeline: Sendable {
         self.spoolDirectory = spoolDirectory
         self.validation = validation
         self.quarantine = quarantine
+        self.arrivals = arrivals
         self.logger = logger
     }
 
@@ -187,8 +190,10 @@ package final class StorePipeline: Sendable {
 
     func commit(_ entry: InstanceEntry) async throws(StoreFailure) -> Outcome {
         switch try await registrar.enter(entry) {
-        case .entered, .noted: .stored
-        case .duplicate: .duplicate
+        case .entered, .noted:
+            arrivals.stored(study: entry.study.studyInstanceUID, series: entry.series.seriesInstanceUID)
+            return .stored
+        case .duplicate: return .duplicate
         }
     }
 }

@@ -139,6 +139,9 @@ extension IngestConfiguration {
         self.validation = validation
         let quarantine = settings.string("quarantine", default: "")
         self.quarantineDirectory = quarantine.isEmpty ? nil : quarantine
+        let metadata = settings.string("metadata-cache", default: "")
+        self.metadataDirectory = metadata.isEmpty ? nil : metadata
+        metadataByteCount = try settings.integer("metadata-cache-bytes", default: metadataByteCount, in: 0...1 << 50)
         let journal = settings.string("journal", default: "")
         self.journalDirectory = journal.isEmpty ? nil : journal
         try settings.finish()

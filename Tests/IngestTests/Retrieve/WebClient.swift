@@ -60,12 +60,14 @@ struct Client {
     let archive = MemoryArchive()
     let service: DICOMWebService
     let retrieve: RetrieveService
+    let seriesMetadata: SeriesMetadata?
 
     init(
         _ pool: CodecPool,
         publicURL: String? = nil,
         crossOrigin: CrossOriginPolicy = CrossOriginPolicy(),
         version: String = "1",
+        cache: SeriesMetadataCache? = nil,
         _ change: (inout RetrieveService.Configuration) -> Void = { _ in }
     ) {
         var configuration = RetrieveService.Configuration()
@@ -78,8 +80,19 @@ struct Client {
             configuration: configuration,
             logger: logger
         )
+        let retrieve = retrieve
+        seriesMetadata = cache.map {
+            SeriesMetadata(
+                retrieve: retrieve,
+                cache: $0,
+                arrivals: SeriesArrivals(),
+                version: version,
+                logger: logger
+            )
+        }
         service = DICOMWebService(
             retrieve: retrieve,
+            seriesMetadata: seriesMetadata,
             publicURL: publicURL,
             crossOrigin: crossOrigin,
             version: version,
