@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""C-GET as DCMTK and pynetdicom ask it."""
+"""C-GET as DCMTK and pynetdicom ask it, and as `varve get` asks it of Varve and others."""
 
 import glob
 import os
+import subprocess
+import time
+import warnings
 
 import pydicom
 import pytest
@@ -16,6 +19,8 @@ from pynetdicom.sop_class import (
     PatientRootQueryRetrieveInformationModelGet,
     StudyRootQueryRetrieveInformationModelGet,
 )
+from support.cluster import binary, free_ports
+from support.orthanc import ORTHANC, Orthanc
 from support.phantom import instance
 from support.query import identifier
 from test_dimse_tools import BIG_ENDIAN, EXPLICIT, IMPLICIT, JPEG_LS, dcmtk
@@ -222,3 +227,163 @@ def test_getscu(cluster, stored, tmp_path):
     assert set(pixels) == {one.sop_instance for one in stored[:10]}
     for one in stored[:10]:
         assert one.data_set.endswith(pixels[one.sop_instance])
+
+class TestVarveGet:
+    """`varve get` with Varve, DCMTK's dcmqrscp and Orthanc as the archive."""
+
+    @staticmethod
+    def run(port, called, output, *keys, options=()):
+        return subprocess.run(
+            [binary(), "get", "--port", str(port), "--called", called, "--output", str(output), *options, *keys],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120,
+        )  # fmt: skip
+
+    @staticmethod
+    def expect(output, made, byte_for_byte=True):
+        """The files of these instances and no others, each whole and where it belongs."""
+        found = {os.path.relpath(path, output): pydicom.dcmread(path)
+                 for path in glob.glob(os.path.join(output, "**", "*"), recursive=True) if os.path.isfile(path)}  # fmt: skip
+        assert set(found) == {os.path.join(one.study, one.series, one.sop_instance + ".dcm") for one in made}
+        assert not glob.glob(os.path.join(output, ".*"))
+        for one in made:
+            name = os.path.join(one.study, one.series, one.sop_instance + ".dcm")
+            assert found[name].file_meta.MediaStorageSOPInstanceUID == one.sop_instance
+            assert one.data_set.endswith(found[name].PixelData)
+            if byte_for_byte:
+                with open(os.path.join(output, name), "rb") as file:
+                    assert file.read().endswith(one.data_set)
+
+    def test_from_varve(self, cluster, stored, tmp_path):
+        target = tmp_path / "got"
+        for _ in range(2):
+            # The second time over the files of the first.
+            done = self.run(cluster.port, "VARVE", target, "StudyInstanceUID=" + stored[0].study)
+            assert (done.returncode, done.stdout) == (0, "10 received, 0 failed\n"), done.stderr
+            self.expect(target, stored[:10])
+
+    def test_levels_and_syntaxes(self, cluster, stored, tmp_path):
+        one = stored[6]
+        done = self.run(
+            cluster.port, "VARVE", tmp_path, "StudyInstanceUID=" + one.study, "SeriesInstanceUID=" + one.series,
+            options=["--level", "series", "--sop-class", str(CTImageStorage), "--transfer-syntax", "JPEG-LS Lossless"],
+        )  # fmt: skip
+        assert done.returncode == 2 and "neither name nor UID" in done.stderr
+        done = self.run(
+            cluster.port, "VARVE", tmp_path, "StudyInstanceUID=" + one.study, "SeriesInstanceUID=" + one.series,
+            options=["--level", "series", "--sop-class", str(CTImageStorage), "--transfer-syntax", JPEG_LS],
+        )  # fmt: skip
+        assert (done.returncode, done.stdout) == (0, "4 received, 0 failed\n"), done.stderr
+        files = glob.glob(os.path.join(tmp_path, "*", "*", "*.dcm"))
+        assert {pydicom.dcmread(path).file_meta.TransferSyntaxUID for path in files} == {JPEG_LS}
+
+    def test_nothing_and_failures(self, cluster, stored, tmp_path):
+        done = self.run(cluster.port, "VARVE", tmp_path, "StudyInstanceUID=1.2.3.4.5")
+        assert (done.returncode, done.stdout) == (0, "0 received, 0 failed\n")
+        # A SOP class that is not taken.
+        done = self.run(
+            cluster.port, "VARVE", tmp_path, "StudyInstanceUID=" + stored[10].study,
+            options=["--sop-class", str(MRImageStorage)],
+        )  # fmt: skip
+        assert (done.returncode, done.stdout) == (1, "0 received, 3 failed\n")
+        assert "A702H" in done.stderr and all(one.sop_instance in done.stderr for one in stored[10:])
+        # A file where the study's directory would be.
+        (tmp_path / stored[10].study).write_text("")
+        done = self.run(cluster.port, "VARVE", tmp_path, "StudyInstanceUID=" + stored[10].study)
+        assert (done.returncode, done.stdout) == (1, "0 received, 3 failed\n")
+        assert "not written" in done.stderr
+        assert os.listdir(tmp_path) == [stored[10].study]
+        done = self.run(cluster.port, "VARVE", tmp_path / "no" / "such", "StudyInstanceUID=1.2")
+        assert done.returncode == 1 and "No such file or directory" in done.stderr
+
+    def test_a_full_disk(self, cluster, stored, tmp_path):
+        """What does not fit is answered with A700H, and what was received stays."""
+        target = tmp_path / "disk"
+        target.mkdir()
+        if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=500k", "none", target]).returncode:
+            pytest.skip("needs root to mount a small file system")
+        try:
+            done = self.run(cluster.port, "VARVE", target, "StudyInstanceUID=" + stored[0].study)
+            assert done.returncode == 1
+            assert "No space left on device" in done.stderr
+            received = int(done.stdout.split()[0])
+            files = glob.glob(os.path.join(target, "*", "*", "*"))
+            assert 0 < len(files) == received < 10
+            assert done.stdout == "%d received, %d failed\n" % (received, 10 - received)
+            assert not glob.glob(os.path.join(target, ".*"))
+        finally:
+            subprocess.run(["umount", target], check=True)
+
+    def test_a_peer_that_sends_hostile_uids(self, tmp_path):
+        """A C-GET SCP that wants files outside of the directory."""
+        (port,) = free_ports(1)
+        target, sent = tmp_path / "inside", []
+
+        def serve(event):
+            yield 3
+            for number, uid in enumerate(["../../escaped", "/tmp/escaped", "1.2.3"]):
+                one = pydicom.dcmread(DicomBytesIO(instance("hostile", number).file_bytes()))
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    one.StudyInstanceUID = ["..", "../../escaped", "1.2"][number]
+                    one.SOPInstanceUID = uid
+                sent.append(uid)
+                yield 0xFF00, one
+
+        entity = AE(ae_title="HOSTILE")
+        entity.add_supported_context(StudyRootQueryRetrieveInformationModelGet)
+        entity.add_supported_context(CTImageStorage, scu_role=True, scp_role=True)
+        server = entity.start_server(("127.0.0.1", port), block=False, evt_handlers=[(evt.EVT_C_GET, serve)])
+        try:
+            done = self.run(port, "HOSTILE", target, "StudyInstanceUID=1.2", options=["--sop-class", str(CTImageStorage)])
+        finally:
+            server.shutdown()
+        assert sent[-1] == "1.2.3"
+        assert (done.returncode, done.stdout) == (1, "1 received, 2 failed\n"), done.stderr
+        assert os.listdir(tmp_path) == ["inside"]
+        assert [os.path.relpath(path, target) for path in glob.glob(str(target / "*/*/*"))] == [
+            os.path.join("1.2", instance("hostile", 2).series, "1.2.3.dcm")
+        ]
+
+    def test_from_dcmqrscp(self, stored, tmp_path):
+        (port,) = free_ports(1)
+        (tmp_path / "db").mkdir()
+        (tmp_path / "dcmqrscp.cfg").write_text(
+            "NetworkTCPPort = %d\nMaxPDUSize = 16384\nMaxAssociations = 16\n"
+            "HostTable BEGIN\nHostTable END\nVendorTable BEGIN\nVendorTable END\n"
+            "AETable BEGIN\nDCMQR %s RW (200, 1024mb) ANY\nAETable END\n" % (port, tmp_path / "db")
+        )
+        peer = subprocess.Popen(
+            ["dcmqrscp", "-c", str(tmp_path / "dcmqrscp.cfg")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        try:
+            for _ in range(100):
+                if dcmtk("echoscu", "-aec", "DCMQR", "127.0.0.1", port).returncode == 0:
+                    break
+                time.sleep(0.05)
+            entity = AE(ae_title="SENDER")
+            entity.add_requested_context(CTImageStorage, EXPLICIT)
+            association = entity.associate("127.0.0.1", port, ae_title="DCMQR")
+            for one in stored[:10]:
+                assert association.send_c_store(pydicom.dcmread(DicomBytesIO(one.file_bytes()))).Status == 0
+            association.release()
+            done = self.run(port, "DCMQR", tmp_path / "got", "StudyInstanceUID=" + stored[0].study)
+        finally:
+            peer.terminate()
+            peer.wait(10)
+        assert (done.returncode, done.stdout) == (0, "10 received, 0 failed\n"), done.stderr
+        self.expect(tmp_path / "got", stored[:10], byte_for_byte=False)
+
+    @pytest.mark.skipif(ORTHANC is None, reason="Orthanc is not installed")
+    def test_from_orthanc(self, stored, tmp_path):
+        with Orthanc(tmp_path / "orthanc") as orthanc:
+            for one in stored[:10]:
+                orthanc.ask("instances", one.file_bytes())
+            done = self.run(orthanc.port, "ORTHANC", tmp_path / "got", "StudyInstanceUID=" + stored[0].study)
+            assert (done.returncode, done.stdout) == (0, "10 received, 0 failed\n"), done.stderr
+            self.expect(tmp_path / "got", stored[:10], byte_for_byte=False)
+            # One of a patient's, and what Orthanc does not have.
+            done = self.run(
+                orthanc.port, "ORTHANC", tmp_path / "patient", "PatientID=get-0", options=["--level", "patient"]
+            )
+            assert done.stdout == "10 received, 0 failed\n", done.stderr
+            self.expect(tmp_path / "patient", stored[:10], byte_for_byte=False)

@@ -2,12 +2,9 @@
 """C-MOVE to receivers that these tests run: pynetdicom and DCMTK's storescp."""
 
 import glob
-import json
 import os
-import shutil
 import subprocess
 import time
-import urllib.request
 
 import pydicom
 import pytest
@@ -20,6 +17,7 @@ from pynetdicom.sop_class import (
     StudyRootQueryRetrieveInformationModelMove,
 )
 from support.cluster import free_ports
+from support.orthanc import ORTHANC, Orthanc
 from support.phantom import instance
 from support.query import identifier
 from test_dimse_tools import EXPLICIT, IMPLICIT, JPEG_LS, dcmtk
@@ -216,53 +214,23 @@ def test_more_kinds_than_an_association_has_contexts(mover):
     assert max(receiver.proposed) <= 128
 
 
-@pytest.mark.skipif(shutil.which("Orthanc", path="/usr/sbin:/usr/bin") is None, reason="Orthanc is not installed")
+@pytest.mark.skipif(ORTHANC is None, reason="Orthanc is not installed")
 def test_orthanc_queries_and_retrieves(mover, stored, tmp_path):
     """Orthanc as the workstation: C-FIND, then C-MOVE to itself."""
-    (http,) = free_ports(1)
-    configuration = {
-        "Name": "peer", "StorageDirectory": str(tmp_path / "db"), "IndexDirectory": str(tmp_path / "db"), "Plugins": [],
-        "HttpPort": http, "DicomPort": PORTS["ORTHANC"], "DicomAet": "ORTHANC", "AuthenticationEnabled": False,
-        "DicomModalities": {"varve": ["VARVE", "127.0.0.1", mover.port]}, "RemoteAccessAllowed": False,
-    }  # fmt: skip
-    (tmp_path / "orthanc.json").write_text(json.dumps(configuration))
-    with open(tmp_path / "orthanc.log", "wb") as log:
-        orthanc = subprocess.Popen(
-            [shutil.which("Orthanc", path="/usr/sbin:/usr/bin"), str(tmp_path / "orthanc.json")],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-        )  # fmt: skip
-
-    def ask(path, body=None):
-        request = urllib.request.Request("http://127.0.0.1:%d/%s" % (http, path))
-        if body is not None:
-            request.data = json.dumps(body).encode()
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.load(answer)
-
-    try:
-        deadline = time.monotonic() + 30
-        while True:
-            try:
-                ask("system")
-                break
-            except OSError:
-                assert orthanc.poll() is None and time.monotonic() < deadline, (tmp_path / "orthanc.log").read_text()
-                time.sleep(0.1)
-        query = ask(
+    known = {"varve": ["VARVE", "127.0.0.1", mover.port]}
+    with Orthanc(tmp_path / "orthanc", port=PORTS["ORTHANC"], DicomModalities=known) as orthanc:
+        query = orthanc.ask(
             "modalities/varve/query", {"Level": "Study", "Query": {"PatientID": "move-?", "StudyInstanceUID": ""}}
         )["ID"]
         found = {
-            number: ask("queries/%s/answers/%s/content?simplify" % (query, number))["StudyInstanceUID"]
-            for number in ask("queries/%s/answers" % query)
+            number: orthanc.ask("queries/%s/answers/%s/content?simplify" % (query, number))["StudyInstanceUID"]
+            for number in orthanc.ask("queries/%s/answers" % query)
         }
         assert set(found.values()) == {stored[0].study, stored[10].study}
         (number,) = (number for number, study in found.items() if study == stored[10].study)
-        ask("queries/%s/answers/%s/retrieve" % (query, number), {"TargetAet": "ORTHANC", "Synchronous": True})
-        held = {ask("instances/%s/simplified-tags" % one)["SOPInstanceUID"] for one in ask("instances")}
+        orthanc.ask("queries/%s/answers/%s/retrieve" % (query, number), {"TargetAet": "ORTHANC", "Synchronous": True})
+        held = {orthanc.ask("instances/%s/simplified-tags" % one)["SOPInstanceUID"] for one in orthanc.ask("instances")}
         assert held == {one.sop_instance for one in stored[10:]}
-    finally:
-        orthanc.terminate()
-        orthanc.wait(20)
 
 
 def test_movescu_to_storescp(mover, stored, tmp_path):
