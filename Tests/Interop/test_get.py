@@ -22,7 +22,7 @@ from pynetdicom.sop_class import (
 from support.cluster import binary, free_ports
 from support.orthanc import ORTHANC, Orthanc
 from support.phantom import instance
-from support.query import identifier
+from support.query import check_pending, identifier
 from test_dimse_tools import BIG_ENDIAN, EXPLICIT, IMPLICIT, JPEG_LS, dcmtk
 
 GET = {
@@ -98,8 +98,9 @@ def test_a_study_comes_back_byte_for_byte(cluster, stored):
             one.sop_instance: one.data_set for one in stored[:10]
         }
     pending = [status for status, _ in answers[:-1]]
-    assert {status.Status for status in pending} == {0xFF00}
-    assert [status.NumberOfRemainingSuboperations for status in pending] == list(range(9, -1, -1))
+    check_pending(pending, 10)
+    # The first is told at once.
+    assert pending[0].NumberOfRemainingSuboperations == 9
     assert answers[-1][0].Status == 0x0000
     assert answers[-1][1] is None
     assert counts(answers[-1][0]) == (10, 0, 0)
@@ -202,8 +203,13 @@ def test_an_identifier_that_is_none(cluster):
 
 
 def test_cancelling_in_the_middle(cluster, stored):
-    with Getter(cluster) as getter:
+    def slow(_):
+        time.sleep(0.06)
+        return 0x0000
+
+    with Getter(cluster, status=slow) as getter:
         answers = getter.get("STUDY", cancel_after=2, StudyInstanceUID=stored[0].study)
+        check_pending([status for status, _ in answers[:-1]], 10)
         status = answers[-1][0]
         assert status.Status == 0xFE00
         done = status.NumberOfCompletedSuboperations
