@@ -13,6 +13,7 @@ from conftest import send_all
 from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_dataset
 from pynetdicom import AE, build_role, evt
+from pynetdicom.pdu_primitives import SOPClassExtendedNegotiation
 from pynetdicom.sop_class import (
     CTImageStorage,
     MRImageStorage,
@@ -44,11 +45,12 @@ class Getter:
     """An SCU of C-GET that keeps what it is sent: {SOP instance UID: (transfer syntax, data set bytes)}."""
 
     def __init__(self, cluster, syntaxes=(EXPLICIT,), classes=(CTImageStorage,), model="study", with_role=True,
-                 status=0x0000, apart=False):  # fmt: skip
+                 status=0x0000, apart=False, relational=False):  # fmt: skip
         self.received = {}
         self.originators = set()
         self.status = status
         self.sop_class = GET[model]
+        self.granted = None
         entity = AE(ae_title="GETSCU")
         entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = 60
         entity.add_requested_context(self.sop_class)
@@ -58,11 +60,18 @@ class Getter:
                     entity.add_requested_context(sop_class, syntax)
             else:
                 entity.add_requested_context(sop_class, list(syntaxes))
-        roles = [build_role(sop_class, scp_role=True) for sop_class in classes] if with_role else []
+        extended = [build_role(sop_class, scp_role=True) for sop_class in classes] if with_role else []
+        if relational:
+            item = SOPClassExtendedNegotiation()
+            item.sop_class_uid, item.service_class_application_information = self.sop_class, b"\x01"
+            extended.append(item)
         self.association = entity.associate(
-            "127.0.0.1", cluster.port, ae_title="VARVE", ext_neg=roles, evt_handlers=[(evt.EVT_C_STORE, self.take)]
+            "127.0.0.1", cluster.port, ae_title="VARVE", ext_neg=extended, evt_handlers=[(evt.EVT_C_STORE, self.take)]
         )
         assert self.association.is_established
+        for item in self.association.acceptor.user_information:
+            if isinstance(item, SOPClassExtendedNegotiation):
+                self.granted = item.service_class_application_information
 
     def take(self, event):
         status = self.status(len(self.received)) if callable(self.status) else self.status
@@ -188,6 +197,44 @@ def test_nothing_found_is_success(cluster):
         answers = getter.get("STUDY", StudyInstanceUID="1.2.3.4.5")
     assert [status.Status for status, _ in answers] == [0x0000]
     assert counts(answers[0][0]) == (0, 0, 0)
+
+
+def test_relational_retrieval(cluster, stored):
+    """Series and instances by their own UIDs, whatever studies they are in (PS3.4 C.4.3.2.2); refused where not negotiated."""
+    one, other = stored[0], stored[10]
+    wanted = [
+        ("SERIES", {"SeriesInstanceUID": one.series}, stored[:6]),
+        ("SERIES", {"SeriesInstanceUID": [one.series, other.series]}, stored[:6] + stored[10:]),
+        ("SERIES", {"StudyInstanceUID": [one.study, other.study], "SeriesInstanceUID": other.series}, stored[10:]),
+        ("SERIES", {"StudyInstanceUID": other.study, "SeriesInstanceUID": [one.series, other.series]}, stored[10:]),
+        ("IMAGE", {"SOPInstanceUID": one.sop_instance}, stored[:1]),
+        ("IMAGE", {"SOPInstanceUID": [stored[1].sop_instance, stored[7].sop_instance, stored[11].sop_instance, "1.2.3"]},
+         [stored[1], stored[7], stored[11]]),
+        ("IMAGE", {"SeriesInstanceUID": one.series, "SOPInstanceUID": [one.sop_instance, stored[7].sop_instance]},
+         stored[:1]),
+        ("IMAGE", {"StudyInstanceUID": other.study, "SOPInstanceUID": [one.sop_instance, stored[12].sop_instance]},
+         stored[12:]),
+    ]  # fmt: skip
+    for model in ("study", "patient"):
+        with Getter(cluster, model=model, relational=True) as getter:
+            assert getter.granted == b"\x01"
+            for level, keys, expected in wanted:
+                getter.received.clear()
+                status = getter.get(level, **keys)[-1][0]
+                assert (status.Status, counts(status)) == (0x0000, (len(expected), 0, 0)), (level, keys)
+                assert set(getter.received) == {one.sop_instance for one in expected}
+            getter.received.clear()
+            if model == "patient":
+                # Another patient's.
+                assert counts(getter.get("IMAGE", PatientID="get-1", SOPInstanceUID=one.sop_instance)[-1][0]) == (0, 0, 0)
+                assert counts(getter.get("IMAGE", PatientID="get-0", SOPInstanceUID=one.sop_instance)[-1][0]) == (1, 0, 0)
+            # The level's own key is needed, and is no pattern.
+            assert getter.get("IMAGE", StudyInstanceUID=one.study)[-1][0].OffendingElement == 0x00080018
+            assert getter.get("SERIES", SeriesInstanceUID="1.*")[-1][0].Status == 0xA900
+    with Getter(cluster) as getter:
+        ((status, _),) = getter.get("IMAGE", SOPInstanceUID=one.sop_instance)
+        assert (status.Status, status.OffendingElement) == (0xA900, 0x0020000D)
+        assert getter.granted is None and not getter.received
 
 
 def test_an_identifier_that_is_none(cluster):
