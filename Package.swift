@@ -158,7 +158,7 @@ let engineTargets: [Target] =
     )
     + engineTarget(
         "DICOMNetworking",
-        ["DIMSE", "CPlatform", nioCore, nioPosix, nioLocks, logging]
+        ["DICOM", "DIMSE", "CPlatform", nioCore, nioPosix, nioLocks, logging]
     )
     + engineTarget("Catalog", ["DICOM", "Checksums", "Placement", "CPostgres", nioCore, nioLocks, logging])
     + engineTarget("Supervisor", ["CSpawn", nioLocks, logging])

@@ -33,6 +33,8 @@ public struct IngestConfiguration: Sendable {
     public var aeTitle = "VARVE"
     /// Application entities that C-MOVE may send to, and that are called with reports of storage commitment.
     public var destinations: [MoveDestination] = []
+    /// Associations at once with a destination, for each C-MOVE; a destination that takes fewer gets all over those.
+    public var moveAssociations = 2
     public var httpHost = "127.0.0.1"
     public var httpPort = 8042
     /// Origins whose pages a browser may let read over DICOMweb, `*` for all; empty: none but the service's own.

@@ -231,6 +231,7 @@ public struct IngestNode: Service {
                 selection: selection,
                 retrieve: outage.retrieve,
                 group: group,
+                associationCount: configuration.moveAssociations,
                 logger: logger
             ),
             commitment: commitment,

@@ -31,6 +31,22 @@ import Testing
         }
     }
 
+    /// With the timeouts of production: only the cancellation can end it.
+    @Test func givesUpConnectingWhenTheTaskIsCancelled() async throws {
+        let gate = Gate()
+        try await Self.play { peer in
+            _ = try await peer.receivePDU()
+            // It has been asked, and does not answer.
+            gate.open()
+            #expect(try await peer.receive() == [])
+        } against: { port in
+            let connecting = Task { try await Self.connect(port) }
+            await gate.pass()
+            connecting.cancel()
+            await Self.expect(.closed) { try await connecting.value }
+        }
+    }
+
     @Test func givesUpOnAMissingResponse() async throws {
         try await Self.play { peer in
             try await Self.accept(peer)

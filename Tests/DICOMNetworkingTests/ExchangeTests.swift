@@ -153,6 +153,31 @@ import Testing
         }
     }
 
+    @Test(arguments: [true, false])
+    func wakesAServiceThatWaitsForACancellation(isByCommand: Bool) async throws {
+        let gate = Gate()
+        let ended = Gate()
+        try await Self.serve({ _, exchange in
+            await gate.pass()
+            await exchange.cancellation()
+            // And whoever asks afterwards is not held up.
+            await exchange.cancellation()
+            ended.open()
+            return QueryRetrieveResponse(.success)
+        }) { _, peer in
+            try await Self.associate(peer)
+            try await peer.send(Self.request(4))
+            await gate.arrival()
+            gate.open()
+            if isByCommand {
+                try await peer.send(RawPeer.message(.cancelRequest(of: 4)))
+            } else {
+                try await peer.channel.close()
+            }
+            await ended.pass()
+        }
+    }
+
     @Test func cancelsAQueryThatWaitsItsTurn() async throws {
         let gate = Gate()
         let count = NIOLockedValueBox(0)

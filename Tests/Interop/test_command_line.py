@@ -17,7 +17,7 @@ def run(*arguments):
 
 
 @pytest.mark.parametrize(
-    "command", ["", "up", "ingest", "storage", "coordinator", "status", "store", "echo", "find", "move", "study list", "study show"]
+    "command", ["", "up", "ingest", "storage", "coordinator", "status", "store", "echo", "find", "move", "get", "study list", "study show"]
     + ["certificate", "certificate ca", "certificate issue", "certificate show"],
 )
 def test_help_has_an_example(command):

@@ -42,6 +42,7 @@ extension AssociationClientHandler {
             expected: request.command.commandField?.response,
             isSentWhole: request.started == nil,
             onResponse: request.onResponse,
+            intake: request.intake,
             response: next.response
         )
         var buffer = context.channel.allocator.buffer(capacity: 512)
@@ -107,7 +108,7 @@ extension AssociationClientHandler {
         return promise
     }
 
-    private func startResponseTimer(context: ChannelHandlerContext) {
+    func startResponseTimer(context: ChannelHandlerContext) {
         self.startTimer(self.configuration.responseTimeout, context: context, "the peer did not answer a request")
     }
 

@@ -16,6 +16,8 @@ struct OutgoingRequest: Sendable {
     ///
     /// False asks for a C-CANCEL.
     var onResponse: (@Sendable (CommandSet, ByteBuffer?) -> Bool)?
+    /// Of a C-GET: takes what the peer sends.
+    var intake: StoreIntake?
 }
 
 /// A response whose data set is arriving.
@@ -64,12 +66,14 @@ final class AssociationClientHandler: ChannelInboundHandler {
         var earlyResponse: CommandSet?
         var onResponse: (@Sendable (CommandSet, ByteBuffer?) -> Bool)?
         var isCancelled = false
+        var intake: StoreIntake?
         var response: EventLoopPromise<CommandSet>
     }
 
     let configuration: DICOMClientConfiguration
     private let proposed: [ProposedContext]
     private let roles: [RoleSelection]
+    private(set) var contexts: NegotiatedContexts?
     private let logger: Logger
     let upper: UpperLayer
     private var decoder: PDUDecoder
@@ -81,6 +85,8 @@ final class AssociationClientHandler: ChannelInboundHandler {
     var outstanding: Outstanding?
     var pieces = ByteBuffer()
     private var incoming: IncomingResponse?
+    /// Takes the data set that is being received, where that is of a C-STORE.
+    var receivingIntake: StoreIntake?
     var released: [EventLoopPromise<Void>] = []
     var isReleased = false
     var nextMessageID: UInt16 = 1
@@ -208,11 +214,13 @@ final class AssociationClientHandler: ChannelInboundHandler {
             peerMaximumLength: accept.userInformation.maximumLength,
             cap: self.configuration.maximumSentPDULength
         )
+        let contexts = NegotiatedContexts(proposed: self.proposed, results: accept.presentationContexts)
+        self.contexts = contexts
         self.established?.succeed(
             Established(
                 channel: context.channel,
                 handler: NIOLoopBound(self, eventLoop: context.eventLoop),
-                contexts: NegotiatedContexts(proposed: self.proposed, results: accept.presentationContexts),
+                contexts: contexts,
                 peerInformation: accept.userInformation
             )
         )
@@ -226,6 +234,8 @@ final class AssociationClientHandler: ChannelInboundHandler {
         }
         switch try self.assembler.receive(fragment) {
         case .incomplete: return
+        case .command(let command, let contextID) where command.commandField == .storeRequest:
+            try self.receiveStore(command, contextID: contextID)
         case .command(let command, _):
             guard let outstanding = self.outstanding,
                 command.commandField == outstanding.expected,
@@ -238,6 +248,9 @@ final class AssociationClientHandler: ChannelInboundHandler {
                 self.receive(command, nil, context: context)
             }
         case .dataSet(let isEnd):
+            if let intake = self.receivingIntake {
+                return self.receive(fragment.bytes, isEnd: isEnd, into: intake, context: context)
+            }
             guard let incoming = self.incoming else { return }
             let byteCount = incoming.dataSet.readableBytes + fragment.bytes.readableBytes
             guard byteCount <= IncomingResponse.maximumByteCount else {
@@ -282,6 +295,7 @@ final class AssociationClientHandler: ChannelInboundHandler {
         self.outstanding = nil
         self.pieces = ByteBuffer()
         self.incoming = nil
+        self.receivingIntake = nil
         self.failWaiting()
     }
 

@@ -13,7 +13,7 @@ public final class DICOMAssociation: Sendable {
     /// The peer's maximum PDU length, implementation, roles.
     public let peerInformation: UserInformation
     let channel: any Channel
-    private let handler: NIOLoopBound<AssociationClientHandler>
+    let handler: NIOLoopBound<AssociationClientHandler>
 
     init(_ established: AssociationClientHandler.Established) {
         self.contexts = established.contexts

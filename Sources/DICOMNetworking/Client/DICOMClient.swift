@@ -2,6 +2,7 @@
 
 public import DIMSE
 public import Logging
+import NIOConcurrencyHelpers
 public import NIOCore
 import NIOPosix
 
@@ -62,7 +63,8 @@ public struct DICOMClient: Sendable {
 
     /// Connects and negotiates; `roles` are those that this side wants to have (PS3.7 section D.3.3.4).
     ///
-    /// Throws `.rejected` with the peer's reason where it does not want the association.
+    /// Throws `.rejected` with the peer's reason where it does not want the association, `.closed` when the task is cancelled
+    /// before there is one.
     public func connect(
         contexts: [ProposedContext],
         roles: [RoleSelection] = []
@@ -74,6 +76,7 @@ public struct DICOMClient: Sendable {
         let logger = self.logger
         let eventLoop = self.group.next()
         let established = eventLoop.makePromise(of: AssociationClientHandler.Established.self)
+        let connecting = NIOLockedValueBox<(channel: (any Channel)?, isCancelled: Bool)>((nil, false))
         let bootstrap = ClientBootstrap(group: eventLoop)
             .connectTimeout(configuration.connectTimeout)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
@@ -87,19 +90,49 @@ public struct DICOMClient: Sendable {
                         logger: logger
                     )
                     try channel.pipeline.syncOperations.addHandlers(QuickAcknowledgementHandler(), handler)
+                    connecting.withLockedValue { $0.channel = channel }
                 }
             }
-        do {
-            _ = try await bootstrap.connect(host: configuration.host, port: configuration.port).get()
-        } catch {
-            let failure = DICOMNetworkError(
-                .connectFailed,
-                "cannot connect to \(configuration.host) port \(configuration.port)",
-                cause: error
-            )
-            established.fail(failure)
-            throw failure
+        return try await Self.cancelling {
+            // Closed, the channel ends the promise; before there is one, nothing has been asked of the peer.
+            let channel = connecting.withLockedValue { connecting in
+                connecting.isCancelled = true
+                return connecting.channel
+            }
+            channel?.close(promise: nil)
+        } _: { () throws(DICOMNetworkError) in
+            do {
+                _ = try await bootstrap.connect(host: configuration.host, port: configuration.port).get()
+            } catch {
+                let failure = DICOMNetworkError(
+                    .connectFailed,
+                    "cannot connect to \(configuration.host) port \(configuration.port)",
+                    cause: error
+                )
+                established.fail(failure)
+                throw failure
+            }
+            if connecting.withLockedValue({ $0.isCancelled }) {
+                connecting.withLockedValue { $0.channel }?.close(promise: nil)
+            }
+            return DICOMAssociation(try await DICOMAssociation.value(of: established.futureResult))
         }
-        return DICOMAssociation(try await DICOMAssociation.value(of: established.futureResult))
+    }
+
+    /// `withTaskCancellationHandler` for errors of this target.
+    private static func cancelling<Value: Sendable>(
+        _ onCancel: @escaping @Sendable () -> Void,
+        _ body: () async throws(DICOMNetworkError) -> Value
+    ) async throws(DICOMNetworkError) -> Value {
+        let result: Result<Value, DICOMNetworkError> = await withTaskCancellationHandler {
+            do throws(DICOMNetworkError) {
+                return .success(try await body())
+            } catch {
+                return .failure(error)
+            }
+        } onCancel: {
+            onCancel()
+        }
+        return try result.get()
     }
 }

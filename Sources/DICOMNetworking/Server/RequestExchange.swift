@@ -25,6 +25,8 @@ public final class RequestExchange: Sendable {
     public let storeContexts: [NegotiatedContexts.Context]
     private let handler: NIOLoopBound<(AssociationServerHandler, ChannelHandlerContext)>
     private let state = NIOLockedValueBox(State.open)
+    /// Of those that wait for a cancellation.
+    private let waiting = NIOLockedValueBox<[AsyncStream<Never>.Continuation]>([])
 
     init(
         command: CommandSet,
@@ -41,6 +43,15 @@ public final class RequestExchange: Sendable {
 
     /// Whether no more responses are wanted: the peer has cancelled, or is gone.
     public var isCancelled: Bool { self.state.withLockedValue { $0 != .open } }
+
+    /// Waits until no more responses are wanted, or the task that waits is cancelled.
+    public func cancellation() async {
+        let (stream, continuation) = AsyncStream<Never>.makeStream()
+        self.waiting.withLockedValue { $0.append(continuation) }
+        // What was cancelled before is seen here, what is cancelled from here on finds the continuation.
+        if self.isCancelled { continuation.finish() }
+        for await _ in stream {}
+    }
 
     /// Sends responses that are not the last.
     ///
@@ -68,6 +79,7 @@ public final class RequestExchange: Sendable {
         self.state.withLockedValue { state in
             if state == .open { state = .cancelled }
         }
+        for continuation in self.waiting.withLockedValue({ $0 }) { continuation.finish() }
     }
 
     /// Whether the caller is to send the last response: nobody has, and nobody else will.

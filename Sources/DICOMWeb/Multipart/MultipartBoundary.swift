@@ -2,8 +2,13 @@
 
 /// The delimiter between the parts of a multipart body (RFC 2046 §5.1.1).
 public struct MultipartBoundary: Sendable, Hashable {
-    /// 1 to 70 characters, the last no space.
+    /// 1 to 200 characters, the last no space.
     public let text: String
+
+    /// The most characters of a boundary that came in a header.
+    ///
+    /// RFC 2046 allows 70; Orthanc's DICOMweb plugin sends 73, two UUIDs.
+    public static let maximumByteCount = 200
 
     /// A boundary of 128 random bits: it is in no body by anything but malice, and malice would have to guess it.
     public init(using generator: inout some RandomNumberGenerator) {
@@ -21,7 +26,7 @@ public struct MultipartBoundary: Sendable, Hashable {
 
     /// A boundary that came in a header; `nil` when it can't be one.
     public init?(_ text: String) {
-        guard (1...70).contains(text.utf8.count), text.last != " " else { return nil }
+        guard (1...Self.maximumByteCount).contains(text.utf8.count), text.last != " " else { return nil }
         guard text.utf8.allSatisfy(Self.isAllowed) else { return nil }
         self.text = text
     }

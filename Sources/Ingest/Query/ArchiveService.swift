@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import DICOM
 import DICOMNetworking
 import DIMSE
 
@@ -32,7 +33,7 @@ final class ArchiveService: DIMSEService {
     /// What is served of Query/Retrieve, and what extended negotiation can add.
     static let queryRetrieveSOPClasses: [String: QueryRetrieveOptions] = Dictionary(
         uniqueKeysWithValues: QueryRetrieveSOPClass.all.map { sopClass in
-            (sopClass.uid, sopClass.operation == .find ? [.relational, .combinedDateTime, .fuzzyNames] : [])
+            (sopClass.uid, sopClass.operation == .find ? [.relational, .combinedDateTime, .fuzzyNames] : [.relational])
         }
     )
 
@@ -54,14 +55,30 @@ final class ArchiveService: DIMSEService {
         context: AssociationContext
     ) async -> QueryRetrieveResponse {
         let operation = request.sopClass.operation
-        let response =
-            switch operation {
-            case .find: await find.answer(request, exchange: exchange)
-            case .get: await get.answer(request, exchange: exchange)
-            case .move: await move.answer(request, exchange: exchange, requestor: context.callingAETitle)
-            }
+        let response: QueryRetrieveResponse
+        if let refusal = Self.refusal(of: request) {
+            response = QueryRetrieveResponse(refusal)
+        } else {
+            response =
+                switch operation {
+                case .find: await find.answer(request, exchange: exchange)
+                case .get: await get.answer(request, exchange: exchange)
+                case .move: await move.answer(request, exchange: exchange, requestor: context.callingAETitle)
+                }
+        }
         metrics.answered(operation, response)
         return response
+    }
+
+    /// Why a retrieval is not carried out that needs what extended negotiation has not granted; nil where it does not.
+    private static func refusal(of request: QueryRetrieveRequest) -> QueryRefusal? {
+        guard request.sopClass.operation != .find, !request.options.contains(.relational) else { return nil }
+        do throws(QueryRefusal) {
+            try RetrieveKeys(try request.readIdentifier().dataSet, model: request.sopClass.model).requireKeysAbove()
+            return nil
+        } catch {
+            return error
+        }
     }
 
     func act(_ request: ActionRequest, reporter: EventReporter, context: AssociationContext) async -> ActionResponse {

@@ -7,7 +7,7 @@ import DIMSE
 
 /// Finds the instances that a C-GET or C-MOVE names.
 ///
-/// Below PATIENT, and without a Patient ID, this goes on while the catalog is away, as WADO-RS does.
+/// Below PATIENT, without a Patient ID and with the unique keys of all levels above, this goes on while the catalog is away, as WADO-RS does.
 package struct InstanceSelection: Sendable {
     private let directory: any InstanceDirectory
     private let source: any FindSource
@@ -19,6 +19,7 @@ package struct InstanceSelection: Sendable {
 
     /// The instances, by study, series and number; what is not here is not among them.
     package func instances(_ keys: RetrieveKeys) async throws(RetrieveFailure) -> [StoredInstance] {
+        guard keys.isHierarchical else { return try await relational(keys) }
         var found: [StoredInstance] = []
         for study in try await studies(keys) {
             switch keys.level {
@@ -35,22 +36,61 @@ package struct InstanceSelection: Sendable {
         return found
     }
 
+    /// Instances of which the studies or series are not named: the catalog knows these by the level's own key, which it has an
+    /// index of.
+    private func relational(_ keys: RetrieveKeys) async throws(RetrieveFailure) -> [StoredInstance] {
+        var matches: [QIDOMatch] = []
+        if !keys.patientID.isEmpty { matches.append(QIDOMatch(.patientID, .single(keys.patientID))) }
+        if !keys.studies.isEmpty { matches.append(QIDOMatch(.studyInstanceUID, .anyOf(keys.studies))) }
+        if !keys.series.isEmpty { matches.append(QIDOMatch(.seriesInstanceUID, .anyOf(keys.series))) }
+        if !keys.instances.isEmpty { matches.append(QIDOMatch(.sopInstanceUID, .anyOf(keys.instances))) }
+        var places: [Place] = []
+        var wanted: [Place: Set<String>] = [:]
+        for match in try await all(FindQuery(level: keys.level, matches: matches)) {
+            guard let study = match.text(.studyInstanceUID), let series = match.text(.seriesInstanceUID) else {
+                continue
+            }
+            let place = Place(study: study, series: series)
+            if wanted[place] == nil { places.append(place) }
+            wanted[place, default: []].formUnion([match.text(.sopInstanceUID)].compactMap { $0 })
+        }
+        var found: [StoredInstance] = []
+        for place in places {
+            let names = wanted[place] ?? []
+            let single = names.count == 1 ? names.first : nil
+            let instances = try await directory.instances(
+                of: single.map { .instance(study: place.study, series: place.series, instance: $0) }
+                    ?? .series(study: place.study, series: place.series)
+            )
+            found += keys.level == .series ? instances : instances.filter { names.contains($0.sopInstanceUID) }
+        }
+        return found
+    }
+
+    /// A series in its study.
+    private struct Place: Hashable {
+        let study: String
+        let series: String
+    }
+
+    /// All that matches, page by page.
+    private func all(_ query: FindQuery) async throws(RetrieveFailure) -> [FindResult] {
+        var found: [FindResult] = []
+        var next: CatalogCursor?
+        repeat {
+            let page = try await source.matches(query, after: next, limit: FindService.pageCount)
+            found += page.matches
+            next = page.next
+        } while next != nil
+        return found
+    }
+
     /// The studies to look in; of a patient who is named, only those that are the patient's.
     private func studies(_ keys: RetrieveKeys) async throws(RetrieveFailure) -> [String] {
         guard !keys.patientID.isEmpty else { return keys.studies }
         var matches = [QIDOMatch(.patientID, .single(keys.patientID))]
         if !keys.studies.isEmpty { matches.append(QIDOMatch(.studyInstanceUID, .anyOf(keys.studies))) }
-        let query = FindQuery(level: .study, matches: matches)
-        var studies: [String] = []
-        var next: CatalogCursor?
-        repeat {
-            let page = try await source.matches(query, after: next, limit: FindService.pageCount)
-            for match in page.matches {
-                if case .strings(let uids)? = match.values[.studyInstanceUID] { studies += uids }
-            }
-            next = page.next
-        } while next != nil
-        return studies
+        return try await all(FindQuery(level: .study, matches: matches)).compactMap { $0.text(.studyInstanceUID) }
     }
 
     /// One instance is looked up; of several, the series is read and sifted.
@@ -63,5 +103,12 @@ package struct InstanceSelection: Sendable {
         )
         let wanted = Set(keys.instances)
         return found.filter { wanted.contains($0.sopInstanceUID) }
+    }
+}
+
+extension FindResult {
+    /// The value of a key that has one.
+    fileprivate func text(_ tag: Tag) -> String? {
+        if case .strings(let texts)? = values[tag] { texts.first } else { nil }
     }
 }

@@ -7,7 +7,7 @@ package import Logging
 package import NIOCore
 
 /// Answers C-MOVE (PS3.4 section C.4.2): instances go to an application entity of the configuration, over associations of
-/// our own.
+/// our own, at most `associationCount` at once for each request.
 ///
 /// One value serves all associations and keeps nothing between requests.
 package struct MoveService: Sendable {
@@ -18,6 +18,7 @@ package struct MoveService: Sendable {
     private let group: any EventLoopGroup
     /// How long a destination may take over an answer, or over reading what it is sent.
     private let responseTimeout: TimeAmount
+    private let associationCount: Int
     private let logger: Logger
 
     package init(
@@ -27,6 +28,7 @@ package struct MoveService: Sendable {
         retrieve: RetrieveService,
         group: any EventLoopGroup,
         responseTimeout: TimeAmount = .seconds(60),
+        associationCount: Int,
         logger: Logger
     ) {
         self.destinations = destinations
@@ -35,6 +37,7 @@ package struct MoveService: Sendable {
         self.retrieve = retrieve
         self.group = group
         self.responseTimeout = responseTimeout
+        self.associationCount = associationCount
         self.logger = logger
     }
 
@@ -48,7 +51,7 @@ package struct MoveService: Sendable {
                 throw QueryRefusal(.moveDestinationUnknown, "the move destination is not configured here")
             }
             let (syntax, instances) = try await selection.instances(request)
-            var suboperations = Suboperations(
+            let suboperations = Suboperations(
                 count: instances.count,
                 retrieve: retrieve,
                 exchange: exchange,
@@ -56,7 +59,14 @@ package struct MoveService: Sendable {
                 moveOriginator: (aeTitle: requestor, messageID: request.messageID),
                 logger: logger
             )
-            let isCancelled = await send(instances, to: destination, title, &suboperations)
+            let delivery = MoveDelivery(
+                client: client(of: destination, title),
+                suboperations: suboperations,
+                exchange: exchange,
+                associationCount: associationCount,
+                logger: logger
+            )
+            let isCancelled = await delivery.send(instances)
             return suboperations.finalResponse(isCancelled: isCancelled, syntax: syntax)
         } catch {
             logger.notice(
@@ -67,15 +77,7 @@ package struct MoveService: Sendable {
         }
     }
 
-    /// Sends all instances, over one association after the other; returns whether the requestor cancelled.
-    ///
-    /// An association that breaks is followed by another for what is left, unless it did not take the first.
-    private func send(
-        _ instances: [StoredInstance],
-        to destination: MoveDestination,
-        _ title: AETitle,
-        _ suboperations: inout Suboperations
-    ) async -> Bool {
+    private func client(of destination: MoveDestination, _ title: AETitle) -> DICOMClient {
         var configuration = DICOMClientConfiguration(
             host: destination.host,
             port: destination.port,
@@ -83,45 +85,6 @@ package struct MoveService: Sendable {
             calledAETitle: title
         )
         configuration.responseTimeout = responseTimeout
-        let client = DICOMClient(configuration: configuration, group: group, logger: logger)
-        var rest = instances[...]
-        while !rest.isEmpty {
-            let batch = MoveBatch(of: rest)
-            let association: DICOMAssociation
-            do throws(DICOMNetworkError) {
-                association = try await client.connect(contexts: batch.contexts)
-            } catch {
-                report(error, destination)
-                suboperations.fail(rest)
-                return false
-            }
-            let (doneCount, interruption) = await suboperations.send(Array(batch.instances), to: association)
-            rest = rest.dropFirst(doneCount)
-            switch interruption {
-            case nil:
-                // Losing the error is right: everything is answered, and the peer may close as it likes.
-                try? await association.release()
-            case .cancelled:
-                // The same.
-                try? await association.release()
-                return true
-            case .associationFailed(let error):
-                report(error, destination)
-                await association.abort()
-                // A data set that could not be read is no fault of the destination's.
-                if doneCount <= 1, !(error.cause is RetrieveFailure) {
-                    suboperations.fail(rest)
-                    return false
-                }
-            }
-        }
-        return false
-    }
-
-    private func report(_ error: DICOMNetworkError, _ destination: MoveDestination) {
-        logger.warning(
-            "a move destination cannot be reached or broke off",
-            metadata: ["destination": "\(destination.aeTitle)", "reason": "\(error)"]
-        )
+        return DICOMClient(configuration: configuration, group: group, logger: logger)
     }
 }

@@ -5,8 +5,9 @@ package import DIMSE
 
 /// What a C-GET or C-MOVE asks for, by unique keys (PS3.4 section C.4.2.1.4).
 ///
-/// The level's own key may be a list, those above it have one value. Patient ID may be missing below PATIENT: a study's
-/// UID names it alone. Other attributes are ignored.
+/// The level's own key may be a list. Those above it have one value each (``requireKeysAbove()``), unless relational retrieval
+/// was negotiated (PS3.4 section C.4.2.2.2): then they may be missing, or be lists. Patient ID may be missing below PATIENT: a
+/// study's UID names it alone. Other attributes are ignored.
 package struct RetrieveKeys: Sendable, Hashable {
     package let level: QueryRetrieveLevel
     /// Empty where it was not given.
@@ -35,6 +36,21 @@ package struct RetrieveKeys: Sendable, Hashable {
         self.instances = try Self.uids(.sopInstanceUID, of: .image, in: identifier, level: level)
     }
 
+    /// Whether the unique keys above the level have one value each, so that the instances are where they say.
+    package var isHierarchical: Bool {
+        (level < .series || studies.count == 1) && (level < .image || series.count == 1)
+    }
+
+    /// What is wanted without relational retrieval (PS3.4 section C.4.2.2.1).
+    package func requireKeysAbove() throws(QueryRefusal) {
+        for (tag, keyLevel, values) in [
+            (Tag.studyInstanceUID, QueryRetrieveLevel.study, studies), (.seriesInstanceUID, .series, series),
+        ] where keyLevel < level && values.count != 1 {
+            let keyword = DataDictionary.entry(for: tag)?.keyword ?? "\(tag)"
+            throw .identifier("\(keyword) must have one value at level \(level.name)", tag)
+        }
+    }
+
     /// The values of a unique key, each once; none where the key is below the level.
     private static func uids(
         _ tag: Tag,
@@ -46,13 +62,10 @@ package struct RetrieveKeys: Sendable, Hashable {
         let keyword = DataDictionary.entry(for: tag)?.keyword ?? "\(tag)"
         var seen: Set<String> = []
         let values = identifier.strings(tag).filter { !$0.isEmpty && seen.insert($0).inserted }
-        guard !values.isEmpty, values.count <= FindQuery.maximumListCount,
+        guard keyLevel < level || !values.isEmpty, values.count <= FindQuery.maximumListCount,
             values.allSatisfy(UIDText.isValid)
         else {
             throw .identifier("\(keyword) must be UIDs at level \(level.name)", tag)
-        }
-        guard keyLevel == level || values.count == 1 else {
-            throw .identifier("\(keyword) must have one value at level \(level.name)", tag)
         }
         return values
     }

@@ -7,10 +7,10 @@ package import Logging
 import NIOCore
 
 /// The sub-operations of one C-GET or C-MOVE: sends instances one after the other, a few made ready ahead, counts what
-/// becomes of them, and tells the requestor after each.
+/// becomes of them, and tells the requestor.
 ///
-/// Owned by the task that answers the request.
-package struct Suboperations {
+/// Copies count together, so that several associations can be served at once.
+package struct Suboperations: Sendable {
     /// Why the sub-operations ended early.
     package enum Interruption: Error {
         /// The requestor has cancelled, or is gone.
@@ -19,13 +19,12 @@ package struct Suboperations {
         case associationFailed(DICOMNetworkError)
     }
 
-    package private(set) var counts: SuboperationCounts
-    /// SOP Instance UIDs of those that failed, in order.
-    package private(set) var failed: [String] = []
+    private let tally: SuboperationTally
     private let retrieve: RetrieveService
     private let exchange: RequestExchange
     private let priority: DIMSEPriority
     private let moveOriginator: (aeTitle: AETitle, messageID: UInt16)?
+    private let now: @Sendable () -> ContinuousClock.Instant
     private let logger: Logger
 
     package init(
@@ -34,21 +33,37 @@ package struct Suboperations {
         exchange: RequestExchange,
         priority: DIMSEPriority,
         moveOriginator: (aeTitle: AETitle, messageID: UInt16)? = nil,
+        now: @escaping @Sendable () -> ContinuousClock.Instant = { ContinuousClock.now },
         logger: Logger
     ) {
-        self.counts = SuboperationCounts(remaining: count)
+        self.tally = SuboperationTally(count: count)
         self.retrieve = retrieve
         self.exchange = exchange
         self.priority = priority
         self.moveOriginator = moveOriginator
+        self.now = now
         self.logger = logger
+    }
+
+    package var counts: SuboperationCounts { tally.counts }
+    /// SOP Instance UIDs of those that failed, in the order in which they did.
+    package var failed: [String] { tally.failed }
+    /// Whether nothing more is to be sent.
+    var isCancelled: Bool { exchange.isCancelled }
+
+    /// Sends `instances` to `target`, for the one task that owns this value; as ``deliver(_:to:)``.
+    package mutating func send(
+        _ instances: [StoredInstance],
+        to target: some StoreTarget
+    ) async -> (doneCount: Int, interruption: Interruption?) {
+        await deliver(instances, to: target)
     }
 
     /// Sends `instances` to `target`; one that fails does not keep the others.
     ///
     /// Returns how many were dealt with: fewer than there are when it was interrupted. The one that was under way when
     /// the association failed counts as failed.
-    package mutating func send(
+    func deliver(
         _ instances: [StoredInstance],
         to target: some StoreTarget
     ) async -> (doneCount: Int, interruption: Interruption?) {
@@ -89,14 +104,11 @@ package struct Suboperations {
     }
 
     /// Counts instances as failed that are not even tried.
-    package mutating func fail(_ instances: some Sequence<StoredInstance>) {
-        for instance in instances {
-            counts.add(.processingFailure)
-            failed.append(instance.sopInstanceUID)
-        }
+    package func fail(_ instances: some Sequence<StoredInstance>) {
+        for instance in instances { tally.add(.processingFailure, of: instance.sopInstanceUID) }
     }
 
-    private mutating func deliver(
+    private func deliver(
         _ instance: StoredInstance,
         _ prepared: Result<(SuboperationDelivery, PreparedInstance), RetrieveFailure>,
         to target: some StoreTarget
@@ -105,19 +117,26 @@ package struct Suboperations {
         do {
             let (delivery, prepared) = try prepared.get()
             let status = try await send(delivery, prepared, to: target)
-            counts.add(status)
-            if !status.isSuccess, !status.isWarning { failed.append(instance.sopInstanceUID) }
+            tally.add(status, of: instance.sopInstanceUID)
         } catch {
             fail([instance])
             logger.warning("an instance was not sent", metadata: ["reason": "\(error)"])
             if let error = error as? DICOMNetworkError { interruption = .associationFailed(error) }
         }
+        try await report()
+        if let interruption { throw interruption }
+    }
+
+    /// Tells the requestor how far things are, if that is due.
+    private func report() async throws(Interruption) {
+        if exchange.isCancelled { throw .cancelled }
+        guard let counts = tally.takeReport(now: now()) else { return }
+        defer { tally.reported() }
         do throws(DICOMNetworkError) {
             try await exchange.send([QueryRetrieveResponse(.pending, counts: counts)])
         } catch {
-            throw Interruption.cancelled
+            throw .cancelled
         }
-        if let interruption { throw interruption }
     }
 
     private func send(
@@ -151,6 +170,7 @@ package struct Suboperations {
 
     /// The last response of the operation.
     package func finalResponse(isCancelled: Bool, syntax: TransferSyntax) -> QueryRetrieveResponse {
+        let (counts, failed) = (tally.counts, tally.failed)
         let status = isCancelled ? DIMSEStatus.cancel : counts.finalStatus
         var response = QueryRetrieveResponse(status, counts: counts)
         if !failed.isEmpty { response.identifier = FailedInstances.identifier(failed, syntax: syntax) }

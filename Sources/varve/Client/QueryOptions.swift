@@ -69,15 +69,21 @@ struct QueryOptions: ParsableArguments {
     }
 
     /// An association for the operation, and the transfer syntax of its identifiers.
+    ///
+    /// `storage` is what we take over it (C-GET): SOP classes with their transfer syntaxes, at most 127.
     func connect(
         _ operation: QueryRetrieveSOPClass.Operation,
-        _ dicom: DICOMOptions
+        _ dicom: DICOMOptions,
+        storage: [(sopClass: String, transferSyntaxes: [String])] = []
     ) async throws -> (DICOMAssociation, TransferSyntax) {
         let sopClass = sopClass(operation)
         let association = try await dicom.client().connect(
-            contexts: DICOMClient.contexts([
-                (sopClass.uid, [UIDText.explicitVRLittleEndian, UIDText.implicitVRLittleEndian])
-            ])
+            contexts: DICOMClient.contexts(
+                [(sopClass.uid, [UIDText.explicitVRLittleEndian, UIDText.implicitVRLittleEndian])] + storage
+            ),
+            roles: Set(storage.map(\.sopClass)).sorted().map {
+                RoleSelection(sopClassUID: $0, isSCU: false, isSCP: true)
+            }
         )
         let accepted = association.contexts.context(abstractSyntax: sopClass.uid, transferSyntax: nil)
         guard let accepted, let syntax = TransferSyntax.known(accepted.transferSyntax) else {

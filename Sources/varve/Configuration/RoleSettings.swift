@@ -88,6 +88,7 @@ extension IngestConfiguration {
             }
             return destination
         }
+        moveAssociations = try settings.integer("move-associations", default: moveAssociations, in: 1...8)
         httpHost = settings.string("http.host", default: httpHost)
         httpPort = try settings.integer("http.port", default: httpPort, in: 0...65_535)
         corsOrigins = settings.list("http.cors-origins")

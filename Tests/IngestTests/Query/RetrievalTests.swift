@@ -27,7 +27,7 @@ import Testing
         model: QueryRetrieveSOPClass.Model = .studyRoot
     ) -> Tag? {
         do {
-            _ = try keys(level, values, model: model)
+            try keys(level, values, model: model).requireKeysAbove()
             return nil
         } catch let error as QueryRefusal {
             #expect(error.status == .identifierDoesNotMatchSOPClass)
@@ -81,6 +81,23 @@ import Testing
         #expect(Self.offending("PATIENT", [(.patientID, .lo, "")], model: .patientRoot) == .patientID)
         #expect(Self.offending("PATIENT", [(.patientID, .lo, "P*")], model: .patientRoot) == .patientID)
         #expect(Self.offending("PATIENT", [(.patientID, .lo, "P1")]) == .queryRetrieveLevel)
+    }
+
+    @Test func relationalKeysAboveTheLevelMayBeMissingOrLists() throws {
+        let image = try Self.keys("IMAGE", [(.sopInstanceUID, .ui, "1.6\\1.7")])
+        #expect(image.studies.isEmpty && image.series.isEmpty && image.instances.count == 2 && !image.isHierarchical)
+        let series = try Self.keys(
+            "SERIES",
+            [(.studyInstanceUID, .ui, "1.2\\1.3"), (.seriesInstanceUID, .ui, "1.4")]
+        )
+        #expect(series.studies == ["1.2", "1.3"] && !series.isHierarchical)
+        #expect(try Self.keys("STUDY", [(.studyInstanceUID, .ui, "1.2\\1.3")]).isHierarchical)
+        // The level's own key is always needed, and what is there has to be UIDs.
+        #expect(Self.offending("IMAGE", [(.studyInstanceUID, .ui, "1.2"), (.seriesInstanceUID, .ui, "1.4")]) != nil)
+        #expect(throws: QueryRefusal.self) { try Self.keys("IMAGE", [(.seriesInstanceUID, .ui, "1.4")]) }
+        #expect(throws: QueryRefusal.self) {
+            try Self.keys("IMAGE", [(.sopInstanceUID, .ui, "1.6"), (.seriesInstanceUID, .ui, "1.*")])
+        }
     }
 
     // MARK: syntaxes

@@ -71,3 +71,15 @@ def matches_of(answers):
     assert answers and answers[-1][0].Status == 0x0000 and answers[-1][1] is None, answers[-1:]
     assert all(status.Status in (0xFF00, 0xFF01) for status, _ in answers[:-1])
     return [match for _, match in answers[:-1]]
+
+
+def check_pending(pending, total):
+    """The pending responses of a retrieval: at least one, counts that add up to `total` and never go back."""
+    assert pending and {status.Status for status in pending} == {0xFF00}
+    seen = [
+        (status.NumberOfCompletedSuboperations, status.NumberOfFailedSuboperations, status.NumberOfWarningSuboperations)
+        for status in pending
+    ]
+    assert all(sum(counts) + status.NumberOfRemainingSuboperations == total for counts, status in zip(seen, pending))
+    assert all(now <= then for before, after in zip(seen, seen[1:]) for now, then in zip(before, after))
+    assert all(sum(before) < sum(after) for before, after in zip(seen, seen[1:]))
