@@ -43,6 +43,8 @@ public struct OutgoingStore: Sendable {
 public protocol StoreTarget: Sendable {
     /// Presentation contexts in which the peer is SCP of storage.
     var storeContexts: [NegotiatedContexts.Context] { get }
+    /// The event loop of the association.
+    var eventLoop: any EventLoop { get }
 
     /// Sends an instance, whose data set `body` writes, and returns the peer's answer.
     ///

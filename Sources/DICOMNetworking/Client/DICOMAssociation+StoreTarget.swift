@@ -4,6 +4,8 @@ public import DIMSE
 public import NIOCore
 
 extension DICOMAssociation: StoreTarget {
+    public var eventLoop: any EventLoop { self.channel.eventLoop }
+
     public var storeContexts: [NegotiatedContexts.Context] { self.contexts.accepted }
 
     public func store(

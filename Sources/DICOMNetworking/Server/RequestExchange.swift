@@ -2,7 +2,7 @@
 
 public import DIMSE
 import NIOConcurrencyHelpers
-import NIOCore
+public import NIOCore
 
 /// What a service has of a request that it answers with several responses: a way to send all but the last, and word of
 /// the peer's C-CANCEL.
@@ -20,7 +20,7 @@ public final class RequestExchange: Sendable {
 
     let command: CommandSet
     let request: QueryRetrieveRequest
-    let eventLoop: any EventLoop
+    public let eventLoop: any EventLoop
     /// Presentation contexts in which the requestor takes instances.
     public let storeContexts: [NegotiatedContexts.Context]
     private let handler: NIOLoopBound<(AssociationServerHandler, ChannelHandlerContext)>

@@ -21,12 +21,18 @@ struct SuboperationDelivery: Sendable {
         return syntax.isRewritten ? cost + 2 * instance.receivedByteCount : cost
     }
 
+    /// Whether it goes out as it is stored, and is read in one piece for that.
+    func isReadWhole(_ retrieve: RetrieveService) -> Bool {
+        guard let syntax, !syntax.isRewritten else { return false }
+        return retrieve.isReadWhole(instance, syntax.choice)
+    }
+
     /// Begins to make it ready; never fails, so that one failure does not keep the others.
     func startPreparing(
         _ retrieve: RetrieveService,
         _ completion: @escaping @Sendable (Result<Result<(Self, PreparedInstance), RetrieveFailure>, any Error>) -> Void
     ) -> RunningWork {
-        guard let syntax, !syntax.isRewritten, retrieve.isReadWhole(instance, syntax.choice) else {
+        guard let syntax, isReadWhole(retrieve) else {
             return RunningWork.task({ await self.prepared(retrieve) }, completion)
         }
         return retrieve.startPreparing(instance, choice: syntax.choice, allowsStored: false) { result in

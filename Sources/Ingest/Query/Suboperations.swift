@@ -5,6 +5,7 @@ package import DICOMNetworking
 package import DIMSE
 package import Logging
 import NIOCore
+import ReplicationTransport
 
 /// The sub-operations of one C-GET or C-MOVE: sends instances one after the other, a few made ready ahead, counts what
 /// becomes of them, and tells the requestor.
@@ -79,21 +80,26 @@ package struct Suboperations: Sendable {
                 )
             )
         }
+        let isStored = deliveries.allSatisfy { $0.isReadWhole(retrieve) }
         var doneCount = 0
         do {
-            try await OrderedPrefetch.forEach(
-                deliveries,
-                window: retrieve.configuration.window,
-                budget: retrieve.memory,
-                cost: { $0.cost(retrieve) },
-                begin: { $0.startPreparing(retrieve, $1) },
-                consume: { (prepared: Result<(SuboperationDelivery, PreparedInstance), RetrieveFailure>, _) in
-                    if exchange.isCancelled { throw Interruption.cancelled }
-                    let instance = instances[doneCount]
-                    doneCount += 1
-                    try await deliver(instance, prepared, to: target)
-                }
-            )
+            // On the association's event loop: small instances are sent and answered there, without a change of thread.
+            try await withTaskExecutorPreference(EventLoopExecutor(target.eventLoop)) {
+                try await OrderedPrefetch.forEach(
+                    deliveries,
+                    window: isStored ? retrieve.configuration.storedWindow : retrieve.configuration.window,
+                    aheadLimit: isStored ? retrieve.configuration.storedAheadByteCount : .max,
+                    budget: retrieve.memory,
+                    cost: { $0.cost(retrieve) },
+                    begin: { $0.startPreparing(retrieve, $1) },
+                    consume: { (prepared: Result<(SuboperationDelivery, PreparedInstance), RetrieveFailure>, _) in
+                        if exchange.isCancelled { throw Interruption.cancelled }
+                        let instance = instances[doneCount]
+                        doneCount += 1
+                        try await deliver(instance, prepared, to: target)
+                    }
+                )
+            }
             return (doneCount, nil)
         } catch let interruption as Interruption {
             return (doneCount, interruption)
@@ -152,20 +158,33 @@ package struct Suboperations: Sendable {
             priority: priority,
             moveOriginator: moveOriginator
         )
-        // What has to be gathered, or is in memory, fails here if it does: before a byte of it is on its way.
-        var stream = OutgoingDataSet(syntax: syntax.nativeSyntax)
-        if prepared.isWhole || syntax.isRewritten {
-            var ready: [ByteBuffer] = []
-            try await prepared.send { ready += try stream.add($0) }
-            ready += try stream.finish()
-            return try await target.store(store, dataSet: ready).status
+        if prepared.isWhole, !syntax.isRewritten {
+            return try await target.store(store, dataSet: try await Self.gathered(prepared, syntax)).status
         }
-        return try await target.store(store) { write in
-            try await prepared.send { buffers in
-                let pieces = try stream.add(buffers)
-                if !pieces.isEmpty { try await write(pieces) }
+        // Reading pieces, checking and writing them anew is work that an event loop has no time for.
+        return try await withTaskExecutorPreference(globalConcurrentExecutor) {
+            // What has to be gathered fails here if it does: before a byte of it is on its way.
+            if syntax.isRewritten {
+                return try await target.store(store, dataSet: try await Self.gathered(prepared, syntax)).status
             }
-        }.status
+            var stream = OutgoingDataSet(syntax: syntax.nativeSyntax)
+            return try await target.store(store) { write in
+                try await prepared.send { buffers in
+                    let pieces = try stream.add(buffers)
+                    if !pieces.isEmpty { try await write(pieces) }
+                }
+            }.status
+        }
+    }
+
+    private static func gathered(
+        _ prepared: PreparedInstance,
+        _ syntax: SuboperationSyntax
+    ) async throws -> [ByteBuffer] {
+        var stream = OutgoingDataSet(syntax: syntax.nativeSyntax)
+        var ready: [ByteBuffer] = []
+        try await prepared.send { ready += try stream.add($0) }
+        return ready + (try stream.finish())
     }
 
     /// The last response of the operation.
