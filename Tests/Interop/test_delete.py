@@ -20,6 +20,7 @@ from support.phantom import instance
 from support.query import find, matches_of
 from test_commitment import Reports, ask, associate, pairs, request
 from test_get import Getter
+from test_large import multi_frame
 from test_move import counts, move
 from test_outage import assert_reads_back, check, hanging_postgres, metric, wait_until
 from test_stow import post, reasons
@@ -249,6 +250,20 @@ def test_it_is_not_taken_again_and_comes_back_as_it_was(archive):
     assert seen(archive, study) == 0
     assert archive.run("study", "undelete", study).returncode == 0
     assert_reads_back(archive, made)
+
+
+def test_a_large_instance_is_not_taken_again(archive):
+    """One that goes through the spool, by both ways."""
+    large = multi_frame("delete-large", 160)
+    assert len(large.data_set) > 16 << 20
+    assert list(send_all(archive.port, [large]).values()) == [0]
+    assert delete(archive, "studies/" + large.study).status_code == 204
+    wait_told(archive, large.study)
+    assert list(send_all(archive.port, [large]).values()) == [NOT_AUTHORIZED]
+    status, model = post(archive, [[large.file_bytes()]])
+    assert status == 409 and reasons(model, "00081198", "00081197") == [NOT_AUTHORIZED]
+    assert archive.run("study", "undelete", large.study).returncode == 0
+    assert_reads_back(archive, [large])
 
 
 def test_one_deletion_can_be_taken_back_alone(archive):
