@@ -8,7 +8,7 @@ import ReplicationTransport
 extension ClusterClient {
     /// Writes a record, its payload in `pieces`, to its group's nodes and returns those that hold it durably, at least `ack` distinct hosts.
     ///
-    /// - Throws: ``ClusterError`` `.notEnoughCopies` or `.noMap`.
+    /// - Throws: ``ClusterError`` `.notEnoughCopies`, `.refused` or `.noMap`.
     public func write(_ request: PutRequest, pieces: [ByteBuffer]) async throws(ClusterError) -> [NodeID] {
         try await write(request) { client throws(ReplicationError) in
             try await client.put(request, pieces: pieces)
@@ -48,8 +48,9 @@ extension ClusterClient {
         )
         let start = ContinuousClock.now
         let patience = configuration.slowNodeDelay + .seconds(Int64(request.payloadByteCount >> 24))
-        let (result, refusals) = await withTaskGroup(of: Event.self) { tasks in
+        let (result, refusals, isForGood) = await withTaskGroup(of: Event.self) { tasks in
             var refusals: [String] = []
+            var isForGood = false
             var action = quorum.start()
             if case .put = action { tasks.addTask { await Self.slowEvent(after: patience) } }
             while true {
@@ -58,7 +59,7 @@ extension ClusterClient {
                     for node in nodes { tasks.addTask { await self.put(to: node, put) } }
                 case .succeed, .fail:
                     tasks.cancelAll()
-                    return (action, refusals)
+                    return (action, refusals, isForGood)
                 }
                 switch await tasks.next() {
                 case .answered(let node, .success):
@@ -66,9 +67,10 @@ extension ClusterClient {
                     if quorum.isTooLate { refusals.append("the copies came too far apart; send it again") }
                 case .answered(let node, .failure(let error)):
                     refusals.append("\(map[node]?.name ?? "\(node)"): \(error)")
+                    isForGood = isForGood || error.code == .conflict
                     action = quorum.failed(node)
                 case .slow: action = quorum.slow()
-                case nil: return (.fail(durable: []), refusals)
+                case nil: return (.fail(durable: []), refusals, isForGood)
                 }
             }
         }
@@ -77,7 +79,7 @@ extension ClusterClient {
         if case .fail(let nodes) = result { durable = nodes }
         let reasons = refusals.isEmpty ? "" : " (\(refusals.joined(separator: "; ")))"
         throw ClusterError(
-            .notEnoughCopies,
+            isForGood ? .refused : .notEnoughCopies,
             "\(durable.count) of \(configuration.acknowledgements) copies durable,"
                 + " \(ranking.count) of \(map.members.count) nodes usable\(reasons)",
             durable: durable

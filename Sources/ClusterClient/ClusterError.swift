@@ -8,6 +8,8 @@ public struct ClusterError: Error, Sendable, CustomStringConvertible {
     public enum Code: Sendable {
         /// Fewer than the required number of hosts hold the record durably.
         case notEnoughCopies
+        /// As `notEnoughCopies`, and a node refuses the record for good: it was deleted, or has its id with other content.
+        case refused
         /// No copy could be read whole and undamaged.
         case noReadableCopy
         /// Every node asked says that it does not hold the record.

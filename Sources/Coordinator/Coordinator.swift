@@ -12,8 +12,8 @@ import Telemetry
 ///
 /// One of several leads at a time, by a lease in the catalog; the others wait. The leader asks every configured node
 /// each second whether it lives, records what it learns, and publishes a new epoch of the map when membership changes.
-/// It has storage nodes fetch what their disks have damaged from others. No store and no read needs it. Repair of lost
-/// nodes, drain and rebalancing join later.
+/// It has storage nodes fetch what their disks have damaged from others, and tells them what was deleted. No store and no
+/// read needs it. Repair of lost nodes, drain and rebalancing join later.
 public struct Coordinator: Service {
     private let configuration: CoordinatorConfiguration
     private let logger: Logger
@@ -48,15 +48,18 @@ public struct Coordinator: Service {
             settling: .seconds(Int64(configuration.lossSettlingSeconds)),
             logger: logger
         )
+        let trash = TrashWorker(catalog: catalog, interval: heartbeat, logger: logger)
         let leadership = Leadership(
             configuration: configuration,
             catalog: catalog,
             watchers: watchers,
             healer: healer,
+            trash: trash,
             logger: logger
         )
         await cancelWhenGracefulShutdown {
             async let healing: Void = healer.run()
+            async let deleting: Void = trash.run()
             var leadership = leadership
             while !Task.isCancelled {
                 await leadership.beat()
@@ -65,6 +68,7 @@ public struct Coordinator: Service {
             }
             await leadership.resign()
             await healing
+            await deleting
         }
         logger.info("stopping")
         for watcher in watchers { await watcher.shutdown() }

@@ -17,6 +17,7 @@ struct Leadership {
     private let catalog: Catalog
     private let watchers: [NodeWatcher]
     private let healer: Healer
+    private let trash: TrashWorker
     private let logger: Logger
     /// Distinct for every start of every coordinator: two processes of one name are two holders.
     private let holder: String
@@ -30,12 +31,14 @@ struct Leadership {
         catalog: Catalog,
         watchers: [NodeWatcher],
         healer: Healer,
+        trash: TrashWorker,
         logger: Logger
     ) {
         self.configuration = configuration
         self.catalog = catalog
         self.watchers = watchers
         self.healer = healer
+        self.trash = trash
         self.logger = logger
         var generator = SystemRandomNumberGenerator()
         self.holder = "\(configuration.name)#\(String(generator.next() as UInt32, radix: 16))"
@@ -53,7 +56,7 @@ struct Leadership {
             if error.code == .staleTerm {
                 logger.warning("another coordinator has taken over")
                 term = nil
-                healer.update(nil)
+                tell(nil)
                 return
             }
             // Said once, not each second.
@@ -65,11 +68,17 @@ struct Leadership {
 
     /// Gives the lease up, so that a standby need not wait for it to run out.
     mutating func resign() async {
-        healer.update(nil)
+        tell(nil)
         guard let term else { return }
         // When this fails the lease runs out by itself.
         try? await catalog.releaseLease(holder: holder, term: term)
         self.term = nil
+    }
+
+    /// Tells those who work for the leader what is known now; `nil` when another leads.
+    private func tell(_ situation: Healer.Situation?) {
+        healer.update(situation)
+        trash.update(situation)
     }
 
     private mutating func prepareCatalog() async throws(CatalogError) {
@@ -92,7 +101,7 @@ struct Leadership {
             if try await catalog.renewLease(holder: holder, term: term, duration: duration) { return }
             logger.warning("the lease was lost", metadata: ["term": "\(term.rawValue)"])
             self.term = nil
-            healer.update(nil)
+            tell(nil)
         }
         term = try await catalog.acquireLease(holder: holder, duration: duration)
         if let term {
@@ -113,7 +122,7 @@ struct Leadership {
             try await record(member, term: term)
         }
         let map = try await publish(members, term: term)
-        healer.update(Healer.Situation(observations, map: map, term: term))
+        tell(Healer.Situation(observations, map: map, term: term))
         try await refoldNames()
     }
 

@@ -18,6 +18,14 @@ public enum CodecClass: String, Sendable, CaseIterable {
     case asReceived = "as-received"
 }
 
+/// What DELETE of a study, series or instance does over DICOMweb.
+public enum HTTPDeletePolicy: String, Sendable, CaseIterable {
+    /// It is refused.
+    case off
+    /// It moves to the trash, from which `varve study undelete` takes back.
+    case trash
+}
+
 /// Everything an ingest node is told; what it is not told has the default given here.
 public struct IngestConfiguration: Sendable {
     /// The name operators see, unique in the cluster.
@@ -39,6 +47,8 @@ public struct IngestConfiguration: Sendable {
     public var httpPort = 8042
     /// Origins whose pages a browser may let read over DICOMweb, `*` for all; empty: none but the service's own.
     public var corsOrigins: [String] = []
+    /// What DELETE does over DICOMweb.
+    public var httpDelete = HTTPDeletePolicy.off
     /// Copies an instance should have, and durable copies that make a success.
     public var copies = 2
     public var acknowledgements = 2

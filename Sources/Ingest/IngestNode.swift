@@ -117,6 +117,7 @@ public struct IngestNode: Service {
             catalog: catalog,
             cluster: cluster,
             comparison: outage.comparison,
+            trash: TrashService(catalog: catalog, journal: outage.journal, logger: logger),
             metrics: metrics
         )
         let dicom = DICOMServer(
@@ -269,7 +270,7 @@ public struct IngestNode: Service {
         pipeline: StorePipeline,
         group: any EventLoopGroup
     ) -> some ApplicationProtocol {
-        let router = Router()
+        let router = Router(context: IngestRequestContext.self)
         addAdminRoutes(to: router, service: admin)
         let web = DICOMWebService(
             retrieve: retrieve,
@@ -279,6 +280,7 @@ public struct IngestNode: Service {
                 aeTitle: configuration.aeTitle,
                 maximumInMemoryByteCount: configuration.maximumInMemoryDataSetByteCount
             ),
+            deleter: configuration.httpDelete == .trash ? admin.trash : nil,
             crossOrigin: CrossOriginPolicy(origins: configuration.corsOrigins),
             version: version,
             logger: logger

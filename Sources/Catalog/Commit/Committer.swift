@@ -239,7 +239,13 @@ final class Committer {
     ) throws(PostgresFailure) {
         let uids = waiting.map(\.prepared.sopInstanceUID)
         let existing = try InstanceRow.read(sopInstanceUIDs: uids, connection, deadline)
+        let absent = uids.filter { existing[$0] == nil }
+        let trashed = absent.isEmpty ? [] : try Catalog.trashed(absent, connection, deadline)
         waiting.removeAll { entry in
+            if trashed.contains(entry.prepared.sopInstanceUID) {
+                entry.finish(.deleted)
+                return true
+            }
             guard let row = existing[entry.prepared.sopInstanceUID] else {
                 // Its series, or the instance that stood in its way, was removed just now.
                 session.memory.forget(series: entry.prepared.seriesKey)

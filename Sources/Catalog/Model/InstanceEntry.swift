@@ -72,4 +72,6 @@ public enum CommitOutcome: Sendable, Hashable {
     case duplicate(existing: InstanceRow)
     /// The SOP Instance UID is taken: by other content, or in another series or study. Nothing was changed.
     case conflict(existing: InstanceRow)
+    /// The instance was deleted, and is in the trash until somebody takes it back. Nothing was changed.
+    case deleted
 }

@@ -24,7 +24,10 @@ final class Healer: Sendable {
             self.term = term
         }
 
-        fileprivate var stamp: OrderStamp { OrderStamp(term: term, mapEpoch: map.epoch) }
+        var stamp: OrderStamp { OrderStamp(term: term, mapEpoch: map.epoch) }
+
+        /// The members that answer.
+        var peers: [ConnectedPeer] { nodes.map(\.peer) }
 
         /// The members that answer, and what they said last.
         fileprivate var nodes: [(peer: ConnectedPeer, status: NodeStatusReport, incarnation: UInt64)] {

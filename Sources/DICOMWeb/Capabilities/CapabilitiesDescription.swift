@@ -5,12 +5,12 @@ public enum CapabilitiesDescription {
     /// The media type of WADL.
     public static let mediaType = "application/vnd.sun.wadl+xml"
 
-    /// The document; `base` is the URL of the service.
-    public static func wadl(base: String) -> String {
+    /// The document; `base` is the URL of the service, which `deletes` or not.
+    public static func wadl(base: String, deletes: Bool = false) -> String {
         var text = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
         text += "<application xmlns=\"http://wadl.dev.java.net/2009/02\">\n"
         text += "  <resources base=\"\(escaped(base))\">\n"
-        for resource in tree { write(resource, indent: "    ", into: &text) }
+        for resource in tree { write(resource, deletes, indent: "    ", into: &text) }
         return text + "  </resources>\n</application>\n"
     }
 
@@ -103,6 +103,12 @@ public enum CapabilitiesDescription {
         ]
     )
 
+    /// What can be deleted, where anything can: no transactions of PS3.18.
+    private static let deletions = [
+        "{StudyInstanceUID}": "DeleteStudy", "{SeriesInstanceUID}": "DeleteSeries",
+        "{SOPInstanceUID}": "DeleteInstance",
+    ]
+
     private static let octets: [Representation] = [.multipartOctetStream, .singleOctetStream]
 
     private static let instance = Resource(
@@ -132,10 +138,13 @@ public enum CapabilitiesDescription {
         ]
     )
 
-    private static func write(_ resource: Resource, indent: String, into text: inout String) {
+    private static func write(_ resource: Resource, _ deletes: Bool, indent: String, into text: inout String) {
         text += "\(indent)<resource path=\"\(escaped(resource.path))\">\n"
         for method in resource.methods { write(method, indent: indent + "  ", into: &text) }
-        for child in resource.children { write(child, indent: indent + "  ", into: &text) }
+        if deletes, let id = deletions[resource.path] {
+            write(Method(name: "DELETE", id: id, response: []), indent: indent + "  ", into: &text)
+        }
+        for child in resource.children { write(child, deletes, indent: indent + "  ", into: &text) }
         text += "\(indent)</resource>\n"
     }
 

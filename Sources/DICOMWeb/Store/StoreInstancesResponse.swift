@@ -45,6 +45,8 @@ public struct StoreInstancesResponse: Sendable, Hashable {
     public static let cannotUnderstand: UInt16 = 0xC000
     /// 0111H: an instance of this UID with other content is stored already (PS3.7 annex C).
     public static let duplicateInstance: UInt16 = 0x0111
+    /// Failure Reason: not authorized.
+    public static let notAuthorized: UInt16 = 0x0124
     /// 0110H: a failure of ours.
     public static let processingFailure: UInt16 = 0x0110
 

@@ -9,7 +9,8 @@ import Placement
 import Telemetry
 
 /// Adds liveness, readiness, metrics and the administration API (`/api/v1`).
-func addAdminRoutes(to router: Router<BasicRequestContext>, service: AdminService) {
+func addAdminRoutes(to router: Router<IngestRequestContext>, service: AdminService) {
+    addTrashRoutes(to: router, service: service)
     router.get("/healthz") { _, _ in "ok\n" }
     router.get("/readyz") { _, _ in
         guard let reason = service.reasonNotReady() else { return plainText("ready\n") }
@@ -56,7 +57,7 @@ func addAdminRoutes(to router: Router<BasicRequestContext>, service: AdminServic
 }
 
 /// The value as JSON; 404 when it is nil, 503 when the catalog is away.
-private func json<Value: Encodable>(_ value: () async throws(CatalogError) -> Value?) async throws -> Response {
+func json<Value: Encodable>(_ value: () async throws(CatalogError) -> Value?) async throws -> Response {
     let result: Value?
     do throws(CatalogError) {
         result = try await value()
@@ -67,7 +68,7 @@ private func json<Value: Encodable>(_ value: () async throws(CatalogError) -> Va
     return try json(result)
 }
 
-private func json(_ result: some Encodable) throws -> Response {
+func json(_ result: some Encodable) throws -> Response {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     let body = try encoder.encode(result) + Data("\n".utf8)
@@ -78,7 +79,7 @@ private func json(_ result: some Encodable) throws -> Response {
     )
 }
 
-private func plainText(_ text: String, status: HTTPResponse.Status = .ok) -> Response {
+func plainText(_ text: String, status: HTTPResponse.Status = .ok) -> Response {
     Response(
         status: status,
         headers: [.contentType: "text/plain; charset=utf-8"],

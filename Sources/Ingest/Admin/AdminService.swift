@@ -13,6 +13,7 @@ struct AdminService: Sendable {
     let catalog: Catalog
     let cluster: ClusterClient
     let comparison: CatalogComparison
+    let trash: TrashService
     let metrics: MetricsRegistry
 
     /// Why stores cannot succeed now, or nil when they can.

@@ -5,8 +5,8 @@ package import Hummingbird
 
 extension DICOMWebService {
     /// Answers any request below the service's path, errors included: the transaction, and around it what HTTP wants of
-    /// all of them (compression, HEAD, CORS).
-    package func answer(_ request: Request) async -> Response {
+    /// all of them (compression, HEAD, CORS); `client` is where the request comes from, for the audit.
+    package func answer(_ request: Request, client: String = "") async -> Response {
         var response: Response
         switch request.method {
         case .get, .head:
@@ -14,9 +14,8 @@ extension DICOMWebService {
             if request.method == .head { response = Self.withoutBody(response) }
         case .post: response = compressed(await storeResponse(to: request), for: request)
         case .options: response = compressed(optionsResponse(to: request), for: request)
-        default:
-            response = errorResponse(DICOMWebError(.methodNotAllowed, "this method is not served here"))
-            response.headers[.allow] = CrossOriginPolicy.methods
+        case .delete: response = await deleteResponse(to: request, client: client)
+        default: response = notAllowed("this method is not served here")
         }
         addCrossOriginHeaders(to: &response.headers, for: request)
         return response
@@ -61,7 +60,7 @@ extension DICOMWebService {
         }
         let path = request.uri.path.dropFirst(Self.path.utf8.count)
         guard path.allSatisfy({ $0 == "/" }) else {
-            return Response(status: .noContent, headers: [.allow: CrossOriginPolicy.methods])
+            return Response(status: .noContent, headers: [.allow: methods])
         }
         do {
             let exchange = try exchange(of: request)
@@ -72,9 +71,11 @@ extension DICOMWebService {
             )
             return Response(
                 status: .ok,
-                headers: [.contentType: CapabilitiesDescription.mediaType, .allow: CrossOriginPolicy.methods],
+                headers: [.contentType: CapabilitiesDescription.mediaType, .allow: methods],
                 body: ResponseBody(
-                    byteBuffer: ByteBuffer(string: CapabilitiesDescription.wadl(base: exchange.root.url))
+                    byteBuffer: ByteBuffer(
+                        string: CapabilitiesDescription.wadl(base: exchange.root.url, deletes: deleter != nil)
+                    )
                 )
             )
         } catch {
@@ -92,7 +93,7 @@ extension DICOMWebService {
             )
         }
         var headers: HTTPFields = [.accessControlMaxAge: "\(CrossOriginPolicy.maximumAgeSeconds)"]
-        headers[.accessControlAllowMethods] = CrossOriginPolicy.methods
+        headers[.accessControlAllowMethods] = methods
         headers[.accessControlAllowHeaders] = CrossOriginPolicy.requestHeaders
         return Response(status: .noContent, headers: headers)
     }

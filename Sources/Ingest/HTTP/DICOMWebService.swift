@@ -19,6 +19,8 @@ package struct DICOMWebService: Sendable {
     let seriesMetadata: SeriesMetadata?
     /// Takes what is stored by HTTP; nil when nothing is.
     let receiver: (any InstanceReceiver)?
+    /// Deletes by HTTP; nil when nothing does.
+    let deleter: (any InstanceDeleter)?
     /// Store transactions of whole instances at once.
     let storePlaces = Budget(limit: maximumStoreCount)
     /// Of each store transaction that comes as metadata and bulk data.
@@ -37,6 +39,7 @@ package struct DICOMWebService: Sendable {
         retrieve: RetrieveService,
         seriesMetadata: SeriesMetadata? = nil,
         receiver: (any InstanceReceiver)? = nil,
+        deleter: (any InstanceDeleter)? = nil,
         publicURL: String? = nil,
         crossOrigin: CrossOriginPolicy = CrossOriginPolicy(),
         version: String = "",
@@ -46,6 +49,7 @@ package struct DICOMWebService: Sendable {
         self.retrieve = retrieve
         self.seriesMetadata = seriesMetadata
         self.receiver = receiver
+        self.deleter = deleter
         self.publicURL = publicURL
         self.crossOrigin = crossOrigin
         self.version = version
@@ -121,7 +125,9 @@ package struct DICOMWebService: Sendable {
 package func addDICOMWebRoutes(to router: Router<some RequestContext>, service: DICOMWebService) {
     for method: HTTPRequest.Method in [.get, .head, .post, .options, .put, .delete, .patch] {
         for path: RouterPath in ["dicom-web", "dicom-web/**"] {
-            router.on(path, method: method) { request, _ in await service.answer(request) }
+            router.on(path, method: method) { request, context in
+                await service.answer(request, client: context.clientName)
+            }
         }
     }
 }

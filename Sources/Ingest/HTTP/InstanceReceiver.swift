@@ -55,6 +55,7 @@ extension StoreFailure.Kind {
         case .malformed: StoreInstancesResponse.cannotUnderstand
         case .mismatch: StoreInstancesResponse.dataSetMismatch
         case .conflict: StoreInstancesResponse.duplicateInstance
+        case .deleted: StoreInstancesResponse.notAuthorized
         case .unavailable: StoreInstancesResponse.outOfResources
         case .processing: StoreInstancesResponse.processingFailure
         }

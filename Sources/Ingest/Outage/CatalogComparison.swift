@@ -40,6 +40,8 @@ public struct CatalogCheckReport: Codable, Sendable {
     public var adopted = 0
     /// Records too young to be judged: their store may be under way.
     public var young = 0
+    /// Records of instances in the trash of which a node was not told yet.
+    public var trashed: Int?
     /// The first findings; `findingCount` has their number.
     public var findings: [Finding] = []
     public var findingCount = 0
@@ -152,6 +154,10 @@ struct CatalogComparison: Sendable {
     ) async {
         let record: InstanceRecord
         do throws(RetrieveFailure) {
+            if try await isInTrash(id) {
+                report.trashed = (report.trashed ?? 0) + 1
+                return
+            }
             record = try await directory.describe(id, nodes: nodes)
         } catch {
             return report.add(.unreadable, id, error.reason)
@@ -179,6 +185,9 @@ struct CatalogComparison: Sendable {
             let entry = try await directory.entry(of: record)
             switch try await enter(entry) {
             case .committed: report.adopted += 1
+            case .deleted:
+                let reason = "the instance is in the trash as another record"
+                return report.add(.orphan, id, instance: instance, study: study, reason)
             case .duplicate, .conflict:
                 return report.add(.orphan, id, instance: instance, study: study, "entered otherwise meanwhile")
             }
@@ -213,6 +222,14 @@ struct CatalogComparison: Sendable {
     private func row(of sopInstanceUID: String) async throws(RetrieveFailure) -> InstanceRow? {
         do throws(CatalogError) {
             return try await catalog.instance(sopInstanceUID: sopInstanceUID)
+        } catch {
+            throw RetrieveFailure(.unavailable, "the catalog does not answer: \(error)")
+        }
+    }
+
+    private func isInTrash(_ record: RecordID) async throws(RetrieveFailure) -> Bool {
+        do throws(CatalogError) {
+            return try await catalog.isInTrash(record: record)
         } catch {
             throw RetrieveFailure(.unavailable, "the catalog does not answer: \(error)")
         }

@@ -1,10 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import Catalog
+package import Placement
 
 /// Where durable instances are entered: the catalog, or a stand-in in tests.
 package protocol CatalogEntering: Sendable {
     func commit(_ entry: InstanceEntry) async throws(CatalogError) -> CommitOutcome
+    /// Whether the instance of a record is in the trash.
+    func isInTrash(record: RecordID) async throws(CatalogError) -> Bool
+}
+
+extension CatalogEntering {
+    /// For stand-ins that have no trash.
+    package func isInTrash(record: RecordID) async throws(CatalogError) -> Bool { false }
 }
 
 extension Catalog: CatalogEntering {}

@@ -120,6 +120,7 @@ package final class JournalDrain: Sendable {
             let record = try await directory.describe(entry.recordID, nodes: entry.nodes)
             instance = try await directory.entry(of: record)
         } catch {
+            if let settlement = await settleDeleted(entry) { return settlement }
             logger.info(
                 "a record in the journal cannot be read now",
                 metadata: ["record": "\(entry.recordID)", "reason": "\(error)"]
@@ -129,6 +130,9 @@ package final class JournalDrain: Sendable {
         do {
             switch try await catalog.commit(instance) {
             case .committed, .duplicate: return .settled
+            case .deleted:
+                if let settlement = await settleDeleted(entry) { return settlement }
+                return .refused("the instance was deleted, and is in the trash as another record")
             case .conflict(let existing):
                 return .refused(
                     existing.contentDigest == instance.contentDigest
@@ -146,6 +150,23 @@ package final class JournalDrain: Sendable {
             default: return .catalogAway
             }
         }
+    }
+
+    /// What becomes of an entry whose record is in the trash; nil when it is not.
+    ///
+    /// It was in the catalog before, so that is owed nothing: its store had not heard that it was committed, or came again
+    /// before the nodes knew of the deletion. An undelete gives it back.
+    private func settleDeleted(_ entry: JournalEntry) async -> Settlement? {
+        do throws(CatalogError) {
+            guard try await catalog.isInTrash(record: entry.recordID) else { return nil }
+        } catch {
+            return .catalogAway
+        }
+        logger.notice(
+            "an instance in the journal was deleted meanwhile; it is in the trash",
+            metadata: ["record": "\(entry.recordID)"]
+        )
+        return .settled
     }
 
     private func report(_ entry: JournalEntry, _ reason: String) {

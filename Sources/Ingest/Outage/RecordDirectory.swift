@@ -55,25 +55,45 @@ package struct RecordDirectory: Sendable {
     package typealias List =
         @Sendable (ClosedRange<RecordID>, _ nearest: Int?) async throws(RetrieveFailure) -> [RecordID: [NodeID]]
 
+    /// Those records of a range of ids that are deleted, as far as nodes tell.
+    package typealias Deleted = @Sendable (ClosedRange<RecordID>, _ nearest: Int?) async -> Set<RecordID>
+
     /// Records whose metadata are read at once.
     private static let window = 16
 
     private let list: List
     private let records: any RecordReader
+    private let deleted: Deleted
 
-    package init(list: @escaping List, records: any RecordReader) {
+    package init(
+        list: @escaping List,
+        records: any RecordReader,
+        deleted: @escaping Deleted = { _, _ in [] }
+    ) {
         self.list = list
         self.records = records
+        self.deleted = deleted
+    }
+
+    /// Whether an instance is deleted, as far as nodes tell.
+    package func isDeleted(study: String, instance: String, nearest: Int? = nil) async -> Bool {
+        guard let range = RecordID.range(studyInstanceUID: study, sopInstanceUID: instance) else { return false }
+        return await !deleted(range, nearest).isEmpty
     }
 
     /// The instances of a study, or one, ordered by series and time of arrival; one record each.
+    ///
+    /// Without those of which any node that answers knows a deletion: another, that was away, may still list them.
     package func instances(
         study: String,
         instance: String? = nil,
         nearest: Int? = nil
     ) async throws(RetrieveFailure) -> [InstanceRecord] {
         guard let range = RecordID.range(studyInstanceUID: study, sopInstanceUID: instance) else { return [] }
-        let holders = try await list(range, nearest)
+        async let known = deleted(range, nearest)
+        let listed = try await list(range, nearest)
+        let gone = Set(await known.map(InstanceKey.init))
+        let holders = gone.isEmpty ? listed : listed.filter { !gone.contains(InstanceKey($0.key)) }
         var found: [String: InstanceRecord] = [:]
         for record in try await describe(holders) {
             let metadata = record.metadata
@@ -150,5 +170,16 @@ package struct RecordDirectory: Sendable {
             storedByteCount: record.payloadByteCount,
             nodes: record.nodes
         )
+    }
+}
+
+/// What the ids of all records of an instance begin with (docs/decisions/0001-record-identity.md).
+private struct InstanceKey: Hashable {
+    private let high: UInt64
+    private let low: UInt64
+
+    init(_ id: RecordID) {
+        self.high = id.high
+        self.low = id.low >> 40
     }
 }

@@ -45,7 +45,8 @@ package struct Registrar: Sendable {
 
     /// Returns when the catalog has committed the instance, or the journal has it on disk.
     ///
-    /// - Throws: `.conflict` when other content has the SOP Instance UID, `.unavailable` when neither can be had.
+    /// - Throws: `.conflict` when other content has the SOP Instance UID, `.deleted` when the instance is in the trash,
+    ///   `.unavailable` when neither can be had.
     package func enter(_ entry: InstanceEntry) async throws(StoreFailure) -> Outcome {
         if health.isAway { return try await note(entry) }
         let outcome: CommitOutcome
@@ -62,6 +63,7 @@ package struct Registrar: Sendable {
         case .committed: return .entered
         case .duplicate: return .duplicate
         case .conflict: throw Self.conflict
+        case .deleted: throw .deleted
         }
     }
 
@@ -72,6 +74,9 @@ package struct Registrar: Sendable {
 
     private func note(_ entry: InstanceEntry) async throws(StoreFailure) -> Outcome {
         let uid = entry.instance.sopInstanceUID
+        if await directory.isDeleted(study: entry.study.studyInstanceUID, instance: uid, nearest: nearest) {
+            throw .deleted
+        }
         let first: InstanceRecord?
         do throws(RetrieveFailure) {
             let study = entry.study.studyInstanceUID

@@ -51,7 +51,8 @@ extension RecordDirectory {
                     throw RetrieveFailure(error)
                 }
             },
-            records: ClusterRecords(cluster: cluster)
+            records: ClusterRecords(cluster: cluster),
+            deleted: { range, nearest in await cluster.deletedRecords(in: range, nearest: nearest) }
         )
     }
 }

@@ -11,6 +11,8 @@ package struct StoreFailure: Error, Sendable, CustomStringConvertible {
         case mismatch
         /// An instance of this UID with other content exists (0111H, 409).
         case conflict
+        /// The instance was deleted and is in the trash (0124H, 409).
+        case deleted
         /// Fewer than `ack` hosts could write, or the catalog is away: try again later (A700H, 503).
         case unavailable
         /// Our own failure (0110H, 500).
@@ -26,4 +28,10 @@ package struct StoreFailure: Error, Sendable, CustomStringConvertible {
     }
 
     package var description: String { reason }
+
+    /// What is in the trash is not stored again.
+    static let deleted = StoreFailure(
+        .deleted,
+        "the instance was deleted here and is in the trash; it comes back by 'varve study undelete'"
+    )
 }

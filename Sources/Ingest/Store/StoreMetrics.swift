@@ -38,7 +38,7 @@ struct StoreMetrics: Sendable {
 
     func failed(_ kind: StoreFailure.Kind) {
         switch kind {
-        case .malformed, .mismatch, .conflict: refusedCount.add()
+        case .malformed, .mismatch, .conflict, .deleted: refusedCount.add()
         case .unavailable, .processing: unavailableCount.add()
         }
     }

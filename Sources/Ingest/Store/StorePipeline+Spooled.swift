@@ -44,7 +44,7 @@ extension StorePipeline {
                 chunks: FileChunks(file: form.file, byteCount: form.stored.payloadByteCount, threads: spoolThreads)
             )
         } catch {
-            throw StoreFailure(.unavailable, error.description)
+            throw await failure(error, of: form.instance)
         }
         return try await commit(
             InstanceEntry(form.instance, form: form.stored, nodes: nodes)

@@ -120,7 +120,7 @@ package final class StorePipeline: Sendable {
         at receivedAt: Timestamp
     ) async throws(StoreFailure) -> InstanceEntry {
         let form = try PayloadBuilder(instance, sender: sender, receivedAt: receivedAt).asReceived(note: note)
-        let nodes = try await write(form)
+        let nodes = try await write(form, of: instance)
         return InstanceEntry(instance, form: form, nodes: nodes)
     }
 
@@ -148,7 +148,7 @@ package final class StorePipeline: Sendable {
         let form = try builder.compressed(encoded, plan: plan, digests: digests)
 
         // Success waits for both; the proof of the frames runs while the record is on its way to the nodes.
-        let nodes = try await write(form)
+        let nodes = try await write(form, of: instance)
         let entry = InstanceEntry(instance, form: form, nodes: nodes)
         guard await areProven(encodings) else {
             logger.error("a compressed frame does not decode to what arrived; the instance is kept as received")
@@ -180,12 +180,25 @@ package final class StorePipeline: Sendable {
     }
 
     /// Writes the record to its group's nodes; returns those that hold it durably.
-    private func write(_ form: StoredForm) async throws(StoreFailure) -> [NodeID] {
+    private func write(_ form: StoredForm, of instance: ReceivedInstance) async throws(StoreFailure) -> [NodeID] {
         do {
             return try await cluster.write(form.putRequest(mapEpoch: cluster.mapEpoch), pieces: form.pieces)
         } catch {
-            throw StoreFailure(.unavailable, error.description)
+            throw await failure(error, of: instance)
         }
+    }
+
+    /// Why nodes did not take a record: they refuse what is deleted, and say so when asked.
+    func failure(_ error: ClusterError, of instance: ReceivedInstance) async -> StoreFailure {
+        if error.code == .refused,
+            await registrar.directory.isDeleted(
+                study: instance.studyInstanceUID,
+                instance: instance.sopInstanceUID
+            )
+        {
+            return .deleted
+        }
+        return StoreFailure(.unavailable, error.description)
     }
 
     func commit(_ entry: InstanceEntry) async throws(StoreFailure) -> Outcome {

@@ -103,6 +103,8 @@ extension StoreFailure.Kind {
         case .malformed: .cannotUnderstand
         case .mismatch: .dataSetDoesNotMatchSOPClass
         case .conflict: .duplicateSOPInstance
+        // Not 0111H, which some senders take for success.
+        case .deleted: .notAuthorized
         case .unavailable: .outOfResources
         case .processing: .processingFailure
         }

@@ -34,12 +34,17 @@ struct AdminClient {
         try JSONDecoder().decode(type, from: await send("POST", path))
     }
 
-    private func send(_ method: String, _ path: String) async throws -> Data {
+    /// The body of a successful request with a body of JSON, or none.
+    func send(_ method: String, _ path: String, body sent: Data? = nil) async throws -> Data {
         guard let url = URL(string: options.server + path) else {
             throw CommandError("'\(options.server)' is not an address: use one like http://127.0.0.1:8042")
         }
         var request = URLRequest(url: url, timeoutInterval: 600)
         request.httpMethod = method
+        if let sent {
+            request.httpBody = sent
+            request.setValue("application/json", forHTTPHeaderField: "Content-Type")
+        }
         if let token = options.token ?? ProcessInfo.processInfo.environment["VARVE_TOKEN"] {
             request.setValue("Bearer \(token)", forHTTPHeaderField: "Authorization")
         }

@@ -102,6 +102,7 @@ struct CatalogCheckCommand: AsyncParsableCommand {
             output(
                 "\(total.records) records, \(total.rows) rows: \(total.adopted) entered, \(total.findingCount) findings,"
                     + " \(total.young) too young to judge"
+                    + (total.trashed > 0 ? ", \(total.trashed) in the trash and not yet deleted on every node" : "")
             )
             if !total.silentNodes.isEmpty {
                 output("nodes that did not answer: \(total.silentNodes.sorted().joined(separator: ", "))")
@@ -117,6 +118,8 @@ private struct CatalogCheckTotal: Encodable {
     var rows = 0
     var adopted = 0
     var young = 0
+    /// Of the trash, and not yet deleted on every node.
+    var trashed = 0
     var findingCount = 0
     var findings: [CatalogCheckReport.Finding] = []
     var silentNodes: Set<String> = []
@@ -126,6 +129,7 @@ private struct CatalogCheckTotal: Encodable {
         rows += report.rows
         adopted += report.adopted
         young += report.young
+        trashed += report.trashed ?? 0
         findingCount += report.findingCount
         findings += report.findings
         silentNodes.formUnion(report.silentNodes)

@@ -8,8 +8,11 @@ import Ingest
 struct StudyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "study",
-        abstract: "List studies and show where their copies are.",
-        subcommands: [StudyListCommand.self, StudyShowCommand.self]
+        abstract: "List studies, show where their copies are, delete them and take them back.",
+        subcommands: [
+            StudyListCommand.self, StudyShowCommand.self, StudyDeleteCommand.self, StudyUndeleteCommand.self,
+            StudyTrashCommand.self,
+        ]
     )
 }
 

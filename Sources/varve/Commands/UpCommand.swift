@@ -36,6 +36,7 @@ struct UpCommand: AsyncParsableCommand {
     var destinations: [String] = []
     @Option(help: "Pages of this origin may read over DICOMweb, '*' for all; can be repeated.")
     var corsOrigin: [String] = []
+    @Option(help: "What DELETE over DICOMweb does: off (it is refused) or trash.") var httpDelete = "off"
     @Option(help: "Compression, always proven: fast (HTJ2K), balanced (JPEG-LS), dense (the smallest), as-received.")
     var codec = "balanced"
     @Option(help: "Instances that break rules of the standard: accept, warn, refuse or quarantine.")
@@ -75,6 +76,9 @@ struct UpCommand: AsyncParsableCommand {
             if let problem = IngestConfiguration.problem(withOrigin: origin) {
                 throw ValidationError("--cors-origin \(origin): \(problem)")
             }
+        }
+        guard HTTPDeletePolicy(rawValue: httpDelete) != nil else {
+            throw ValidationError("--http-delete is '\(httpDelete)', it must be off or trash")
         }
         guard (0...1 << 31).contains(scrubSeconds) else {
             throw ValidationError("--scrub-seconds must be from 0 to \(1 << 31)")

@@ -97,6 +97,12 @@ extension IngestConfiguration {
                 throw SettingsError("'http.cors-origins' has '\(origin)': \(problem)")
             }
         }
+        let deletion = settings.string("http.delete", default: httpDelete.rawValue)
+        guard let httpDelete = HTTPDeletePolicy(rawValue: deletion) else {
+            let known = HTTPDeletePolicy.allCases.map(\.rawValue).joined(separator: ", ")
+            throw SettingsError("'http.delete' is '\(deletion)', it must be one of: \(known)")
+        }
+        self.httpDelete = httpDelete
         copies = try settings.integer("copies", default: copies, in: 1...16)
         acknowledgements = try settings.integer("ack", default: min(acknowledgements, copies), in: 1...copies)
         acknowledgementSpreadSeconds = try settings.integer(

@@ -111,6 +111,7 @@ struct LocalCluster {
                     "http:",
                     "  host: 127.0.0.1",
                     "  port: \(options.httpPort + number - 1)",
+                    "  delete: \(options.httpDelete)",
                 ] + corsOrigins + [
                     "copies: \(options.copies)",
                     "ack: \(options.ack)",

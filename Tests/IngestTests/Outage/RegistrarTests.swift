@@ -30,6 +30,8 @@ private final class ScriptedCatalog: CatalogEntering {
         var failure: CatalogError?
         var committed: [String: InstanceEntry] = [:]
         var commitCount = 0
+        var deleted: Set<String> = []
+        var trashed: Set<RecordID> = []
     }
 
     private let state = NIOLockedValueBox(State())
@@ -38,11 +40,27 @@ private final class ScriptedCatalog: CatalogEntering {
     var committed: [String: InstanceEntry] { state.withLockedValue { $0.committed } }
     var commitCount: Int { state.withLockedValue { $0.commitCount } }
 
+    /// The instance was deleted; the trash has it as `record`.
+    func delete(_ sopInstanceUID: String, as record: RecordID) {
+        state.withLockedValue { state in
+            state.deleted.insert(sopInstanceUID)
+            state.trashed.insert(record)
+            state.committed[sopInstanceUID] = nil
+        }
+    }
+
+    func isInTrash(record: RecordID) async throws(CatalogError) -> Bool {
+        let (failure, isTrashed) = state.withLockedValue { ($0.failure, $0.trashed.contains(record)) }
+        if let failure { throw failure }
+        return isTrashed
+    }
+
     func commit(_ entry: InstanceEntry) async throws(CatalogError) -> CommitOutcome {
         let result: Result<CommitOutcome, CatalogError> = state.withLockedValue { state in
             if let failure = state.failure { return .failure(failure) }
             state.commitCount += 1
             let uid = entry.instance.sopInstanceUID
+            if state.deleted.contains(uid) { return .success(.deleted) }
             guard let known = state.committed[uid], known.recordID != entry.recordID else {
                 state.committed[uid] = entry
                 return .success(.committed)
@@ -114,6 +132,7 @@ private final class HeldRecords: RecordReader {
     private struct State {
         var held: [RecordID: (metadata: InstanceMetadata, payload: ByteBuffer)] = [:]
         var isSilent = false
+        var deleted: Set<RecordID> = []
     }
 
     private let state = NIOLockedValueBox(State())
@@ -149,6 +168,18 @@ private final class HeldRecords: RecordReader {
             nodes: [NodeID(high: 0, low: 1)],
             receivedAtMilliseconds: receivedAt
         )
+    }
+
+    /// A node has a tombstone; `isKept`: another, which was away, has the record still.
+    func delete(_ id: RecordID, isKept: Bool = false) {
+        state.withLockedValue { state in
+            state.deleted.insert(id)
+            if !isKept { state.held[id] = nil }
+        }
+    }
+
+    func deleted(in range: ClosedRange<RecordID>) -> Set<RecordID> {
+        state.withLockedValue { $0.deleted.filter { range.contains($0) } }
     }
 
     func list(_ range: ClosedRange<RecordID>) throws(RetrieveFailure) -> [RecordID: [NodeID]] {
@@ -197,7 +228,8 @@ private final class HeldRecords: RecordReader {
         let journal = try CatalogJournal(directory: path, threads: threads, logger: logger)
         let directory = RecordDirectory(
             list: { range, _ throws(RetrieveFailure) in try records.list(range) },
-            records: records
+            records: records,
+            deleted: { range, _ in records.deleted(in: range) }
         )
         let parts = Parts(
             catalog: catalog,
@@ -339,6 +371,58 @@ private final class HeldRecords: RecordReader {
             #expect(parts.drain.refusedCount == 1)
             #expect(parts.catalog.committed.count == 2)
             #expect(parts.catalog.committed[first.instance.sopInstanceUID]?.contentDigest == first.contentDigest)
+        }
+    }
+
+    @Test func `what is in the trash is refused with and without the catalog`() async throws {
+        try await withParts { parts in
+            let entry = try parts.records.put(MadeInstance.grey(number: 1, fill: 1), receivedAt: 1)
+            #expect(try await parts.registrar.enter(entry) == .entered)
+            parts.catalog.delete(entry.instance.sopInstanceUID, as: entry.recordID)
+            parts.records.delete(entry.recordID, isKept: true)
+            let other = try parts.records.put(MadeInstance.grey(number: 1, fill: 2), receivedAt: 2)
+            let new = try parts.records.put(MadeInstance.grey(number: 2), receivedAt: 3)
+            for isAway in [false, true] {
+                if isAway { parts.health.failed() }
+                for refused in [entry, other] {
+                    let refusal = await #expect(throws: StoreFailure.self) {
+                        _ = try await parts.registrar.enter(refused)
+                    }
+                    #expect(refusal?.kind == .deleted)
+                }
+                #expect(try await parts.registrar.enter(new) == (isAway ? .noted : .entered))
+            }
+            // A node that was away lists it, and what was refused under its UID lies about, too.
+            let found = try await parts.registrar.directory.instances(study: entry.study.studyInstanceUID)
+            #expect(found.map(\.recordID) == [new.recordID])
+        }
+    }
+
+    @Test func `an entry of what was deleted meanwhile settles`() async throws {
+        try await withParts { parts in
+            parts.health.failed()
+            let unreadable = try parts.records.put(MadeInstance.grey(number: 1), receivedAt: 1)
+            let readable = try parts.records.put(MadeInstance.grey(number: 2), receivedAt: 2)
+            let other = try parts.records.put(MadeInstance.grey(number: 3, fill: 3), receivedAt: 3)
+            for entry in [unreadable, readable, other] {
+                #expect(try await parts.registrar.enter(entry) == .noted)
+                parts.catalog.delete(
+                    entry.instance.sopInstanceUID,
+                    as: entry.instance == other.instance ? unreadable.recordID : entry.recordID
+                )
+            }
+            parts.records.delete(unreadable.recordID)
+            parts.health.answered()
+            parts.catalog.fail(CatalogError(.unavailable, "away again"))
+            try await parts.drain.drain()
+            #expect(parts.journal.count == 3, "not known to be in the trash")
+            parts.catalog.fail(nil)
+            parts.health.answered()
+            try await parts.drain.drain()
+            #expect(parts.journal.count == 0)
+            #expect(parts.catalog.committed.isEmpty)
+            // Acknowledged without the catalog, and in the trash as another record: nobody gets to see it.
+            #expect(parts.drain.refusedCount == 1)
         }
     }
 
