@@ -224,7 +224,12 @@ public struct IngestNode: Service {
         let selection = InstanceSelection(directory: outage.instances, source: source)
         return ArchiveService(
             storage: storage,
-            find: FindService(source: source, aeTitle: aeTitle.value, logger: logger),
+            find: FindService(
+                source: source,
+                objects: ObjectSearch(source: source, directory: outage.instances, records: outage.retrieve.records),
+                aeTitle: aeTitle.value,
+                logger: logger
+            ),
             get: GetService(selection: selection, retrieve: outage.retrieve, logger: logger),
             move: MoveService(
                 destinations: destinations,

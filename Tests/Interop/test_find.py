@@ -8,14 +8,17 @@ from dataclasses import replace
 from io import BytesIO
 
 import part10
+import pydicom
 import pytest
 from conftest import send_all
+from pydicom.filebase import DicomBytesIO
 from pynetdicom.dimse_primitives import C_CANCEL, C_FIND
 from pynetdicom.dsutils import encode
-from support.phantom import instance
+from support.phantom import PIXEL_DATA, instance
 from support.query import FIND, associate, find, identifier, matches_of, statuses_of
 from test_dimse_tools import dcmtk
 
+ROWS, COLUMNS = 0x00280010, 0x00280011
 NAME, DATE, TIME, ACCESSION, MODALITY = 0x00100010, 0x00080020, 0x00080030, 0x00080050, 0x00080060
 
 
@@ -120,12 +123,101 @@ def test_an_empty_archive_of_matches_is_success_without_identifier(cluster, stor
 
 
 def test_unsupported_keys_come_back_empty_and_the_status_says_so(cluster, stored):
-    keys = {"PatientID": "find-1", "ProtocolName": "HEAD", "Modality": "XA", "OtherPatientNames": ""}
+    keys = {"PatientID": "find-1", "ProtocolName": "", "Modality": "XA", "OtherPatientNames": ""}
     answers = find(cluster.port, "STUDY", **keys)
     assert statuses_of(answers) == [0xFF01, 0x0000]
     match = answers[0][1]
     assert (match.ProtocolName, match.Modality, match.OtherPatientNames) == ("", "", "")
     assert statuses_of(find(cluster.port, "STUDY", PatientID="find-1")) == [0xFF00, 0x0000]
+
+
+@pytest.fixture(scope="module")
+def requested(cluster):
+    """Three studies with sequences; the first has two requests in its first series, and a second series without."""
+
+    def stored(number, series, **values):
+        one = instance("find-sq", number, study=number, series=series)
+        made = pydicom.dcmread(DicomBytesIO(one.file_bytes()))
+        for keyword, value in values.items():
+            setattr(made, keyword, value)
+        file = DicomBytesIO()
+        pydicom.dcmwrite(file, made, enforce_file_format=True)
+        _, data = part10.split(file.getvalue())
+        return type(one)(one.sop_class, one.sop_instance, one.series, one.study, data)
+
+    def code(value, meaning):
+        return identifier(None, CodeValue=value, CodingSchemeDesignator="99TEST", CodeMeaning=meaning)
+
+    def request(step, description):
+        return identifier(None, ScheduledProcedureStepID=step, ScheduledProcedureStepDescription=description)
+
+    made = [
+        stored(0, 0, ProtocolName="HEAD NECK", RequestAttributesSequence=[request("S1", "head"), request("S2", "neck")],
+               ProcedureCodeSequence=[code("P1", "Head")]),
+        stored(0, 1, ProcedureCodeSequence=[code("P1", "Head")]),
+        stored(1, 0, ProtocolName="THORAX", RequestAttributesSequence=[request("S3", "head")],
+               ProcedureCodeSequence=[code("P2", "Thorax")],
+               ReferencedStudySequence=[identifier(None, ReferencedSOPClassUID="1.2.840.10008.3.1.2.3.1",
+                                                   ReferencedSOPInstanceUID="1.2.3.4")]),
+        stored(2, 0, EchoTime="4.5"),
+    ]  # fmt: skip
+    assert set(send_all(cluster.port, made).values()) == {0}
+    return made
+
+
+def test_sequences_are_matched_by_one_of_their_items(cluster, requested):
+    """PS3.4 C.2.2.2.6, on instances of what the catalog has narrowed down."""
+
+    def studies(**keys):
+        answers = find(cluster.port, "STUDY", PatientID="find-sq-*", **keys)
+        return sorted(match.PatientID for match in matches_of(answers))
+
+    def request(**keys):
+        return studies(RequestAttributesSequence=[identifier(None, **keys)])
+
+    first, second, third = ("find-sq-%d" % number for number in range(3))
+    assert request(ScheduledProcedureStepID="S2") == [first]
+    assert request(ScheduledProcedureStepDescription="head") == [first, second]
+    assert request(ScheduledProcedureStepID="S?", ScheduledProcedureStepDescription="h*") == [first, second]
+    # Both in one item.
+    assert request(ScheduledProcedureStepID="S2", ScheduledProcedureStepDescription="head") == []
+    assert request(ScheduledProcedureStepID="") == [first, second, third]
+    assert studies(ProcedureCodeSequence=[identifier(None, CodeValue="P2", CodingSchemeDesignator="99TEST")]) == [second]
+    assert studies(ReferencedStudySequence=[identifier(None, ReferencedSOPInstanceUID="1.2.3.4")]) == [second]
+    assert studies(ProtocolName="HEAD*") == [first]
+    assert studies(EchoTime="4.50") == [third]
+    assert studies(ProtocolName="KNEE") == []
+
+
+def test_what_was_matched_on_instances_comes_back(cluster, requested):
+    wanted = identifier(None, ScheduledProcedureStepID="S1", CodeValue="")
+    answers = find(
+        cluster.port, "SERIES", StudyInstanceUID=requested[0].study, SeriesInstanceUID="", BodyPartExamined="",
+        RequestAttributesSequence=[wanted], ProtocolName="",
+    )  # fmt: skip
+    assert statuses_of(answers) == [0xFF00, 0x0000]
+    (match,) = matches_of(answers)
+    assert match.SeriesInstanceUID == requested[0].series
+    assert match.ProtocolName == "HEAD NECK"
+    # The items of the instance, with the keys that were asked for.
+    assert [item.ScheduledProcedureStepID for item in match.RequestAttributesSequence] == ["S1", "S2"]
+    assert all("ScheduledProcedureStepDescription" not in item for item in match.RequestAttributesSequence)
+    ((status, _),) = find(cluster.port, "STUDY", RequestAttributesSequence=[wanted, wanted])
+    assert (status.Status, status.OffendingElement) == (0xA900, 0x00400275)
+
+
+def test_more_instances_than_a_query_may_read(cluster):
+    """1,001 instances in one series: refused before anything is sent."""
+    made = [instance("find-crowd", index, values={PIXEL_DATA: b"\0\0", ROWS: b"\1\0", COLUMNS: b"\1\0"}) for index in range(1001)]
+    assert set(send_all(cluster.port, made).values()) == {0}
+    above = {"StudyInstanceUID": made[0].study, "SeriesInstanceUID": made[0].series}
+    ((status, _),) = find(cluster.port, "IMAGE", **above, ProtocolName="NONE")
+    assert status.Status == 0xA700
+    assert "1000 objects" in status.ErrorComment
+    few = find(cluster.port, "IMAGE", **above, InstanceNumber="7", ProtocolName="NONE")
+    assert statuses_of(few) == [0x0000]
+    # One series is one instance to read.
+    assert statuses_of(find(cluster.port, "SERIES", StudyInstanceUID=made[0].study, ProtocolName="NONE")) == [0x0000]
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,10 @@ package import DIMSE
 
 /// A C-FIND's identifier, understood: what must match and what each result returns (PS3.4 section C.4.1).
 ///
-/// The attributes, and how their values are read, are those of QIDO-RS, so that both find the same. Keys that the
-/// catalog does not hold, and those that belong to a level below, match everything and come back empty; the pending
-/// status then says so (FF01H).
+/// The attributes, and how their values are read, are those of QIDO-RS, so that both find the same. Keys of the standard
+/// that the catalog does not hold are matched on the instances (``ObjectSearch``) where one of them has a value, and come back
+/// from there. Otherwise they, and always private ones and those that belong to a level below, match everything and come
+/// back empty; the pending status then says so (FF01H).
 package struct FindQuery: Sendable, Hashable {
     /// An attribute that each result returns.
     package struct Key: Sendable, Hashable {
@@ -17,6 +18,8 @@ package struct FindQuery: Sendable, Hashable {
             case catalog
             /// The same in every result; empty for what is not supported.
             case constant(String)
+            /// From an instance; what is given is the key as it came, whose item says what of a sequence is wanted.
+            case object(DataElement)
         }
 
         package let tag: Tag
@@ -26,6 +29,8 @@ package struct FindQuery: Sendable, Hashable {
 
     package let level: QueryRetrieveLevel
     package let matches: [QIDOMatch]
+    /// What has to match besides, and the catalog does not know.
+    package let objectKeys: [ObjectKey]
     /// By tag.
     package let keys: [Key]
     package let hasUnsupportedKeys: Bool
@@ -36,6 +41,7 @@ package struct FindQuery: Sendable, Hashable {
     init(level: QueryRetrieveLevel, matches: [QIDOMatch]) {
         self.level = level
         self.matches = matches
+        self.objectKeys = []
         self.keys = []
         self.hasUnsupportedKeys = false
         self.isFuzzy = false
@@ -59,6 +65,8 @@ package struct FindQuery: Sendable, Hashable {
         var matches: [QIDOMatch] = []
         var keys: [Tag: Key] = [:]
         var hasUnsupportedKeys = false
+        var objectKeys: [ObjectKey] = []
+        var ofObjects: [DataElement] = []
         for element in identifier.elements {
             switch Self.role(of: element, level: level) {
             case .ignored: continue
@@ -78,10 +86,19 @@ package struct FindQuery: Sendable, Hashable {
                 // Names the block of the private keys that follow it, and is no key itself (PS3.5 section 7.8.1).
                 let name = identifier.strings(of: element).first ?? ""
                 keys[element.tag] = Key(tag: element.tag, vr: .lo, source: .constant(name))
+            case .object:
+                ofObjects.append(element)
+                if let key = try ObjectKey(element, of: identifier) { objectKeys.append(key) }
             case .unsupported:
                 keys[element.tag] = Key(tag: element.tag, vr: element.vr, source: .constant(""))
                 hasUnsupportedKeys = true
             }
+        }
+        for element in ofObjects {
+            // Instances are read to match them, not only to fill in what is asked for.
+            let source = objectKeys.isEmpty ? Key.Source.constant("") : .object(element)
+            keys[element.tag] = Key(tag: element.tag, vr: element.vr, source: source)
+            if objectKeys.isEmpty { hasUnsupportedKeys = true }
         }
         if !options.contains(.relational) {
             try Self.requireUniqueKeys(above: level, model: model, matches)
@@ -97,6 +114,7 @@ package struct FindQuery: Sendable, Hashable {
         for (tag, vr, text) in constants { keys[tag] = Key(tag: tag, vr: vr, source: .constant(text)) }
         self.level = level
         self.matches = matches
+        self.objectKeys = objectKeys
         self.keys = keys.values.sorted { $0.tag < $1.tag }
         self.hasUnsupportedKeys = hasUnsupportedKeys
         self.isFuzzy = options.contains(.fuzzyNames)
@@ -148,8 +166,16 @@ extension FindQuery {
         /// A number below the patient.
         case count
         case privateCreator
+        /// Of the standard, but not in the catalog.
+        case object
         case unsupported
     }
+
+    /// Attributes that no instance has: they are for queries only, or of the archive.
+    private static let neverInObjects: Set<Tag> = [
+        Tag(0x0008, 0x0053), Tag(0x0008, 0x0055), Tag(0x0008, 0x0062), Tag(0x0008, 0x1190), Tag(0x0088, 0x0130),
+        Tag(0x0088, 0x0140), Tag(0x0020, 0x1206), Tag(0x0020, 0x1208), Tag(0x0020, 0x1209),
+    ]
 
     private static func role(of element: DataElement, level: QueryRetrieveLevel) -> Role {
         let tag = element.tag
@@ -158,10 +184,13 @@ extension FindQuery {
         if tag == .queryRetrieveLevel || tag == .retrieveAETitle || tag == .instanceAvailability { return .ignored }
         if tag.isPrivateCreator { return .privateCreator }
         if level == .patient, patientCounts.contains(tag) { return .count }
-        guard let attribute = QIDOAttribute(rawValue: tag.rawValue), attribute.isKnown(at: level) else {
-            return .unsupported
+        if let attribute = QIDOAttribute(rawValue: tag.rawValue) {
+            return attribute.isKnown(at: level) ? .attribute(attribute) : .unsupported
         }
-        return .attribute(attribute)
+        let isOfObjects =
+            level > .patient && DataDictionary.entry(for: tag) != nil && !neverInObjects.contains(tag)
+            && !patientCounts.contains(tag) && !element.vr.isBulk
+        return isOfObjects ? .object : .unsupported
     }
 
     /// What the values of a key match; nil when that is everything.

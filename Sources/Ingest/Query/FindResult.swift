@@ -8,6 +8,8 @@ package import NIOCore
 package struct FindResult: Sendable, Hashable {
     /// What is not here has no value.
     package var values: [Tag: DICOMJSONValue]
+    /// Of an instance, where the query has keys that the catalog does not hold.
+    package var object: DataSet?
 
     package init(values: [Tag: DICOMJSONValue]) {
         self.values = values
@@ -28,6 +30,13 @@ package struct FindResult: Sendable, Hashable {
         for key in query.keys {
             let text: String
             switch key.source {
+            case .object(let shape):
+                if let element = object?[key.tag], let object {
+                    dataSet.set(element, of: object, shape: shape)
+                    isASCII = isASCII && dataSet[key.tag]?.value.isASCII != false
+                }
+                if dataSet[key.tag] != nil || key.vr.isBulk { continue }
+                text = ""
             case .constant(let constant): text = constant
             case .catalog:
                 let value = values[key.tag] ?? .empty
@@ -46,6 +55,24 @@ package struct FindResult: Sendable, Hashable {
         }
         if !isASCII { dataSet.set(.specificCharacterSet, .cs, "ISO_IR 192") }
         return try DataSetWriter.write(dataSet, transferSyntax: syntax)
+    }
+}
+
+extension FindResult {
+    /// The value of a key that has one.
+    func text(_ tag: Tag) -> String? {
+        if case .strings(let texts)? = values[tag] { texts.first } else { nil }
+    }
+}
+
+extension ElementValue {
+    /// Whether all of it, items included, is below 80H.
+    fileprivate var isASCII: Bool {
+        switch self {
+        case .bytes(let bytes): bytes.readableBytesView.allSatisfy { $0 < 0x80 }
+        case .items(let items): items.allSatisfy { $0.dataSet.elements.allSatisfy { $0.value.isASCII } }
+        default: true
+        }
     }
 }
 

@@ -14,11 +14,13 @@ package struct FindService: Sendable {
     package static let pageCount = 200
 
     private let source: any FindSource
+    private let objects: ObjectSearch
     private let aeTitle: String
     private let logger: Logger
 
-    package init(source: any FindSource, aeTitle: String, logger: Logger) {
+    package init(source: any FindSource, objects: ObjectSearch, aeTitle: String, logger: Logger) {
         self.source = source
+        self.objects = objects
         self.aeTitle = aeTitle
         self.logger = logger
     }
@@ -47,7 +49,14 @@ package struct FindService: Sendable {
             options: request.options,
             retrieveAETitle: aeTitle
         )
-        let pending: DIMSEStatus = query.hasUnsupportedKeys ? .pendingWithUnsupportedKeys : .pending
+        if !query.objectKeys.isEmpty {
+            for candidate in try await objects.candidates(query) {
+                if exchange.isCancelled { return .cancel }
+                guard let match = try await objects.match(candidate, query) else { continue }
+                guard try await send([match], of: query, identifier.syntax, exchange) else { return .cancel }
+            }
+            return exchange.isCancelled ? .cancel : .success
+        }
         var next: CatalogCursor?
         while !exchange.isCancelled {
             let page: FindPage
@@ -56,25 +65,33 @@ package struct FindService: Sendable {
             } catch {
                 throw QueryRefusal(error)
             }
-            do {
-                let responses = try page.matches.map { match in
-                    QueryRetrieveResponse(
-                        pending,
-                        identifier: try match.identifier(for: query, syntax: identifier.syntax)
-                    )
-                }
-                if !responses.isEmpty { try await exchange.send(responses) }
-            } catch let error as DICOMNetworkError {
-                // Nobody reads the answer: the peer has cancelled or is gone.
-                logger.debug("a query was broken off", metadata: ["reason": "\(error)"])
-                return .cancel
-            } catch {
-                throw QueryRefusal(.unableToProcess, "a match cannot be written: \(error)")
-            }
+            guard try await send(page.matches, of: query, identifier.syntax, exchange) else { return .cancel }
             next = page.next
             if next == nil { return .success }
         }
         return .cancel
+    }
+
+    /// Sends matches; false when nobody reads them: the peer has cancelled or is gone.
+    private func send(
+        _ matches: [FindResult],
+        of query: FindQuery,
+        _ syntax: TransferSyntax,
+        _ exchange: RequestExchange
+    ) async throws(QueryRefusal) -> Bool {
+        let pending: DIMSEStatus = query.hasUnsupportedKeys ? .pendingWithUnsupportedKeys : .pending
+        do {
+            let responses = try matches.map { match in
+                QueryRetrieveResponse(pending, identifier: try match.identifier(for: query, syntax: syntax))
+            }
+            if !responses.isEmpty { try await exchange.send(responses) }
+            return true
+        } catch let error as DICOMNetworkError {
+            logger.debug("a query was broken off", metadata: ["reason": "\(error)"])
+            return false
+        } catch {
+            throw QueryRefusal(.unableToProcess, "a match cannot be written: \(error)")
+        }
     }
 }
 

@@ -105,10 +105,3 @@ package struct InstanceSelection: Sendable {
         return found.filter { wanted.contains($0.sopInstanceUID) }
     }
 }
-
-extension FindResult {
-    /// The value of a key that has one.
-    fileprivate func text(_ tag: Tag) -> String? {
-        if case .strings(let texts)? = values[tag] { texts.first } else { nil }
-    }
-}

@@ -166,7 +166,8 @@ typealias Tag = DICOM.Tag
 
     @Test func keysOfLowerLevelsAndUnknownOnesAreUnsupported() throws {
         let keys: [(Tag, VR, String)] = [
-            (.modality, .cs, "CT"), (.protocolName, .lo, "HEAD"), (.numberOfStudyRelatedInstances, .is, "3"),
+            (.modality, .cs, "CT"), (.protocolName, .lo, ""), (.numberOfStudyRelatedInstances, .is, "3"),
+            (Tag(0x0008, 0x0053), .cs, "CLASSIC"), (Tag(0x0009, 0x1001), .lo, "1"),
         ]
         for key in keys {
             let query = try Self.query("STUDY", [key])
@@ -184,17 +185,90 @@ typealias Tag = DICOM.Tag
         #expect(try Self.query("PATIENT", [(.studyDate, .da, "")], model: .patientRoot).hasUnsupportedKeys)
     }
 
-    @Test func sequenceKeysAreUnsupportedWhetherEmptyOrNot() throws {
-        for items in [[], [SequenceItem(Self.identifier(nil, [(.scheduledProcedureStepID, .sh, "1")]))]] {
-            var dataSet = Self.identifier("STUDY", [])
-            dataSet.set(DataElement(tag: .requestAttributesSequence, vr: .sq, value: .items(items)))
-            let query = try FindQuery(dataSet, model: .studyRoot, options: [], retrieveAETitle: "VARVE")
+    @Test func keysThatTheCatalogDoesNotHoldAreMatchedOnInstances() throws {
+        let query = try Self.query("STUDY", [(.protocolName, .lo, "HE*"), (.stationName, .sh, "")])
+        #expect(query.objectKeys.map(\.tag) == [.protocolName])
+        #expect(query.objectKeys.first?.condition == .values(["HE*"]))
+        #expect(query.matches.isEmpty)
+        // A star alone matches everything, and nothing is read for what is only asked for.
+        #expect(try Self.query("STUDY", [(.protocolName, .lo, "*")]).objectKeys.isEmpty)
+        #expect(try Self.query("PATIENT", [(.protocolName, .lo, "HEAD")], model: .patientRoot).objectKeys.isEmpty)
+    }
+
+    private static func withSequence(_ items: [SequenceItem]) throws -> FindQuery {
+        var dataSet = identifier("STUDY", [])
+        dataSet.set(DataElement(tag: .requestAttributesSequence, vr: .sq, value: .items(items)))
+        return try FindQuery(dataSet, model: .studyRoot, options: [], retrieveAETitle: "VARVE")
+    }
+
+    @Test func sequencesWithoutAValueMatchEverythingAndComeBackEmpty() throws {
+        for items in [
+            [], [SequenceItem(DataSet())], [SequenceItem(Self.identifier(nil, [(.scheduledProcedureStepID, .sh, "")]))],
+        ] {
+            let query = try Self.withSequence(items)
             #expect(query.hasUnsupportedKeys)
-            #expect(query.matches.isEmpty)
+            #expect(query.matches.isEmpty && query.objectKeys.isEmpty)
             let bytes = try FindResult(values: [:]).identifier(for: query, syntax: .implicitVRLittleEndian)
             let read = try DataSetReader.read(bytes, transferSyntax: .implicitVRLittleEndian).dataSet
             #expect(read[.requestAttributesSequence]?.value == .items([]))
         }
+    }
+
+    @Test func aSequenceIsMatchedByOneItemAndComesBackWithWhatWasAskedFor() throws {
+        func item(_ id: String, _ description: String) -> SequenceItem {
+            SequenceItem(
+                Self.identifier(nil, [(.scheduledProcedureStepID, .sh, id), (Tag(0x0040, 0x0007), .lo, description)])
+            )
+        }
+        let query = try Self.withSequence([item("S?", "")])
+        #expect(!query.hasUnsupportedKeys)
+        #expect(query.objectKeys.count == 1)
+        var object = DataSet()
+        object.set(
+            DataElement(
+                tag: .requestAttributesSequence,
+                vr: .sq,
+                value: .items([item("T1", "a"), item("S1", "Schädel")])
+            )
+        )
+        #expect(query.objectKeys.allSatisfy { $0.matches(object) })
+        // Both keys have to match in the same item.
+        #expect(try !Self.withSequence([item("S1", "a")]).objectKeys.allSatisfy { $0.matches(object) })
+        #expect(try !Self.withSequence([item("U1", "")]).objectKeys.allSatisfy { $0.matches(object) })
+        #expect(try !Self.withSequence([item("S1", "")]).objectKeys.allSatisfy { $0.matches(DataSet()) })
+        #expect(throws: QueryRefusal.self) { try Self.withSequence([item("S1", ""), item("T1", "")]) }
+        var result = FindResult(values: [:])
+        result.object = object
+        let bytes = try result.identifier(
+            for: Self.withSequence([SequenceItem(Self.identifier(nil, [(.scheduledProcedureStepID, .sh, "S1")]))]),
+            syntax: .explicitVRBigEndian
+        )
+        let read = try DataSetReader.read(bytes, transferSyntax: .explicitVRBigEndian).dataSet
+        #expect(read.items(.requestAttributesSequence).map { $0.string(.scheduledProcedureStepID) } == ["T1", "S1"])
+        #expect(read.items(.requestAttributesSequence).allSatisfy { $0.count == 1 })
+    }
+
+    @Test(arguments: [
+        ("DA", "20240110", "20240101-20240131", true), ("DA", "20240110", "-20240109", false),
+        ("DA", "20240110", "20240110", true), ("DA", "2024.01.10", "20240110-", true), ("TM", "101500", "10-11", true),
+        ("TM", "113000.5", "10-11", true), ("TM", "123000", "10-11", false), ("IS", " 7", "07", true),
+        ("DS", "2.50", "2.5", true), ("DS", "2.51", "2.5", false), ("LO", "HEAD NECK", "HEAD*", true),
+        ("LO", "HEAD", "head", false), ("LO", "aXbXc", "a*X?", true), ("LO", "aXbX", "a*X?", false),
+        ("PN", "Müller^Jörg", "mueller*", false), ("PN", "Müller^Jörg", "MÜLLER^j*", true), ("UI", "1.2", "1.*", false),
+        ("UI", "1.2", "1.2", true), ("LO", "any", "a?", false), ("SH", "", "**?", false),
+    ])
+    func comparesValuesByTheirKind(vr: String, value: String, key: String, isMatch: Bool) throws {
+        let tag = Tag(0x0040, 0xA123)
+        let vr = try #require(VR(vr))
+        var (object, identifier) = (DataSet(), DataSet())
+        object.set(tag, vr, value)
+        identifier.set(tag, vr, key)
+        // As UTF-8, for the names.
+        object.set(.specificCharacterSet, .cs, "ISO_IR 192")
+        identifier.set(.specificCharacterSet, .cs, "ISO_IR 192")
+        let element = try #require(identifier[tag])
+        let condition = try ObjectKey(element, of: identifier)
+        #expect(condition?.matches(object) == isMatch)
     }
 
     // MARK: results
