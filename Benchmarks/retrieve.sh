@@ -13,7 +13,7 @@ for argument in "$@"; do
         -h | --help) exec python3 "$VARVE_ROOT/Benchmarks/lib/retrieve.py" "$@" ;;
     esac
 done
-apt_install_missing "${VARVE_BENCHMARK_PACKAGES[@]}" gcc nginx-light postgresql python3
+apt_install_missing "${VARVE_BENCHMARK_PACKAGES[@]}" gcc libisal-dev nginx-light postgresql python3
 if [ -z "${VARVE_BINARY:-}" ]; then
     require_swift
     apt_install_missing "${VARVE_BUILD_PACKAGES[@]}"

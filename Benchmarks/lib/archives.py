@@ -9,7 +9,7 @@ import tempfile
 import urllib.request
 
 import machine
-from contenders import Contender, Orthanc, Varve
+from contenders import ROOT, Contender, Orthanc, Varve
 from dimse_requests import CALLING, MAXIMUM_PDU
 
 
@@ -90,6 +90,28 @@ class Nginx(Contender):
     @staticmethod
     def version():
         return subprocess.run(["nginx", "-v"], capture_output=True, text=True).stderr.strip().split("/")[-1]
+
+
+class Relay(Contender):
+    """The least that sending a study from another node can cost: bare_relay.c, with the files that nginx serves."""
+
+    title = "relay"
+    root = ""
+
+    def start(self):
+        self.http = self.port
+
+    def serve(self, files, studies, instances):
+        """Begins, once the files are there."""
+        program = os.path.join(self.directory, "bare_relay")
+        source = os.path.join(ROOT, "Benchmarks", "lib", "bare_relay.c")
+        subprocess.run(["gcc", "-O2", "-o", program, source, "-lpthread", "-lisal"], check=True)
+        process = self.spawn([program, str(self.http), files, str(studies), str(instances)], "relay.log")
+        machine.wait_for_port(self.http, 20, process)
+
+    @staticmethod
+    def version():
+        return "bare_relay.c"
 
 
 _NGINX = """

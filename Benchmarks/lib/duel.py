@@ -32,11 +32,11 @@ class Cell:
 
 @dataclass(frozen=True)
 class Goal:
-    """Varve's rate in `cell` is at least `least` times that of `over`."""
+    """Varve's rate in `cell` is at least `least` times that of `over`; without `least` it is only compared."""
 
     cell: str
     over: str
-    least: float
+    least: float = None
 
 
 @dataclass
@@ -201,9 +201,12 @@ def goals(servers, results, wanted):
             ratio = _median(ours, "perSecond") / _median(theirs, "perSecond")
             ours, theirs = _median(ours, "cpuMilliseconds"), _median(theirs, "cpuMilliseconds")
             cpu = theirs / ours if ours else 0
-            is_met = ratio >= goal.least
-            print(form % (goal.cell, clients, servers[goal.over].title, "%.1f" % goal.least, "%.2f" % ratio,
-                          "met" if is_met else "MISSED", "%.2f" % cpu))  # fmt: skip
+            is_met = goal.least is None or ratio >= goal.least
+            verdict = "" if goal.least is None else "met" if is_met else "MISSED"
+            least = "" if goal.least is None else "%.1f" % goal.least
+            print(form % (goal.cell, clients, servers[goal.over].title, least, "%.2f" % ratio, verdict, "%.2f" % cpu))
+            if goal.least is None:
+                continue
             judged.append({"cell": goal.cell, "clients": clients, "over": goal.over, "least": goal.least,
                            "ratio": ratio, "cpuRatio": cpu, "met": is_met})  # fmt: skip
     print("%d of %d goals met" % (sum(one["met"] for one in judged), len(judged)))

@@ -16,7 +16,7 @@ import dimse_requests as dimse
 import duel
 import ingest
 import instances
-from archives import Nginx, OrthancArchive, VarveArchive, get, parts, started
+from archives import Nginx, OrthancArchive, Relay, VarveArchive, get, parts, started
 from contenders import ROOT
 from instances import part10  # it knows where that is
 
@@ -26,6 +26,8 @@ FRAME = 'multipart/related; type="application/octet-stream"; transfer-syntax=%s'
 GOALS = (
     duel.Goal("WADO-RS study, stored", "orthanc", 3),
     duel.Goal("WADO-RS study, stored", "nginx", 0.6),
+    # What is left between Varve and the least that two hops can cost.
+    duel.Goal("WADO-RS study, stored", "relay"),
     duel.Goal("C-GET study, stored", "orthanc", 3),
     duel.Goal("C-MOVE study, stored", "orthanc", 3),
     duel.Goal("WADO-RS study, native", "orthanc", 1),
@@ -165,7 +167,9 @@ def cells(servers, studies, metadata, chosen):
     whole = [study.path for study in studies]
     files = "\n".join("".join("/study-%d/%d.dcm */*\n" % (number, index) for index in range(chosen.instances))
                       for number in range(len(studies)))  # fmt: skip
-    yield duel.Cell("WADO-RS study, stored", {**web(whole, DICOM % "*"), "nginx": files}, bytes_alike=True)
+    relayed = "".join("/study-%d */*\n\n" % number for number in range(len(studies)))
+    stored = {**web(whole, DICOM % "*"), "nginx": files, "relay": relayed}
+    yield duel.Cell("WADO-RS study, stored", stored, bytes_alike=True)
     one = "".join("/study-%d.multipart */*\n\n" % number for number in range(len(studies)))
     yield duel.Cell("a file of the same bytes", {"nginx": one})
     yield duel.Cell("WADO-RS study, native", web(whole, DICOM % dimse.NATIVE), bytes_alike=True)
@@ -192,11 +196,12 @@ def main():
     servers, directory = {}, tempfile.mkdtemp(prefix="varve-bench-", dir=chosen.work)
     try:
         load = duel.Load(directory)
-        for name, kind in (("varve", VarveArchive), ("orthanc", OrthancArchive), ("nginx", Nginx)):
+        for name, kind in (("varve", VarveArchive), ("orthanc", OrthancArchive), ("nginx", Nginx), ("relay", Relay)):
             servers[name] = started(kind, chosen.work)
         duel.describe(servers)
         stored = fill(servers, files, studies + [metadata], metadata)
         check(servers, studies[0], stored, metadata)
+        servers["relay"].serve(servers["nginx"].files, len(studies), chosen.instances)
         wanted = duel.chosen_cells(list(cells(servers, studies, metadata, chosen)), chosen.only)
         results, is_sound = duel.fight(servers, wanted, chosen, load)
     except (RuntimeError, OSError, subprocess.SubprocessError) as error:

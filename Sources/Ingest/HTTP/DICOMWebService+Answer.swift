@@ -2,15 +2,22 @@
 
 import DICOMWeb
 package import Hummingbird
+package import NIOCore
 
 extension DICOMWebService {
     /// Answers any request below the service's path, errors included: the transaction, and around it what HTTP wants of
-    /// all of them (compression, HEAD, CORS); `client` is where the request comes from, for the audit.
-    package func answer(_ request: Request, client: String = "") async -> Response {
+    /// all of them (compression, HEAD, CORS).
+    ///
+    /// `client` is where the request comes from, for the audit; `eventLoop` that of its connection.
+    package func answer(
+        _ request: Request,
+        client: String = "",
+        eventLoop: (any EventLoop)? = nil
+    ) async -> Response {
         var response: Response
         switch request.method {
         case .get, .head:
-            response = compressed(await self.response(to: request), for: request)
+            response = compressed(await self.response(to: request, eventLoop: eventLoop), for: request)
             if request.method == .head { response = Self.withoutBody(response) }
         case .post: response = compressed(await storeResponse(to: request), for: request)
         case .options: response = compressed(optionsResponse(to: request), for: request)

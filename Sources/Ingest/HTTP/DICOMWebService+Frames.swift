@@ -10,6 +10,10 @@ extension DICOMWebService {
     ///
     /// They are read and sent one after another: however many are asked for, one is in memory.
     func frames(_ numbers: [Int], of item: DICOMWebItem, _ exchange: Exchange) async throws -> Response {
+        try await withTaskExecutorPreference(exchange.executor) { try await answer(numbers, of: item, exchange) }
+    }
+
+    private func answer(_ numbers: [Int], of item: DICOMWebItem, _ exchange: Exchange) async throws -> Response {
         let accepted = try Negotiation.accepted(
             headers: exchange.accept,
             parameter: exchange.acceptParameter,

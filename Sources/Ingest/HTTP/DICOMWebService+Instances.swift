@@ -3,6 +3,7 @@
 import DICOMWeb
 import Hummingbird
 import Logging
+import ReplicationTransport
 
 extension DICOMWebService {
     /// An instance and the transfer syntax it goes out in.
@@ -52,7 +53,10 @@ extension DICOMWebService {
                     MultipartWriter(boundary: MultipartBoundary(tag), partType: "application/dicom"),
                     exchange.root
                 )
-            var response = several((first.instance, prepared), lease, rest: Array(deliveries.dropFirst()), framing)
+            let rest = Array(deliveries.dropFirst())
+            // Checksums of an archive are too much work for an event loop.
+            let executor = isZip ? nil : exchange.executor
+            var response = several((first.instance, prepared), lease, rest: rest, framing, executor)
             if isZip {
                 let name = item.instance ?? item.series ?? item.study
                 response.headers[.contentDisposition] = "attachment; filename=\"\(name).zip\""
@@ -164,7 +168,8 @@ extension DICOMWebService {
         _ first: (instance: StoredInstance, prepared: PreparedInstance),
         _ lease: BudgetLease,
         rest: [Delivery],
-        _ framing: InstanceFraming
+        _ framing: InstanceFraming,
+        _ executor: EventLoopExecutor?
     ) -> Response {
         let contentType = framing.contentType
         var framing = framing
@@ -206,18 +211,20 @@ extension DICOMWebService {
                 try await send(first.prepared, after: head, isNextReady: false)
                 // Whoever holds something must not wait for more.
                 lease.release()
-                try await OrderedPrefetch.forEach(
-                    rest,
-                    window: isStored ? retrieve.configuration.storedWindow : retrieve.configuration.window,
-                    aheadLimit: isStored ? retrieve.configuration.storedAheadByteCount : .max,
-                    budget: retrieve.memory,
-                    cost: { retrieve.cost(of: $0.instance, choice: $0.choice) },
-                    begin: startPreparing,
-                    consume: { found, isNextReady in
-                        let head = framing.begin(found.0, found.1)
-                        try await send(found.1, after: head, isNextReady: isNextReady)
-                    }
-                )
+                try await withTaskExecutorPreference(isStored ? executor : nil) {
+                    try await OrderedPrefetch.forEach(
+                        rest,
+                        window: isStored ? retrieve.configuration.storedWindow : retrieve.configuration.window,
+                        aheadLimit: isStored ? retrieve.configuration.storedAheadByteCount : .max,
+                        budget: retrieve.memory,
+                        cost: { retrieve.cost(of: $0.instance, choice: $0.choice) },
+                        begin: startPreparing,
+                        consume: { found, isNextReady in
+                            let head = framing.begin(found.0, found.1)
+                            try await send(found.1, after: head, isNextReady: isNextReady)
+                        }
+                    )
+                }
                 gathered.append(framing.finish())
                 try await flush()
                 try await output.finish()

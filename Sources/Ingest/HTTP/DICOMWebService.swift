@@ -4,6 +4,8 @@ import DICOM
 package import DICOMWeb
 package import Hummingbird
 package import Logging
+import NIOCore
+import ReplicationTransport
 
 /// The DICOMweb service of an ingest node (PS3.18): QIDO-RS, WADO-RS and STOW-RS over the archive.
 ///
@@ -61,11 +63,11 @@ package struct DICOMWebService: Sendable {
     static let dictionary = AttributeDictionary { DataDictionary.tag(forKeyword: $0)?.rawValue }
 
     /// Answers one GET, errors included.
-    func response(to request: Request) async -> Response {
+    func response(to request: Request, eventLoop: (any EventLoop)?) async -> Response {
         do {
             let path = request.uri.path.dropFirst(Self.path.utf8.count)
             let resource = try DICOMWebResource(path: path)
-            let exchange = try exchange(of: request)
+            let exchange = try exchange(of: request, eventLoop: eventLoop)
             switch resource {
             case .collection: return try await search(resource, exchange)
             case .item(let item, .whole): return try await instances(of: item, exchange)
@@ -94,6 +96,8 @@ package struct DICOMWebService: Sendable {
         let takesGzip: Bool
         let rangeHeader: String?
         let ifRange: String?
+        /// The connection's event loop, for work that hardly computes: reading and writing without a change of thread.
+        let executor: EventLoopExecutor?
 
         /// The `accept` query parameters as one list.
         var acceptParameter: String? {
@@ -102,7 +106,10 @@ package struct DICOMWebService: Sendable {
         }
     }
 
-    func exchange(of request: Request) throws(DICOMWebError) -> Exchange {
+    func exchange(
+        of request: Request,
+        eventLoop: (any EventLoop)? = nil
+    ) throws(DICOMWebError) -> Exchange {
         Exchange(
             query: try QueryParameters(query: request.uri.query),
             accept: request.headers[values: .accept],
@@ -111,7 +118,8 @@ package struct DICOMWebService: Sendable {
             ifNoneMatch: request.headers[values: .ifNoneMatch],
             takesGzip: ContentCoding.takesGzip(request.headers[values: .acceptEncoding]),
             rangeHeader: request.method == .get ? request.headers[.range] : nil,
-            ifRange: request.headers[.ifRange]
+            ifRange: request.headers[.ifRange],
+            executor: eventLoop.map { EventLoopExecutor($0) }
         )
     }
 
@@ -126,7 +134,7 @@ package func addDICOMWebRoutes(to router: Router<some RequestContext>, service: 
     for method: HTTPRequest.Method in [.get, .head, .post, .options, .put, .delete, .patch] {
         for path: RouterPath in ["dicom-web", "dicom-web/**"] {
             router.on(path, method: method) { request, context in
-                await service.answer(request, client: context.clientName)
+                await service.answer(request, client: context.clientName, eventLoop: context.connectionEventLoop)
             }
         }
     }

@@ -22,6 +22,7 @@ struct FrameReader: Sendable {
     let maximumWholeByteCount: Int
     let records: any RecordReader
     let decoder: FrameDecoder
+    let layouts: LayoutCache
 
     /// What is known of an instance before any frame is read.
     struct Layout: Sendable {
@@ -82,18 +83,30 @@ struct FrameReader: Sendable {
     ///
     /// - Throws: `.notFound` when there are no frames, `.notAcceptable` when the image's description is not understood.
     func layout(of instance: StoredInstance) async throws(RetrieveFailure) -> Layout {
+        if let known = layouts[instance.recordID] {
+            let record = StoredRecord(instance: instance, metadata: known.record.metadata, payload: nil)
+            return Layout(record: record, syntax: known.syntax, header: known.header, description: known.description)
+        }
         let isSmall = instance.storedByteCount <= smallByteCount
         let record = try await StoredRecord.read(instance, from: records, isWhole: isSmall)
         guard let syntax = TransferSyntax.known(record.metadata.storedTransferSyntax), !syntax.isDeflated,
             record.metadata.pixelDataOffset != nil
         else { throw RetrieveFailure(.notFound, "the instance has no frames that can be read one by one") }
-        let stored = try await record.before(records)
+        // Copied: what is kept must not keep the whole payload.
+        let stored = ByteBuffer(bytes: try await record.before(records).readableBytesView)
         guard let before = record.metadata.restoration.map({ $0.restored(stored) }) ?? stored else {
             throw RetrieveFailure(.damaged, "a change made when it was stored lies outside of the data set")
         }
         do throws(DICOMError) {
             let header = try DataSetReader.read(before, transferSyntax: syntax).dataSet
             let description = try ImagePixelDescription(header)
+            if before.readableBytes <= LayoutCache.maximumHeaderByteCount {
+                let kept = StoredRecord(instance: instance, metadata: record.metadata, payload: nil)
+                layouts.keep(
+                    Layout(record: kept, syntax: syntax, header: header, description: description),
+                    instance.recordID
+                )
+            }
             return Layout(record: record, syntax: syntax, header: header, description: description)
         } catch {
             throw RetrieveFailure(.notAcceptable, "the image's description can't be read: \(error)")

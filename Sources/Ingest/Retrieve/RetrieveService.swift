@@ -20,6 +20,8 @@ package final class RetrieveService: Sendable {
         package var wholeByteCount = 32 << 20
         /// Instances up to this many stored bytes are read whole for a single frame.
         package var smallByteCount = 512 << 10
+        /// Instances whose description is remembered for the next of their frames; at most 64 KiB each.
+        package var layoutCount = 1_000
         /// Largest data set that is converted though it was not compressed here: that needs all of it in memory.
         package var conversionByteCount = 512 << 20
         /// Instances of one request that are made ready at once.
@@ -37,6 +39,7 @@ package final class RetrieveService: Sendable {
     let directory: any InstanceDirectory
     let records: any RecordReader
     let decoder: FrameDecoder
+    private let layouts: LayoutCache
     /// Bytes of instances being made ready or sent.
     let memory: Budget
     let logger: Logger
@@ -52,6 +55,7 @@ package final class RetrieveService: Sendable {
         self.directory = directory
         self.records = records
         self.decoder = FrameDecoder(pool: codecs)
+        self.layouts = LayoutCache(limit: configuration.layoutCount)
         self.memory = Budget(limit: configuration.memoryByteCount)
         self.logger = logger
     }
@@ -94,7 +98,8 @@ package final class RetrieveService: Sendable {
             smallByteCount: configuration.smallByteCount,
             maximumWholeByteCount: configuration.conversionByteCount,
             records: records,
-            decoder: decoder
+            decoder: decoder,
+            layouts: layouts
         )
     }
 
