@@ -40,7 +40,7 @@ apt_install_missing "${VARVE_BUILD_PACKAGES[@]}" "${VARVE_TEST_PACKAGES[@]}"
 if wanted interop || wanted kill; then install_python; fi
 
 reports="$(mktemp -d)"
-trap 'rm -rf "$reports"' EXIT
+trap 'if [ -n "${fuzz_build:-}" ]; then kill "$fuzz_build" 2>/dev/null || true; fi; rm -rf "$reports"' EXIT
 passed=0 failed=0 skipped=0
 add() {
     passed=$((passed + $1))
@@ -99,6 +99,13 @@ if wanted swift; then
     took
 fi
 
+# The tests against a cluster wait more than they compute: meanwhile the fuzz targets are built, with what CPU time is left.
+fuzz_build=
+if wanted fuzz && { wanted interop || wanted kill; }; then
+    nice -n 19 Tests/Fuzz/run.sh --list >"$reports/fuzz-build.txt" 2>&1 &
+    fuzz_build=$!
+fi
+
 if wanted interop; then
     step "reading the golden vectors of the replication protocol with another decoder, and testing the torture's tools"
     status=0
@@ -143,6 +150,8 @@ fi
 
 if wanted fuzz; then
     step "fuzzing"
+    # A build that failed is tried again below, and says why there.
+    if [ -n "$fuzz_build" ]; then wait "$fuzz_build" || true; fi
     status=0
     timeout -k 60 3600 Tests/Fuzz/run.sh --seconds "$fuzz_seconds" | tee "$reports/fuzz.txt" || status=$?
     read -r fuzzed_targets fuzzed_failed < <(

@@ -22,13 +22,16 @@ extension DICOMWebService {
         if let response = exchange.notModified(tag, isJSON: true) { return response }
         var headers = exchange.cacheHeaders(tag, isJSON: true)
         headers[.contentType] = "application/dicom+json"
-        let plan = seriesMetadata?.plan(for: item, found) ?? .none
+        var plan = seriesMetadata?.plan(for: item, found) ?? .none
         if case .kept(let key, let byteCount) = plan {
             // Once as it is kept, once with the service's URL in it.
             let lease = await BudgetLease.acquire(2 * byteCount, of: retrieve.memory)
             if let json = await seriesMetadata?.kept(key) {
                 return whole(key.located(json, at: exchange.root), lease, headers)
             }
+            // It was damaged and is gone: what is made now is kept.
+            lease.release()
+            plan = seriesMetadata?.plan(for: item, found) ?? .none
         }
         return Response(status: .ok, headers: headers, body: try await metadata(of: found, exchange.root, plan))
     }

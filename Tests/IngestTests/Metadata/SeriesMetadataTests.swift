@@ -203,7 +203,9 @@ struct SeriesMetadataServiceTests {
                 let path = try #require(files(directory).first)
                 try Data("[{}]".utf8).write(to: URL(fileURLWithPath: path))
                 #expect(try await client.get(Self.path).body == first.body)
+                let before = client.archive.readByteCount
                 #expect(try await client.get(Self.path).body == first.body)
+                #expect(client.archive.readByteCount == before)
             }
         }
     }
