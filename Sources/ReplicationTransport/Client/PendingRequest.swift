@@ -39,19 +39,12 @@ extension ReplicationClient {
         patience: RequestPatience? = nil,
         completion: @escaping @Sendable (Result<ByteBuffer, ReplicationError>) -> Void
     ) -> PendingRequest {
-        let timeout = timeout ?? configuration.requestTimeout
-        let (memory, maximum, eventLoop) = (configuration.memory, configuration.maximumGetByteCount, eventLoop)
-        return start(RequestSlot<ClientGet>(self), patience, completion) { completion in
-            ClientGet(
-                id,
-                range: range,
-                target: .buffer(maximumByteCount: maximum, completion),
-                memory: memory,
-                eventLoop: eventLoop,
-                priority: priority,
-                timeout: timeout
-            )
-        }
+        start(
+            RequestSlot<ClientGet>(self),
+            patience,
+            completion,
+            makeGet(id, range: range, priority: priority, timeout: timeout)
+        )
     }
 
     /// As ``head(_:priority:timeout:)``; `completion` is called once, on the client's event loop.

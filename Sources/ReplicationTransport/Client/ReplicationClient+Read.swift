@@ -16,9 +16,22 @@ extension ReplicationClient {
         priority: RequestPriority = .foreground,
         timeout: TimeAmount? = nil
     ) async throws(ReplicationError) -> ByteBuffer {
+        try await perform(
+            RequestSlot<ClientGet>(self),
+            makeGet(id, range: range, priority: priority, timeout: timeout)
+        )
+    }
+
+    /// Makes the stream of a get into one buffer, on the event loop.
+    func makeGet(
+        _ id: RecordID,
+        range: Range<UInt64>?,
+        priority: RequestPriority,
+        timeout: TimeAmount?
+    ) -> @Sendable (@escaping (Result<ByteBuffer, ReplicationError>) -> Void) -> ClientGet {
         let timeout = timeout ?? configuration.requestTimeout
         let (memory, maximum, eventLoop) = (configuration.memory, configuration.maximumGetByteCount, eventLoop)
-        return try await perform(RequestSlot<ClientGet>(self)) { completion in
+        return { completion in
             ClientGet(
                 id,
                 range: range,
