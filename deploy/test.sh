@@ -40,7 +40,7 @@ apt_install_missing "${VARVE_BUILD_PACKAGES[@]}" "${VARVE_TEST_PACKAGES[@]}"
 if wanted interop || wanted kill; then install_python; fi
 
 reports="$(mktemp -d)"
-trap 'if [ -n "${fuzz_build:-}" ]; then kill "$fuzz_build" 2>/dev/null || true; fi; rm -rf "$reports"' EXIT
+trap 'if [ -n "${fuzz_build:-}" ]; then kill -- "-$fuzz_build" 2>/dev/null || true; fi; rm -rf "$reports"' EXIT
 passed=0 failed=0 skipped=0
 add() {
     passed=$((passed + $1))
@@ -102,7 +102,7 @@ fi
 # The tests against a cluster wait more than they compute: meanwhile the fuzz targets are built, with what CPU time is left.
 fuzz_build=
 if wanted fuzz && { wanted interop || wanted kill; }; then
-    nice -n 19 Tests/Fuzz/run.sh --list >"$reports/fuzz-build.txt" 2>&1 &
+    setsid nice -n 19 Tests/Fuzz/run.sh --list >"$reports/fuzz-build.txt" 2>&1 &
     fuzz_build=$!
 fi
 
