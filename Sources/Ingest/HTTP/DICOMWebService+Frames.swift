@@ -10,10 +10,6 @@ extension DICOMWebService {
     ///
     /// They are read and sent one after another: however many are asked for, one is in memory.
     func frames(_ numbers: [Int], of item: DICOMWebItem, _ exchange: Exchange) async throws -> Response {
-        try await withTaskExecutorPreference(exchange.executor) { try await answer(numbers, of: item, exchange) }
-    }
-
-    private func answer(_ numbers: [Int], of item: DICOMWebItem, _ exchange: Exchange) async throws -> Response {
         let accepted = try Negotiation.accepted(
             headers: exchange.accept,
             parameter: exchange.acceptParameter,
@@ -22,6 +18,20 @@ extension DICOMWebService {
         guard let instance = try await retrieve.instances(of: item).first, let number = numbers.first else {
             throw DICOMWebError(.notFound, "nothing of that name is stored here")
         }
+        // Where there may be much to parse an event loop is no place for it.
+        let isSmall = instance.storedByteCount <= retrieve.configuration.smallByteCount
+        return try await withTaskExecutorPreference(isSmall ? exchange.executor : nil) {
+            try await frames(number, numbers, of: instance, accepted, exchange)
+        }
+    }
+
+    private func frames(
+        _ number: Int,
+        _ numbers: [Int],
+        of instance: StoredInstance,
+        _ accepted: [AcceptedRepresentation],
+        _ exchange: Exchange
+    ) async throws -> Response {
         let native = TransferSyntax.explicitVRLittleEndian.uid.string
         for candidate in accepted {
             let choice = candidate.choice(stored: instance.storedTransferSyntax) { uid in

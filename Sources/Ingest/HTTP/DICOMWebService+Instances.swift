@@ -136,11 +136,9 @@ extension DICOMWebService {
         guard retrieve.isReadWhole(instance, delivery.choice) else {
             return RunningWork.task({ (instance, try await self.prepare(delivery)) }, completion)
         }
-        return retrieve.startPreparing(
-            instance,
-            choice: delivery.choice,
-            allowsStored: delivery.allowsStored
-        ) { result in completion(result.map { (instance, $0) }) }
+        return retrieve.startReading(instance) { result in
+            completion(result.map { (instance, $0) }.mapError { $0 })
+        }
     }
 
     /// `application/dicom`: the instance is the body.

@@ -9,6 +9,8 @@ import ServiceLifecycle
 package final class SeriesMetadata: Sendable {
     /// Series of fewer instances are read from the nodes each time: that is as quick.
     package static let minimumInstanceCount = 16
+    /// Series whose metadata are gathered at once, each up to the longest that are kept; others are not kept this time.
+    private static let recordingCount = 4
     /// Headers that are read from the nodes at once: nobody waits for this.
     private static let window = 4
     private static let interval = Duration.seconds(5)
@@ -17,6 +19,8 @@ package final class SeriesMetadata: Sendable {
     private let cache: SeriesMetadataCache
     package let arrivals: SeriesArrivals
     private let version: String
+    /// Not the budget of retrieval: whoever holds a part of that must not wait for more of it.
+    private let places = Budget(limit: recordingCount)
     private let logger: Logger
 
     package init(
@@ -46,12 +50,12 @@ package final class SeriesMetadata: Sendable {
 
     /// Makes and keeps the metadata of a series unless they are there.
     package func make(_ series: DICOMWebItem) async {
+        guard cache.keepsAny else { return }
         do {
             let instances = try await retrieve.directory.instances(of: series)
             guard instances.count >= Self.minimumInstanceCount else { return }
             let key = SeriesKey(instances, version: version)
-            guard cache.byteCount(of: key) == nil else { return }
-            var recording = Recording(key)
+            guard cache.byteCount(of: key) == nil, var recording = begin(key) else { return }
             let reader = HeaderReader(records: retrieve.records)
             try await OrderedPrefetch.forEach(
                 instances,
@@ -70,13 +74,19 @@ package final class SeriesMetadata: Sendable {
 
     /// How the metadata of `instances` are answered: from what is kept, by what is to be kept, or neither.
     func plan(for item: DICOMWebItem, _ instances: [StoredInstance]) -> Plan {
-        guard let series = item.series, item.instance == nil, instances.count >= Self.minimumInstanceCount else {
-            return .none
-        }
+        guard cache.keepsAny, let series = item.series, item.instance == nil,
+            instances.count >= Self.minimumInstanceCount
+        else { return .none }
         let key = SeriesKey(instances, version: version)
         if let byteCount = cache.byteCount(of: key) { return .kept(key, byteCount: byteCount) }
         // What is still growing is not worth a file.
-        return arrivals.isQuiet(study: item.study, series: series) ? .record(Recording(key)) : .none
+        guard arrivals.isQuiet(study: item.study, series: series), let recording = begin(key) else { return .none }
+        return .record(recording)
+    }
+
+    /// Nil when enough are gathered at the moment.
+    private func begin(_ key: SeriesKey) -> Recording? {
+        BudgetLease.tryAcquire(1, of: places).map { Recording(key, place: $0) }
     }
 
     func kept(_ key: SeriesKey) async -> ByteBuffer? { await cache.json(key) }
@@ -97,8 +107,13 @@ package final class SeriesMetadata: Sendable {
         private var json = ByteBuffer(string: "[")
         private var count = 0
         private var isTooLong = false
+        /// Given back when the last copy of this goes.
+        private let place: BudgetLease
 
-        init(_ key: SeriesKey) { self.key = key }
+        init(_ key: SeriesKey, place: BudgetLease) {
+            self.key = key
+            self.place = place
+        }
 
         /// Adds the model of the next instance, which has the key's root in its URLs.
         mutating func add(_ model: ByteBuffer) {

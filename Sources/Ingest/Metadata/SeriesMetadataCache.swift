@@ -81,6 +81,9 @@ package final class SeriesMetadataCache: Sendable {
         makeRoom(for: 0)
     }
 
+    /// Whether anything is kept at all.
+    package var keepsAny: Bool { byteLimit > 0 }
+
     /// Bytes on disk, for a metric.
     package var byteCount: Int { state.withLockedValue { $0.byteCount } }
 
@@ -111,10 +114,12 @@ package final class SeriesMetadataCache: Sendable {
     package func keep(_ json: ByteBuffer, _ key: SeriesKey) async {
         let byteCount = json.readableBytes + Self.headByteCount
         guard json.readableBytes <= Self.maximumByteCount, byteCount <= byteLimit else { return }
-        makeRoom(for: byteCount)
         let path = path(key)
         do {
-            try await threads.runIfActive { try Self.write(json, path) }
+            try await threads.runIfActive {
+                self.makeRoom(for: byteCount)
+                try Self.write(json, path)
+            }
         } catch {
             logger.warning("metadata of a series can't be kept", metadata: ["reason": "\(error)"])
             return
@@ -139,6 +144,8 @@ package final class SeriesMetadataCache: Sendable {
     }
 
     /// Removes what was used longest ago until `byteCount` more are within the limit.
+    ///
+    /// Blocks.
     private func makeRoom(for byteCount: Int) {
         let removed = state.withLockedValue { state -> [String] in
             guard state.byteCount + byteCount > byteLimit else { return [] }
@@ -153,7 +160,6 @@ package final class SeriesMetadataCache: Sendable {
             }
             return removed
         }
-        // Quick, and so few that no thread is asked for it.
         for key in removed { unlink("\(directory)/\(key)\(Self.suffix)") }
     }
 

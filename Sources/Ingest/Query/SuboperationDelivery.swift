@@ -32,15 +32,8 @@ struct SuboperationDelivery: Sendable {
         _ retrieve: RetrieveService,
         _ completion: @escaping @Sendable (Result<Result<(Self, PreparedInstance), RetrieveFailure>, any Error>) -> Void
     ) -> RunningWork {
-        guard let syntax, isReadWhole(retrieve) else {
-            return RunningWork.task({ await self.prepared(retrieve) }, completion)
-        }
-        return retrieve.startPreparing(instance, choice: syntax.choice, allowsStored: false) { result in
-            let result = result.map { (self, $0) }
-            completion(
-                .success(result.mapError { $0 as? RetrieveFailure ?? RetrieveFailure(.unavailable, "\($0)") })
-            )
-        }
+        guard isReadWhole(retrieve) else { return RunningWork.task({ await self.prepared(retrieve) }, completion) }
+        return retrieve.startReading(instance) { result in completion(.success(result.map { (self, $0) })) }
     }
 
     /// Makes it ready.

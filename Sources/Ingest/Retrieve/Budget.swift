@@ -85,6 +85,11 @@ final class BudgetLease: Sendable {
         return BudgetLease(budget: budget, amount: amount)
     }
 
+    /// `amount` units, when they are left and nobody waits.
+    static func tryAcquire(_ amount: Int, of budget: Budget) -> BudgetLease? {
+        budget.tryAcquire(amount) ? BudgetLease(budget: budget, amount: amount) : nil
+    }
+
     private init(budget: Budget, amount: Int) {
         self.budget = budget
         self.amount = NIOLockedValueBox(amount)

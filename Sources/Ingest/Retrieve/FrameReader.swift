@@ -100,13 +100,12 @@ struct FrameReader: Sendable {
         do throws(DICOMError) {
             let header = try DataSetReader.read(before, transferSyntax: syntax).dataSet
             let description = try ImagePixelDescription(header)
-            if before.readableBytes <= LayoutCache.maximumHeaderByteCount {
-                let kept = StoredRecord(instance: instance, metadata: record.metadata, payload: nil)
-                layouts.keep(
-                    Layout(record: kept, syntax: syntax, header: header, description: description),
-                    instance.recordID
-                )
-            }
+            let kept = StoredRecord(instance: instance, metadata: record.metadata, payload: nil)
+            layouts.keep(
+                Layout(record: kept, syntax: syntax, header: header, description: description),
+                instance.recordID,
+                byteCount: before.readableBytes
+            )
             return Layout(record: record, syntax: syntax, header: header, description: description)
         } catch {
             throw RetrieveFailure(.notAcceptable, "the image's description can't be read: \(error)")

@@ -7,24 +7,23 @@ import Placement
 ///
 /// A record never changes, so what was read of it stays true; where it is now the catalog says each time.
 final class LayoutCache: Sendable {
-    /// Longer headers are not kept, in bytes.
-    static let maximumHeaderByteCount = 64 << 10
-
     private struct Entry {
         let layout: FrameReader.Layout
+        let byteCount: Int
         var lastUse: UInt64
     }
 
     private struct State {
         var entries: [RecordID: Entry] = [:]
+        var byteCount = 0
         var clock: UInt64 = 0
     }
 
-    private let limit: Int
+    private let byteLimit: Int
     private let state = NIOLockedValueBox(State())
 
-    /// Keeps the layouts of `limit` instances.
-    init(limit: Int) { self.limit = limit }
+    /// Keeps the layouts of instances whose headers have `byteLimit` bytes together.
+    init(byteLimit: Int) { self.byteLimit = byteLimit }
 
     subscript(id: RecordID) -> FrameReader.Layout? {
         state.withLockedValue { state in
@@ -35,16 +34,20 @@ final class LayoutCache: Sendable {
         }
     }
 
-    func keep(_ layout: FrameReader.Layout, _ id: RecordID) {
-        guard limit > 0 else { return }
+    /// Keeps a layout that was read from a header of `byteCount` bytes; one that is a large part of all is not kept.
+    func keep(_ layout: FrameReader.Layout, _ id: RecordID, byteCount: Int) {
+        guard byteCount <= byteLimit / 16 else { return }
         state.withLockedValue { state in
-            if state.entries.count >= limit {
-                // A tenth at once, so that the sorting is not done each time.
-                let oldest = state.entries.sorted { $0.value.lastUse < $1.value.lastUse }.prefix(limit / 10 + 1)
-                for (id, _) in oldest { state.entries[id] = nil }
-            }
+            state.byteCount += byteCount - (state.entries[id]?.byteCount ?? 0)
             state.clock += 1
-            state.entries[id] = Entry(layout: layout, lastUse: state.clock)
+            state.entries[id] = Entry(layout: layout, byteCount: byteCount, lastUse: state.clock)
+            guard state.byteCount > byteLimit else { return }
+            // A tenth at once, so that the sorting is not done each time.
+            for (id, entry) in state.entries.sorted(by: { $0.value.lastUse < $1.value.lastUse }) {
+                guard state.byteCount > byteLimit - byteLimit / 10 else { break }
+                state.entries[id] = nil
+                state.byteCount -= entry.byteCount
+            }
         }
     }
 }

@@ -20,8 +20,9 @@ package final class RetrieveService: Sendable {
         package var wholeByteCount = 32 << 20
         /// Instances up to this many stored bytes are read whole for a single frame.
         package var smallByteCount = 512 << 10
-        /// Instances whose description is remembered for the next of their frames; at most 64 KiB each.
-        package var layoutCount = 1_000
+        /// Bytes of headers that are remembered, parsed, for the next frames of their instances; in memory they take a few
+        /// times as much.
+        package var layoutByteCount = 8 << 20
         /// Largest data set that is converted though it was not compressed here: that needs all of it in memory.
         package var conversionByteCount = 512 << 20
         /// Instances of one request that are made ready at once.
@@ -55,7 +56,7 @@ package final class RetrieveService: Sendable {
         self.directory = directory
         self.records = records
         self.decoder = FrameDecoder(pool: codecs)
-        self.layouts = LayoutCache(limit: configuration.layoutCount)
+        self.layouts = LayoutCache(byteLimit: configuration.layoutByteCount)
         self.memory = Budget(limit: configuration.memoryByteCount)
         self.logger = logger
     }
@@ -172,24 +173,14 @@ package final class RetrieveService: Sendable {
         throw last
     }
 
-    /// Begins to make an instance ready, as ``prepare(_:choice:allowsStored:)`` does; without a task where it goes out as
-    /// it is stored and fits into memory.
-    package func startPreparing(
+    /// Begins to make an instance ready for which ``isReadWhole(_:_:)`` says yes, without a task; `completion` is called
+    /// once, from any thread.
+    func startReading(
         _ instance: StoredInstance,
-        choice: SyntaxChoice,
-        allowsStored: Bool,
-        completion: @escaping @Sendable (Result<PreparedInstance, any Error>) -> Void
+        completion: @escaping @Sendable (Result<PreparedInstance, RetrieveFailure>) -> Void
     ) -> RunningWork {
-        guard isReadWhole(instance, choice) else {
-            return RunningWork.task(
-                { try await self.prepare(instance, choice: choice, allowsStored: allowsStored) },
-                completion
-            )
-        }
-        return records.start(instance.recordID, copies: instance.nodes, range: nil) { result in
-            completion(
-                Result { () throws(RetrieveFailure) in try Self.stored(instance, whole: result.get()) }.mapError { $0 }
-            )
+        records.start(instance.recordID, copies: instance.nodes, range: nil) { result in
+            completion(Result { () throws(RetrieveFailure) in try Self.stored(instance, whole: result.get()) })
         }
     }
 

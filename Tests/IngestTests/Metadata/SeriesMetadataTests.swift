@@ -209,4 +209,19 @@ struct SeriesMetadataServiceTests {
             }
         }
     }
+
+    @Test("Where nothing is kept, nothing is read for it")
+    func off() async throws {
+        try await withCodecs { pool in
+            try await withCacheDirectory { directory, threads in
+                let client = Client(pool, cache: cache(directory, threads, byteLimit: 0))
+                try fill(client, 20)
+                let metadata = try #require(client.seriesMetadata)
+                await metadata.make(.series(study: MadeInstance.study, series: "\(MadeInstance.study).1"))
+                #expect(client.archive.readByteCount == 0)
+                #expect(try await client.get(Self.path).json([Any].self).count == 20)
+                #expect(files(directory).isEmpty)
+            }
+        }
+    }
 }

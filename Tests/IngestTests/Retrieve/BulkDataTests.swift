@@ -53,6 +53,25 @@ struct BulkDataTests {
         }
     }
 
+    @Test("The description of an instance is read once for its frames, and again when it was forgotten")
+    func descriptions() async throws {
+        try await withCodecs { pool in
+            for (limit, isKept) in [(8 << 20, true), (0, false)] {
+                let client = Client(pool) { ($0.smallByteCount, $0.layoutByteCount) = (0, limit) }
+                let shape = MadeInstance.Shape(name: "", rows: 64, columns: 64, frames: 3)
+                _ = client.archive.add(try MadeInstance.compressed(shape))
+                var readByteCounts: [Int] = []
+                for _ in 0..<2 {
+                    let before = client.archive.readByteCount
+                    let answer = try await client.get(Self.path + "/frames/2", accept: "application/octet-stream")
+                    #expect(answer.status == 200 && answer.body == MadeInstance.frames(shape)[1])
+                    readByteCounts.append(client.archive.readByteCount - before)
+                }
+                #expect((readByteCounts[1] < readByteCounts[0]) == isKept)
+            }
+        }
+    }
+
     @Test("A range reads the frames that it touches, not the others")
     func reads() async throws {
         try await withCodecs { pool in
