@@ -28,6 +28,8 @@ public final class ClusterClient: Sendable {
         /// How long a read waits for a copy at least, and for one on a node not known yet, before the next is asked too.
         public var minimumReadPatience: Duration = .milliseconds(50)
         public var unknownReadPatience: Duration = .seconds(1)
+        /// The directory with the sockets of the storage nodes on this host; `nil` when there are none.
+        public var socketDirectory: String?
         /// Timeouts and limits of the connection to each node.
         public var connections = ReplicationClientConfiguration()
 
@@ -119,6 +121,7 @@ public final class ClusterClient: Sendable {
         let client = ReplicationClient(
             host: member.host,
             port: member.port,
+            localSocket: configuration.socketDirectory.flatMap { LocalSocket.path(of: member.id, in: $0) },
             identity: identity,
             expectedNodeID: member.id,
             expectedName: member.name,

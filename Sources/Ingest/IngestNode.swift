@@ -194,6 +194,7 @@ public struct IngestNode: Service {
             acknowledgements: configuration.acknowledgements
         )
         cluster.acknowledgementSpread = .seconds(Int64(configuration.acknowledgementSpreadSeconds))
+        cluster.socketDirectory = configuration.socketDirectory
         cluster.connections.tls = configuration.tls
         return cluster
     }

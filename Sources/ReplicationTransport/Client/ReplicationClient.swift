@@ -24,6 +24,8 @@ public final class ReplicationClient: Sendable {
     /// - Parameters:
     ///   - host: the peer's address.
     ///   - port: the peer's port.
+    ///   - localSocket: the path of the peer's Unix socket, in case it is on this host; where nobody listens there, the
+    ///     peer is reached by its port.
     ///   - identity: who we are.
     ///   - expectedNodeID: the node that must answer there; `nil` for any of the cluster.
     ///   - expectedName: the name that its certificate must have; `nil` for any storage node's. Without TLS nothing is
@@ -34,6 +36,7 @@ public final class ReplicationClient: Sendable {
     public init(
         host: String,
         port: Int,
+        localSocket: String? = nil,
         identity: HelloIdentity,
         expectedNodeID: NodeID?,
         expectedName: String? = nil,
@@ -51,6 +54,7 @@ public final class ReplicationClient: Sendable {
             ClientCore(
                 host: host,
                 port: port,
+                localSocket: localSocket,
                 hello: hello,
                 expectedName: expectedName,
                 configuration: configuration,

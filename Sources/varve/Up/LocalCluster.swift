@@ -6,6 +6,7 @@ import FoundationNetworking
 import Logging
 import Placement
 import ReplicationProtocol
+import ReplicationTransport
 import Supervisor
 import UnixSignals
 
@@ -78,7 +79,7 @@ struct LocalCluster {
                     // The whole cluster shares one disk here: the default reserve of every node would add up.
                     "minimum-free-bytes: \(256 << 20)",
                     "scrub-seconds: \(options.scrubSeconds)",
-                ] + disks(of: node.name)
+                ] + sockets + disks(of: node.name)
             )
         }
         for number in 1...options.coordinators {
@@ -119,7 +120,7 @@ struct LocalCluster {
                     "commitment-patience-seconds: \(options.commitmentPatienceSeconds)",
                     "codec: \(options.codec)",
                     "validation: \(options.validation)",
-                ] + moveDestinations
+                ] + sockets + moveDestinations
             )
         }
         for number in 1...options.ingestNodes {
@@ -145,6 +146,12 @@ struct LocalCluster {
                 backOff: backOff
             )
         )
+    }
+
+    /// The line about the directory where the processes meet, unless sockets in it would have too long a path.
+    private var sockets: [String] {
+        let directory = layout.directory + "/run"
+        return LocalSocket.isUsable(directory) ? ["socket-directory: \(quoted(directory))"] : []
     }
 
     /// An ingest node's lines about where C-MOVE may send to.
