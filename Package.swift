@@ -164,8 +164,8 @@ let engineTargets: [Target] =
     + engineTarget("Supervisor", ["CSpawn", nioLocks, logging])
     + engineTarget(
         "ClusterClient",
-        ["ReplicationTransport", "ReplicationProtocol", "Placement", nioCore, nioLocks, logging],
-        testing: ["Checksums", nioPosix]
+        ["ReplicationTransport", "ReplicationProtocol", "Placement", nioCore, nioPosix, nioLocks, logging],
+        testing: ["Checksums"]
     )
 
 let roleTargets: [Target] =

@@ -14,7 +14,8 @@ public import ReplicationProtocol
 /// shuts it down; one that is merely dropped goes on connecting.
 public final class ReplicationClient: Sendable {
     let configuration: ReplicationClientConfiguration
-    let eventLoop: any EventLoop
+    /// The loop that the connection lives on.
+    public let eventLoop: any EventLoop
     let core: NIOLoopBoundBox<ClientCore>
     private let nextWaiter = NIOLockedValueBox<UInt64>(0)
     private let peerBox: NIOLockedValueBox<HelloIdentity?>
