@@ -19,6 +19,7 @@ let strict: [SwiftSetting] = [
 let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
+let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swift-nio")
 let nioLocks: Target.Dependency = .product(name: "NIOConcurrencyHelpers", package: "swift-nio")
 let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
 let x509: Target.Dependency = .product(name: "X509", package: "swift-certificates")
@@ -154,7 +155,7 @@ let engineTargets: [Target] =
     + engineTarget(
         "ReplicationTransport",
         ["ReplicationProtocol", "Checksums", "Placement", nioCore, nioPosix, nioLocks, nioSSL, logging],
-        testing: ["ClusterCertificates"]
+        testing: ["ClusterCertificates", nioEmbedded]
     )
     + engineTarget(
         "DICOMNetworking",

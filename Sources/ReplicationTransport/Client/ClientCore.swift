@@ -25,6 +25,8 @@ final class ClientCore {
     private let configuration: ReplicationClientConfiguration
     private let eventLoop: any EventLoop
     private let logger: Logger
+    /// For all that requests wait for.
+    let clock: AlarmClock
     private let peer: NIOLockedValueBox<HelloIdentity?>
     private var state = State.stopped
     /// The connection of the attempt under way.
@@ -61,6 +63,7 @@ final class ClientCore {
         self.configuration = configuration
         self.eventLoop = eventLoop
         self.logger = logger
+        self.clock = AlarmClock(eventLoop: eventLoop)
         self.peer = peer
         self.backoff = ReconnectBackoff(
             initialMilliseconds: max(1, configuration.initialReconnectPause.nanoseconds / 1_000_000),
@@ -80,7 +83,7 @@ final class ClientCore {
 
     /// Sends the request, keeps it for the first connection, or fails it at once.
     func submit(_ stream: ClientStream) {
-        stream.startDeadline(on: eventLoop) {
+        stream.startDeadline(on: clock) {
             let error = ReplicationError(.deadlineExceeded, "no answer within the request's timeout")
             stream.abandon(error)
         }
