@@ -2,7 +2,6 @@
 
 import ClusterCertificates
 import Foundation
-import FoundationNetworking
 import Logging
 import Placement
 import ReplicationProtocol
@@ -201,19 +200,8 @@ struct LocalCluster {
 
     /// Asks `/readyz` until it says yes, or until the process is dead and stays so.
     private func waitUntilReady(_ supervisor: ProcessSupervisor, _ name: String, port: Int) async throws {
-        guard let url = URL(string: "http://127.0.0.1:\(port)/readyz") else { return }
         let deadline = ContinuousClock.now + .seconds(options.readyTimeout)
-        var reason = "no answer"
-        while true {
-            do {
-                let (body, response) = try await URLSession.shared.data(
-                    for: URLRequest(url: url, timeoutInterval: 2)
-                )
-                if (response as? HTTPURLResponse)?.statusCode == 200 { return }
-                reason = String(decoding: body, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
-            } catch {
-                reason = error.localizedDescription
-            }
+        while let reason = await ReadinessProbe.reasonNotReady(port: port) {
             let child = await supervisor.children().first { $0.name == name }
             if let child, child.hasEnded {
                 let status = child.lastExit.map { " (\($0))" } ?? ""
