@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+import Glibc
 import NIOCore
 import NIOPosix
 import Placement
@@ -26,6 +27,21 @@ struct LocalSocketTests {
         defer { try? FileManager.default.removeItem(atPath: directory) }
         let path = LocalSocket.path(of: Loopback.node, in: directory)
         try await body(try #require(path))
+    }
+
+    /// Binds a socket as a process does that is then killed.
+    private static func leaveSocketBehind(at path: String) {
+        let descriptor = Glibc.socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        withUnsafeMutableBytes(of: &address.sun_path) { bytes in bytes.copyBytes(from: path.utf8) }
+        let status = withUnsafePointer(to: address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
+                bind(descriptor, address, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+        #expect(status == 0)
+        close(descriptor)
     }
 
     private static func exchange(_ client: ReplicationClient, _ number: UInt64) async throws {
@@ -60,8 +76,7 @@ struct LocalSocketTests {
     @Test func aSocketThatNobodyListensAtIsPassedOverAndTakenOver() async throws {
         let dead = try await Self.deadPort()
         try await Self.withDirectory { socket in
-            let listener = try await ServerBootstrap(group: Loopback.group).bind(unixDomainSocketPath: socket).get()
-            try await listener.close()
+            Self.leaveSocketBehind(at: socket)
             #expect(FileManager.default.fileExists(atPath: socket))
             try await Loopback.run(FakeService()) { loopback in
                 try await Loopback.withClient(port: loopback.port, localSocket: socket) { client in

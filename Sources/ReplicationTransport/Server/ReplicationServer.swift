@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Glibc
 public import Logging
 import NIOConcurrencyHelpers
 public import NIOCore
@@ -93,7 +92,6 @@ public final class ReplicationServer: Sendable {
         guard !listeners.isEmpty else { return }
         // Closing fails only when the channel is closed already, which is what we want.
         for listener in listeners { try? await listener.close() }
-        if let path = configuration.localSocket { unlink(path) }
         registry.drain()
         let registry = registry
         let alarm = group.next().scheduleTask(in: gracePeriod) { registry.abort() }
