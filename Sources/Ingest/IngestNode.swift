@@ -158,7 +158,11 @@ public struct IngestNode: Service {
                 tasks.addTask { await commitments.worker.run() }
                 tasks.addTask { await seriesMetadata.run() }
                 if let sweep = outage.sweep { tasks.addTask { await sweep.run() } }
-                tasks.addTask { try await http.runService(gracefulShutdownSignals: []) }
+                tasks.addTask {
+                    try await withTaskExecutorPreference(CallingLoopExecutor()) {
+                        try await http.runService(gracefulShutdownSignals: [])
+                    }
+                }
                 // All end at graceful shutdown. An HTTP server that fails ends the role: `next` says so at once, where
                 // `waitForAll` would wait for the others first, which never end by themselves.
                 while try await tasks.next() != nil {}
@@ -277,6 +281,7 @@ public struct IngestNode: Service {
         group: any EventLoopGroup
     ) -> some ApplicationProtocol {
         let router = Router(context: IngestRequestContext.self)
+        router.add(middleware: LoopLeavingMiddleware())
         addAdminRoutes(to: router, service: admin)
         let web = DICOMWebService(
             retrieve: retrieve,
