@@ -117,6 +117,12 @@ public struct IngestNode: Service {
             catalog: catalog,
             cluster: cluster,
             comparison: outage.comparison,
+            verification: ArchiveVerification(
+                catalog: catalog,
+                cluster: cluster,
+                comparison: outage.comparison,
+                wantedCopies: configuration.copies
+            ),
             trash: TrashService(catalog: catalog, journal: outage.journal, logger: logger),
             metrics: metrics
         )
