@@ -24,7 +24,8 @@ INSTANCE, LARGE = 1, 2
 LINE = re.compile(r"^(\d+) +(.*)$")
 BEGUN = re.compile(r"^(.*) <unfinished \.\.\.>$")
 RESUMED = re.compile(r"^<\.\.\. (\w+) resumed>(.*)$")
-CALL = re.compile(r"^(\w+)\((\d+)<([^>]*(?:->[^>]*)?)>(.*)\) += (-?\d+|\?)")
+# What the descriptor is may have an arrow in it: the two ends of a connection.
+CALL = re.compile(r"^(\w+)\((\d+)<((?:[^>]|(?<=-)>)*)>(.*)\) += (-?\d+|\?)")
 OFFSET = {
     "pwrite64": re.compile(r", (\d+)$"),
     "pwritev": re.compile(r", (\d+)$"),
@@ -35,6 +36,11 @@ STRING = re.compile(r'"((?:\\x[0-9a-f]{2})*)"(\.\.\.)?')
 
 def _bytes(text):
     return bytes.fromhex(text.replace("\\x", ""))
+
+
+def _is_peer(path):
+    """Whether that is a connection to a peer: by a port, or on the same host by a socket in the file system."""
+    return "TCP" in path or "UNIX-STREAM" in path
 
 
 @dataclass
@@ -71,7 +77,7 @@ def calls(lines):
         if not call or call.group(5) == "?":
             continue
         name, _, path, arguments, result = call.groups()
-        if "\\x" in path:
+        if path.startswith("\\x"):
             path = _bytes("".join(re.findall(r"\\x[0-9a-f]{2}", path))).decode(errors="replace")
         data = b"".join(_bytes(string) for string, _ in STRING.findall(arguments))
         # The last argument; flags follow it in pwritev2.
@@ -159,9 +165,9 @@ def judge(traced):
 
     every = sorted(traced, key=lambda call: call.end)
     # What leaves a socket counts from when it was given to the kernel.
-    sends = [call for call in every if "TCP" in call.path and call.name in ("sendmsg", "sendto", "writev", "write")]
+    sends = [call for call in every if _is_peer(call.path) and call.name in ("sendmsg", "sendto", "writev", "write")]
     for call in every:
-        if "TCP" in call.path:
+        if _is_peer(call.path):
             if call.name in ("read", "recvfrom", "recvmsg") and call.result > 0:
                 for kind, stream, payload in inbound.setdefault(call.path, Messages()).feed(call.data[: call.result]):
                     if kind == PUT_BEGIN:
