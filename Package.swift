@@ -119,6 +119,7 @@ let cTargets: [Target] =
 let pureTargets: [Target] =
     pureTarget("Checksums", ["CISAL", nioCore, crypto], settings: [])
     + pureTarget("Placement", ["Checksums", nioCore])
+    + pureTarget("Reconciliation", ["Placement"])
     + pureTarget("DICOM", ["CZlib", nioCore])
     + pureTarget("DIMSE", [nioCore])
     + pureTarget("DICOMWeb", ["DICOM", "CZlib", nioCore])

@@ -29,6 +29,7 @@ import Testing
         // Pure: no sockets, files, clocks, locks, tasks, Foundation.
         Rule("Checksums", ["CISAL"], ["NIOCore", "Crypto"]),
         Rule("Placement", ["Checksums"]),
+        Rule("Reconciliation", ["Placement"]),
         Rule("DICOM", ["CZlib"], ["NIOCore", "Glibc"]),
         Rule("DIMSE", ["DICOM"], ["NIOCore"]),
         Rule("DICOMWeb", ["DICOM", "CZlib"], ["NIOCore"]),
