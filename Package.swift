@@ -181,8 +181,9 @@ let roleTargets: [Target] =
     + roleTarget(
         "Coordinator",
         [
-            "Catalog", "Healing", "ReplicationTransport", "ReplicationProtocol", "Placement", "Telemetry", nioCore,
-            nioPosix, nioLocks, logging, lifecycle,
+            "Catalog", "Healing", "Reconciliation", "ReplicationTransport", "ReplicationProtocol", "Placement",
+            "Telemetry",
+            nioCore, nioPosix, nioLocks, logging, lifecycle,
         ]
     )
     + roleTarget(
@@ -220,7 +221,7 @@ let package = Package(
                 name: "varve",
                 dependencies: [
                     "Ingest", "StorageNode", "Coordinator", "Supervisor", "Catalog", "Checksums", "Telemetry",
-                    "Placement",
+                    "Placement", "Reconciliation",
                     "DICOM", "DIMSE", "DICOMNetworking", "PixelCodecs", "ClusterCertificates", "ReplicationTransport",
                     "ReplicationProtocol", "CPlatform", nioCore, nioPosix, nioLocks, logging, lifecycle, signals,
                     argumentParser,

@@ -92,8 +92,8 @@ import Testing
         Rule(
             "Coordinator",
             [
-                "Catalog", "Healing", "ReplicationTransport", "ReplicationProtocol", "Placement", "Checksums",
-                "Telemetry",
+                "Catalog", "Healing", "Reconciliation", "ReplicationTransport", "ReplicationProtocol", "Placement",
+                "Checksums", "Telemetry",
             ],
             nio.union(["Logging", "ServiceLifecycle"])
         ),
@@ -115,7 +115,7 @@ import Testing
             [
                 "Ingest", "StorageNode", "Coordinator", "Supervisor", "Catalog", "Telemetry", "Placement", "DICOM",
                 "DIMSE", "DICOMNetworking", "PixelCodecs", "Checksums", "CPlatform", "ClusterCertificates",
-                "ReplicationTransport", "ReplicationProtocol",
+                "ReplicationTransport", "ReplicationProtocol", "Reconciliation",
             ],
             nio.union([
                 "Logging", "Glibc", "Foundation", "FoundationNetworking", "ArgumentParser", "Yams", "ServiceLifecycle",

@@ -86,15 +86,27 @@ import Testing
         var scene = Scene()
         scene.nodes.append(.sample(6))
         scene.silent = [.sample(6)]
-        scene.membership.expect(.sample(6), service: .inService, isOut: true, at: scene.now)
+        scene.membership.expect(.sample(6), service: .inService, health: .out, at: scene.now)
         scene.run(seconds: 1)
         #expect(scene.health(6) == .out)
         // Told again, it is not out again.
         scene.silent = []
         scene.run(seconds: 1)
-        scene.membership.expect(.sample(6), service: .inService, isOut: true, at: scene.now)
+        scene.membership.expect(.sample(6), service: .inService, health: .out, at: scene.now)
         scene.run(seconds: 1)
         #expect(scene.health(6) == .up)
+    }
+
+    @Test(arguments: [(0, 880), (100, 780), (800, 80), (10_000, 60)])
+    func `a node that was down at a takeover is so still, and has a minute at least`(age: Int, left: Int) {
+        var scene = Scene()
+        scene.nodes.append(.sample(6))
+        scene.silent = [.sample(6)]
+        scene.membership.expect(.sample(6), service: .inService, health: .down, for: .seconds(age), at: scene.now)
+        scene.run(seconds: left - 1)
+        #expect(scene.health(6) == .down)
+        scene.run(seconds: 1)
+        #expect(scene.health(6) == .out)
     }
 
     @Test func `when much of the cluster vanishes at once nothing is declared out`() {

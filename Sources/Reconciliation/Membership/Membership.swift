@@ -65,21 +65,31 @@ public struct Membership: Sendable {
     /// A node's standing at the last judgement; nil for one that has not been judged.
     public func standing(of node: NodeID) -> NodeStanding? { entries[node]?.judged }
 
+    /// What a coordinator that takes over leaves to a node that was down already, before it declares it out.
+    private static let graceAfterTakeover = Duration.seconds(60)
+
     /// Takes over what is written down of a node, or what an operator now wants of it.
     ///
-    /// `isOut` counts for nodes that were not known before only: whoever takes over goes on where another left off.
+    /// `health`, and for how long the node has been so, counts for nodes that were not known before only: whoever takes over
+    /// goes on where another left off.
     public mutating func expect(
         _ node: NodeID,
         service: NodeService,
-        isOut: Bool = false,
+        health: NodeStanding.Health = .suspect,
+        for age: Duration = .zero,
         maintenanceUntil: Duration? = nil,
         at now: Duration
     ) {
         if entries[node] == nil {
             let index = order.firstIndex { node < $0 } ?? order.endIndex
             order.insert(node, at: index)
-            let time = watchedTime(at: now)
-            entries[node] = Entry(service: service, isOut: isOut, silentSince: time)
+            var silence = Duration.zero
+            if health == .down {
+                let most = max(.zero, limits.outAfter - limits.downAfter - Self.graceAfterTakeover)
+                silence = limits.downAfter + min(age, most)
+            }
+            let time = watchedTime(at: now) - silence
+            entries[node] = Entry(service: service, isOut: health == .out, silentSince: time)
         }
         entries[node]?.service = service
         entries[node]?.maintenanceUntil = maintenanceUntil
