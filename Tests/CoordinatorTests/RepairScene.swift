@@ -25,9 +25,13 @@ final class MemoryRepairLedger: RepairLedger {
         var clock = Duration.zero
         var placements: [[NodeID]] = []
         var instances: [RecordID: Int32] = [:]
+        /// All records that were ever entered, by group and ascending.
+        var records: [PlacementGroup: [RecordID]] = [:]
         var items: [RecordID: Item] = [:]
         var backlog: [RepairDifference] = []
         var countedCount = 0
+        /// Copies that were left of what was counted, in that order.
+        var countedLiving: [Int] = []
         /// Statements until one fails, or the process is as good as dead.
         var failsIn = Int.max
     }
@@ -36,7 +40,12 @@ final class MemoryRepairLedger: RepairLedger {
 
     /// Enters an instance with copies on `nodes`.
     func enter(_ record: RecordID, on nodes: [NodeID]) {
-        state.withLockedValue { state in state.instances[record] = Self.number(nodes, &state) }
+        state.withLockedValue { state in
+            state.instances[record] = Self.number(nodes, &state)
+            let group = state.records[record.group, default: []]
+            let index = group.firstIndex { record < $0 } ?? group.endIndex
+            state.records[record.group, default: []].insert(record, at: index)
+        }
     }
 
     func nodes(of record: RecordID) -> [NodeID]? {
@@ -93,12 +102,15 @@ final class MemoryRepairLedger: RepairLedger {
         term: Term
     ) async throws(CatalogError) -> EnqueuedRepairs {
         try perform(term) { state in
-            let page = state.instances.keys.sorted().filter { record in
-                state.instances[record] == difference.placement && record.group == difference.group
-                    && after.map { $0 < record } ?? true
+            let page = (state.records[difference.group] ?? []).filter { record in
+                state.instances[record] == difference.placement && after.map { $0 < record } ?? true
             }.prefix(limit)
-            for record in page where state.items[record] == nil {
-                state.items[record] = Item(kind: difference.kind, living: difference.livingCount)
+            for record in page {
+                if state.items[record] == nil {
+                    state.items[record] = Item(kind: difference.kind, living: difference.livingCount)
+                } else if state.items[record]?.state == 1 {
+                    state.items[record]?.living = difference.livingCount
+                }
             }
             return .upTo(page.last, count: page.count)
         }
@@ -127,7 +139,7 @@ final class MemoryRepairLedger: RepairLedger {
     func countRepairs(_ repairs: [CountedRepair], term: Term) async throws(CatalogError) -> Int {
         try perform(term) { state in
             for repair in repairs {
-                state.items[repair.record] = nil
+                if let item = state.items.removeValue(forKey: repair.record) { state.countedLiving.append(item.living) }
                 guard state.instances[repair.record] == repair.placement else { continue }
                 state.instances[repair.record] = repair.newPlacement
                 state.countedCount += 1

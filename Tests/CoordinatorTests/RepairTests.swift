@@ -36,6 +36,38 @@ import Testing
         #expect(scene.ledger.state.withLockedValue { $0.countedCount } == lost)
     }
 
+    @Test func `what has the fewest copies left comes first, also when it was lost last`() async {
+        let scene = RepairScene(nodes: 6)
+        let records = scene.store(6000, groups: 60)
+        loseNode(scene, 0)
+        // The queue is full of what has two copies left when another node is lost.
+        guard let view = scene.view.withLockedValue({ $0 }) else { return }
+        do throws(RepairObstacle) {
+            scene.plan.replace(try await RepairSurvey(ledger: scene.ledger, copies: 3).run(view))
+            for _ in 0..<2 { _ = try await scene.plan.fill(scene.ledger, term: view.stamp.term) }
+        } catch {
+            Issue.record("\(error)")
+        }
+        loseNode(scene, 1)
+        #expect(await scene.repair() == nil)
+        #expect(scene.incomplete(records).isEmpty)
+        let order = scene.ledger.state.withLockedValue { $0.countedLiving }
+        let urgentCount = order.count { $0 == 1 }
+        #expect(urgentCount >= 600)
+        // But for a batch or two that were in hand.
+        #expect(order.prefix(urgentCount).count { $0 != 1 } <= 512)
+        #expect(order.prefix(128).allSatisfy { $0 == 1 })
+    }
+
+    @Test func `many sources and targets work at the same time`() async {
+        let scene = RepairScene(nodes: 6)
+        _ = scene.store(3000, groups: 60)
+        loseNode(scene, 0)
+        #expect(await scene.repair() == nil)
+        let busy = scene.nodes.dropFirst().map { $0.state.withLockedValue { $0.mostRunning } }
+        #expect(busy.allSatisfy { $0 > 1 && $0 <= 4 }, "\(busy)")
+    }
+
     @Test func `another source is asked when the first does not have it whole`() async {
         let scene = RepairScene()
         let records = scene.store(60, groups: 4)

@@ -84,7 +84,8 @@ extension Migration {
             entered_at timestamptz NOT NULL DEFAULT now(),
             note text NOT NULL DEFAULT ''
         );
-        CREATE INDEX repair_items_due ON repair_items (living, kind, due_at, record) WHERE state < 3;
+        -- In no order of groups: neighbours have other sources and targets, which work at the same time.
+        CREATE INDEX repair_items_due ON repair_items (living, kind, uuid_hash(record)) WHERE state < 3;
 
         -- Where copies are not as wanted, by placement and group: as of the last survey, less what has been done since.
         CREATE TABLE repair_backlog (
@@ -217,13 +218,13 @@ extension Migration {
             RETURN QUERY WITH due AS (
                 SELECT q.record FROM repair_items q
                 WHERE q.state < 3 AND q.due_at <= now() AND NOT q.record = ANY (held)
-                ORDER BY q.living, q.kind, q.due_at, q.record LIMIT most
+                ORDER BY q.living, q.kind, uuid_hash(q.record) LIMIT most
             ), taken AS (
                 UPDATE repair_items q SET state = 2, term = mine FROM due d WHERE q.record = d.record RETURNING q.*
             )
             SELECT t.record, t.kind::integer, t.living::integer, t.byte_count, t.attempts, i.placement, p.node_ids
             FROM taken t LEFT JOIN instances i ON i.record = t.record LEFT JOIN placements p ON p.id = i.placement
-            ORDER BY t.living, t.kind, t.record;
+            ORDER BY t.living, t.kind, uuid_hash(t.record);
         END $$;
 
         -- Counts copies that have been made: the instances are where they are now, and the queue is rid of them.
@@ -249,7 +250,7 @@ extension Migration {
             ), lessened AS (
                 UPDATE repair_backlog b SET instances = greatest(0, b.instances - s.n),
                     bytes = greatest(0, b.bytes - s.bytes)
-                FROM sums s WHERE (b.placement, b.placement_group) = (s.old, s.g)
+                FROM sums s WHERE (b.placement, b.placement_group) = (s.old, s.g) AND b.instances IS NOT NULL
             ), summed AS (
                 UPDATE repair_totals SET item_count = item_count + (SELECT coalesce(sum(s.n), 0) FROM sums s),
                     byte_count = byte_count + (SELECT coalesce(sum(s.bytes), 0) FROM sums s)

@@ -15,7 +15,7 @@ import ReplicationProtocol
 package struct RepairExecutor: Sendable {
     private static let batchCount = 128
     /// When less waits than this, more is taken up.
-    private static let lowCount = 64
+    private static let lowCount = 256
     private static let pagesAtOnce = 16
 
     /// What has been done since the start of the process.
@@ -137,8 +137,14 @@ package struct RepairExecutor: Sendable {
                 throw RepairObstacle(error)
             }
             hand.take(items, view)
-            if !items.isEmpty { return true }
-            guard try await plan.fill(ledger, term: view.stamp.term) > 0 else { return false }
+            if !items.isEmpty {
+                // What is more urgent than some of these comes first the next time.
+                if let next = plan.nextLivingCount, items.contains(where: { $0.livingCount > next }) {
+                    _ = try await plan.fill(ledger, term: view.stamp.term)
+                }
+                return true
+            }
+            guard try await plan.fill(ledger, term: view.stamp.term) else { return false }
         }
         return true
     }

@@ -9,16 +9,41 @@ package import Reconciliation
 ///
 /// The survey puts a new one in its place, also while the queue is filled.
 package final class RepairPlan: Sendable {
-    private struct State {
-        var steps: [Difference] = []
-        var position = 0
+    private struct Step {
+        let difference: Difference
         var after: RecordID?
-        var version = 0
-        var isFresh = false
+        var isDone = false
     }
 
-    /// Records that are looked at in one statement.
-    private static let pageCount = 512
+    private struct State {
+        /// The most urgent first.
+        var steps: [Step] = []
+        /// All before it are done.
+        var first = 0
+        /// Where the next part comes from.
+        var next = 0
+        var version = 0
+        var isFresh = false
+
+        /// The next of those that are as urgent as the most urgent that is left, in turn: they are of other groups, and so of
+        /// other sources and targets, which then work at the same time.
+        mutating func take() -> Int? {
+            while first < steps.count, steps[first].isDone { first += 1 }
+            guard first < steps.count else { return nil }
+            let urgency = steps[first].difference.livingCount
+            var index = next
+            while index < steps.count, steps[index].isDone, steps[index].difference.livingCount == urgency {
+                index += 1
+            }
+            if index < first || index >= steps.count || steps[index].difference.livingCount != urgency { index = first }
+            next = index + 1
+            return index
+        }
+    }
+
+    /// Records of a set that are entered at once, and sets that they are taken from.
+    private static let recordsAtOnce = 32
+    private static let setsAtOnce = 16
     /// Items of one urgency that the queue has at most, what needs a person included.
     private static let waitingLimit = 20_000
 
@@ -32,32 +57,38 @@ package final class RepairPlan: Sendable {
             if case .copy = difference.step { true } else { false }
         }
         state.withLockedValue { state in
-            state = State(steps: steps, version: state.version + 1, isFresh: !steps.isEmpty)
+            state = State(
+                steps: steps.map { Step(difference: $0) },
+                version: state.version + 1,
+                isFresh: !steps.isEmpty
+            )
         }
     }
 
     /// Whether nothing has been entered since the last survey: what is more urgent than the rest of the queue may be in it.
     package var isFresh: Bool { state.withLockedValue { $0.isFresh } }
 
-    /// Whether all of it has been entered.
-    package var isExhausted: Bool { state.withLockedValue { $0.position >= $0.steps.count } }
+    /// Copies left of what is entered next; nil when all of it has been entered.
+    package var nextLivingCount: Int? {
+        state.withLockedValue { state in
+            state.steps[state.first...].first { !$0.isDone }?.difference.livingCount
+        }
+    }
 
-    /// Enters the next records, the most urgent first; how many were looked at, 0 when that was all.
-    package func fill(_ ledger: any RepairLedger, term: Term) async throws(RepairObstacle) -> Int {
-        var count = 0
-        while count < Self.pageCount {
-            let now = state.withLockedValue { state in
+    /// Enters the next records, the most urgent first; false when that was all.
+    package func fill(_ ledger: any RepairLedger, term: Term) async throws(RepairObstacle) -> Bool {
+        for _ in 0..<Self.setsAtOnce {
+            let taken = state.withLockedValue { state -> (index: Int, step: Step, version: Int)? in
                 state.isFresh = false
-                return state
+                return state.take().map { ($0, state.steps[$0], state.version) }
             }
-            guard now.position < now.steps.count else { return count }
-            let limit = Self.pageCount - count
+            guard let (index, step, version) = taken else { return false }
             let entered: EnqueuedRepairs
             do throws(CatalogError) {
                 entered = try await ledger.enqueueRepairs(
-                    of: RepairDifference(now.steps[now.position]),
-                    after: now.after,
-                    limit: limit,
+                    of: RepairDifference(step.difference),
+                    after: step.after,
+                    limit: Self.recordsAtOnce,
                     waitingLimit: Self.waitingLimit,
                     term: term
                 )
@@ -65,18 +96,16 @@ package final class RepairPlan: Sendable {
                 throw RepairObstacle(error)
             }
             state.withLockedValue { state in
-                guard state.version == now.version else { return }
-                if case .upTo(let last, let looked) = entered, looked >= limit {
-                    state.after = last
+                guard state.version == version else { return }
+                if case .upTo(let last, let looked) = entered, looked >= Self.recordsAtOnce {
+                    state.steps[index].after = last
                 } else {
                     // When the queue is full, the next survey comes back to what is left out here.
-                    state.position += 1
-                    state.after = nil
+                    state.steps[index].isDone = true
                 }
             }
-            if case .upTo(_, let looked) = entered { count += looked }
         }
-        return count
+        return true
     }
 }
 

@@ -144,7 +144,7 @@ final class RepairWorker: Sendable {
         let age = ContinuousClock.now - last.time
         guard age >= min(interval * 2, limits.surveyInterval) else { return false }
         return last.version != view.version || age >= limits.surveyInterval
-            || (plan.isExhausted && executor.progress.itemCount != last.itemCount)
+            || (plan.nextLivingCount == nil && executor.progress.itemCount != last.itemCount)
     }
 
     private func say(_ differences: [Difference], _ summary: inout String) {

@@ -74,7 +74,8 @@ struct NodeRemoveCommand: AsyncParsableCommand {
         discussion: """
             Example: varve node remove storage-3
             The node must be draining, or out. It is never taken in again as it is: with an empty data directory it is a new
-            node. What is in the trash, and on this node only, cannot be undeleted any more.
+            node. What is in the trash, and on this node only, cannot be undeleted any more. Where the catalog was away not long
+            ago, wait first until all ingest nodes have entered what they stored meanwhile (varve_journal_entries is 0).
             """
     )
 
