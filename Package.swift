@@ -120,6 +120,7 @@ let cTargets: [Target] =
 let pureTargets: [Target] =
     pureTarget("Checksums", ["CISAL", nioCore, crypto], settings: [])
     + pureTarget("Placement", ["Checksums", nioCore])
+    + pureTarget("Reconciliation", ["Placement"])
     + pureTarget("DICOM", ["CZlib", nioCore])
     + pureTarget("DIMSE", [nioCore])
     + pureTarget("DICOMWeb", ["DICOM", "CZlib", nioCore])
@@ -181,8 +182,9 @@ let roleTargets: [Target] =
     + roleTarget(
         "Coordinator",
         [
-            "Catalog", "Healing", "ReplicationTransport", "ReplicationProtocol", "Placement", "Telemetry", nioCore,
-            nioPosix, nioLocks, logging, lifecycle,
+            "Catalog", "Healing", "Reconciliation", "ReplicationTransport", "ReplicationProtocol", "Placement",
+            "Telemetry",
+            nioCore, nioPosix, nioLocks, logging, lifecycle,
         ]
     )
     + roleTarget(
@@ -220,7 +222,7 @@ let package = Package(
                 name: "varve",
                 dependencies: [
                     "Ingest", "StorageNode", "Coordinator", "Supervisor", "Catalog", "Checksums", "Telemetry",
-                    "Placement",
+                    "Placement", "Reconciliation",
                     "DICOM", "DIMSE", "DICOMNetworking", "PixelCodecs", "ClusterCertificates", "ReplicationTransport",
                     "ReplicationProtocol", "CPlatform", nioCore, nioPosix, nioLocks, logging, lifecycle, signals,
                     argumentParser,

@@ -12,8 +12,9 @@ import Telemetry
 ///
 /// One of several leads at a time, by a lease in the catalog; the others wait. The leader asks every configured node
 /// each second whether it lives, records what it learns, and publishes a new epoch of the map when membership changes.
-/// It has storage nodes fetch what their disks have damaged from others, and tells them what was deleted. No store and no
-/// read needs it. Repair of lost nodes, drain and rebalancing join later.
+/// It has storage nodes fetch what their disks have damaged from others, tells them what was deleted, and has copies made
+/// where they are wanted: of what a lost node had, of what is on a node that is to be emptied, and for a new one. No store and
+/// no read needs it.
 public struct Coordinator: Service {
     private let configuration: CoordinatorConfiguration
     private let logger: Logger
@@ -27,7 +28,8 @@ public struct Coordinator: Service {
         let catalog = try Catalog(
             configuration: .init(
                 connectionString: configuration.catalog,
-                poolSize: 2,
+                // Repair and deletions do not wait for each other, nor the lease for them.
+                poolSize: 4,
                 applicationName: "varve \(configuration.name)"
             ),
             logger: logger
@@ -49,17 +51,26 @@ public struct Coordinator: Service {
             logger: logger
         )
         let trash = TrashWorker(catalog: catalog, interval: heartbeat, logger: logger)
+        let repair = RepairWorker(
+            ledger: catalog,
+            copies: configuration.copies,
+            limits: configuration.repair,
+            interval: heartbeat,
+            logger: logger
+        )
         let leadership = Leadership(
             configuration: configuration,
             catalog: catalog,
             watchers: watchers,
             healer: healer,
             trash: trash,
+            repair: repair,
             logger: logger
         )
         await cancelWhenGracefulShutdown {
             async let healing: Void = healer.run()
             async let deleting: Void = trash.run()
+            async let repairing: Void = repair.run()
             var leadership = leadership
             while !Task.isCancelled {
                 await leadership.beat()
@@ -69,6 +80,7 @@ public struct Coordinator: Service {
             await leadership.resign()
             await healing
             await deleting
+            await repairing
         }
         logger.info("stopping")
         for watcher in watchers { await watcher.shutdown() }

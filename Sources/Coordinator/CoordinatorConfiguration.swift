@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import Placement
+public import Reconciliation
 public import ReplicationTransport
 
 /// Everything a coordinator is told; what it is not told has the default given here.
@@ -22,6 +23,12 @@ public struct CoordinatorConfiguration: Sendable {
     /// How long a node's loss without names is left alone before the node is compared with the others: longer than the
     /// `acknowledgement-spread-seconds` of every ingest node.
     public var lossSettlingSeconds = 600
+    /// Copies an instance should have: what every ingest node is told.
+    public var copies = 2
+    /// How long silences of nodes mean what.
+    public var membership = MembershipLimits()
+    /// How much is copied at once, and how fast.
+    public var repair = RepairLimits()
     /// The coordinator's certificate, and whom it trusts; `nil` for plain TCP.
     public var tls: ReplicationTLS?
 

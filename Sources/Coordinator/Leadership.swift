@@ -18,12 +18,14 @@ struct Leadership {
     private let watchers: [NodeWatcher]
     private let healer: Healer
     private let trash: TrashWorker
+    private let repair: RepairWorker
     private let logger: Logger
     /// Distinct for every start of every coordinator: two processes of one name are two holders.
     private let holder: String
     private var hasMigrated = false
     private var term: Term?
     private var registered: [NodeID: StorageMember] = [:]
+    private var membership: ClusterMembership
     private var lastFailure = ""
 
     init(
@@ -32,6 +34,7 @@ struct Leadership {
         watchers: [NodeWatcher],
         healer: Healer,
         trash: TrashWorker,
+        repair: RepairWorker,
         logger: Logger
     ) {
         self.configuration = configuration
@@ -39,7 +42,9 @@ struct Leadership {
         self.watchers = watchers
         self.healer = healer
         self.trash = trash
+        self.repair = repair
         self.logger = logger
+        self.membership = ClusterMembership(limits: configuration.membership, logger: logger)
         var generator = SystemRandomNumberGenerator()
         self.holder = "\(configuration.name)#\(String(generator.next() as UInt32, radix: 16))"
     }
@@ -76,9 +81,10 @@ struct Leadership {
     }
 
     /// Tells those who work for the leader what is known now; `nil` when another leads.
-    private func tell(_ situation: Healer.Situation?) {
+    private func tell(_ situation: Situation?) {
         healer.update(situation)
         trash.update(situation)
+        repair.update(situation)
     }
 
     private mutating func prepareCatalog() async throws(CatalogError) {
@@ -106,6 +112,7 @@ struct Leadership {
         term = try await catalog.acquireLease(holder: holder, duration: duration)
         if let term {
             registered = [:]
+            membership = ClusterMembership(limits: configuration.membership, logger: logger)
             logger.info("leading", metadata: ["term": "\(term.rawValue)"])
         }
     }
@@ -117,13 +124,50 @@ struct Leadership {
             for await observation in tasks { observations.append(observation) }
             return observations.sorted { $0.name < $1.name }
         }
-        let members = observations.compactMap { StorageMember($0) }
+        let records = try await catalog.nodeRecords()
+        let members = membership.judge(observations, records)
         for member in members where registered[member.id] != member {
             try await record(member, term: term)
         }
-        let map = try await publish(members, term: term)
-        tell(Healer.Situation(observations, map: map, term: term))
+        let map = try await publish(members.filter { $0.state != .removed }, term: term)
+        tell(
+            Situation(
+                observations: observations,
+                conditions: membership.conditions,
+                map: map,
+                term: term,
+                alarm: membership.alarm
+            )
+        )
+        try await decideOrders(records, map, term)
         try await refoldNames()
+    }
+
+    /// Decides what operators have asked for; the next beat acts on it.
+    private func decideOrders(
+        _ records: [NodeRecord],
+        _ map: PlacementMap,
+        _ term: Term
+    ) async throws(CatalogError) {
+        let orders = try await catalog.openNodeOrders(limit: 1)
+        // One a beat: the next is judged by what has become of this.
+        guard let order = orders.first, let record = records.first(where: { $0.member.id == order.node }) else {
+            return
+        }
+        let rules = NodeOrderRules(map: map, conditions: membership.conditions, copies: configuration.copies)
+        let decision = try await rules.decide(order, service: record.service) {
+            () async throws(CatalogError) in try await catalog.placedGroups()
+        }
+        var facts: Logger.Metadata = ["node": "\(record.member.name)", "order": "\(order.kind)"]
+        switch decision {
+        case .carriedOut(let service, let note):
+            try await catalog.decide(order, service: service, isRefused: false, note: note, term: term)
+            logger.notice("an operator's order was carried out", metadata: facts)
+        case .refused(let reason):
+            try await catalog.decide(order, service: nil, isRefused: true, note: reason, term: term)
+            facts["reason"] = "\(reason)"
+            logger.notice("an operator's order was refused", metadata: facts)
+        }
     }
 
     /// Folds names that an older program entered, some at each beat.
@@ -145,16 +189,9 @@ struct Leadership {
     }
 
     /// Publishes a new epoch when the members differ from the map's; returns the map in force.
-    ///
-    /// A member that does not answer keeps its place: it owns its groups until somebody decides otherwise.
     private func publish(_ members: [StorageMember], term: Term) async throws(CatalogError) -> PlacementMap {
         let current = try await catalog.placementMap()
-        let known = Set(members.map(\.id))
-        let silent = current.members.filter { !known.contains($0.id) }
-        let next = PlacementMap(
-            epoch: MapEpoch(rawValue: current.epoch.rawValue + 1),
-            members: members + silent
-        )
+        let next = PlacementMap(epoch: MapEpoch(rawValue: current.epoch.rawValue + 1), members: members)
         guard !next.members.isEmpty, next.members != current.members else { return current }
         // The first map waits for every configured node, so that no study is placed on half a cluster.
         if current.members.isEmpty && members.count < watchers.count { return current }
@@ -170,21 +207,5 @@ struct Leadership {
             metadata: ["epoch": "\(next.epoch.rawValue)", "members": "\(next.members.count)"]
         )
         return next
-    }
-}
-
-extension StorageMember {
-    /// The member that an observed node is; nil until it has said who it is.
-    fileprivate init?(_ observation: NodeWatcher.Observation) {
-        guard let identity = observation.identity else { return nil }
-        self.init(
-            id: identity.nodeID,
-            name: observation.name,
-            host: observation.address.host,
-            port: observation.address.port,
-            domain: identity.domain,
-            weight: 100,
-            state: observation.state
-        )
     }
 }

@@ -6,9 +6,8 @@ import NIOCore
 import Placement
 import ReplicationProtocol
 import ReplicationTransport
-import Telemetry
 
-/// Watches one configured storage node: keeps a connection to its address and judges its answers.
+/// Watches one configured storage node: keeps a connection to its address and asks whether it lives.
 ///
 /// Asked by the coordinator's one task; the connection's callbacks touch nothing here.
 final class NodeWatcher: Sendable {
@@ -19,12 +18,12 @@ final class NodeWatcher: Sendable {
         /// Who stands behind the address; nil until it has answered once.
         let identity: HelloIdentity?
         let status: NodeStatusReport?
-        let state: NodeState
+        /// Whether it answered now.
+        let isAnswering: Bool
         let client: ReplicationClient
     }
 
     private struct Memory {
-        var health: NodeHealth
         var identity: HelloIdentity?
         var status: NodeStatusReport?
     }
@@ -53,8 +52,7 @@ final class NodeWatcher: Sendable {
             logger: logger,
             configuration: connection
         )
-        let health = NodeHealth(nowMilliseconds: Timestamp.now().milliseconds)
-        self.memory = NIOLockedValueBox(Memory(health: health))
+        self.memory = NIOLockedValueBox(Memory())
     }
 
     /// Asks the node once and returns what is known then.
@@ -62,19 +60,15 @@ final class NodeWatcher: Sendable {
         // A node that does not answer is judged by its silence, whatever the reason.
         let status = try? await client.status(timeout: .seconds(2))
         let identity = client.peer
-        let now = Timestamp.now().milliseconds
         return memory.withLockedValue { memory in
-            if let status {
-                memory.status = status
-                memory.health.answered(nowMilliseconds: now)
-            }
+            if let status { memory.status = status }
             if let identity { memory.identity = identity }
             return Observation(
                 name: node.name,
                 address: node.address,
                 identity: memory.identity,
                 status: memory.status,
-                state: memory.health.state(nowMilliseconds: now),
+                isAnswering: status != nil,
                 client: client
             )
         }

@@ -111,6 +111,7 @@ public struct IngestNode: Service {
             group: group,
             logger: logger
         )
+        let repairMetrics = RepairMetrics(catalog: catalog, copies: configuration.copies, registry: metrics)
         let admin = AdminService(
             configuration: configuration,
             version: version,
@@ -163,6 +164,7 @@ public struct IngestNode: Service {
                 tasks.addTask { await outage.drain.run() }
                 tasks.addTask { await commitments.worker.run() }
                 tasks.addTask { await seriesMetadata.run() }
+                tasks.addTask { await repairMetrics.run() }
                 if let sweep = outage.sweep { tasks.addTask { await sweep.run() } }
                 tasks.addTask {
                     try await withTaskExecutorPreference(CallingLoopExecutor()) {

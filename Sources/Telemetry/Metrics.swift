@@ -51,6 +51,7 @@ public final class MetricsRegistry: Sendable {
         case counter(Counter)
         case histogram(DurationHistogram)
         case gauge(@Sendable () -> Double)
+        case collection(isCounter: Bool, @Sendable () -> [(labels: String, value: Double)])
     }
 
     private struct Entry {
@@ -83,6 +84,16 @@ public final class MetricsRegistry: Sendable {
         add(Entry(name: name, help: help, labels: labels, metric: .gauge(value)))
     }
 
+    /// Registers values that are read when the metrics are, each with its labels, which are written as they are.
+    public func collection(
+        _ name: String,
+        help: String,
+        isCounter: Bool = false,
+        values: @escaping @Sendable () -> [(labels: String, value: Double)]
+    ) {
+        add(Entry(name: name, help: help, labels: "", metric: .collection(isCounter: isCounter, values)))
+    }
+
     private func add(_ entry: Entry) {
         entries.withLockedValue { $0.append(entry) }
     }
@@ -99,6 +110,10 @@ public final class MetricsRegistry: Sendable {
             switch entry.metric {
             case .counter(let counter): text += "\(entry.name)\(labels) \(counter.value)\n"
             case .gauge(let value): text += "\(entry.name)\(labels) \(value())\n"
+            case .collection(_, let values):
+                for (labels, value) in values() {
+                    text += labels.isEmpty ? "\(entry.name) \(value)\n" : "\(entry.name){\(labels)} \(value)\n"
+                }
             case .histogram(let histogram): text += Self.text(of: histogram, name: entry.name)
             }
         }
@@ -124,6 +139,7 @@ extension MetricsRegistry.Metric {
         switch self {
         case .counter: "counter"
         case .gauge: "gauge"
+        case .collection(let isCounter, _): isCounter ? "counter" : "gauge"
         case .histogram: "histogram"
         }
     }

@@ -29,6 +29,7 @@ import Testing
         // Pure: no sockets, files, clocks, locks, tasks, Foundation.
         Rule("Checksums", ["CISAL"], ["NIOCore", "Crypto"]),
         Rule("Placement", ["Checksums"]),
+        Rule("Reconciliation", ["Placement"]),
         Rule("DICOM", ["CZlib"], ["NIOCore", "Glibc"]),
         Rule("DIMSE", ["DICOM"], ["NIOCore"]),
         Rule("DICOMWeb", ["DICOM", "CZlib"], ["NIOCore"]),
@@ -91,8 +92,8 @@ import Testing
         Rule(
             "Coordinator",
             [
-                "Catalog", "Healing", "ReplicationTransport", "ReplicationProtocol", "Placement", "Checksums",
-                "Telemetry",
+                "Catalog", "Healing", "Reconciliation", "ReplicationTransport", "ReplicationProtocol", "Placement",
+                "Checksums", "Telemetry",
             ],
             nio.union(["Logging", "ServiceLifecycle"])
         ),
@@ -114,7 +115,7 @@ import Testing
             [
                 "Ingest", "StorageNode", "Coordinator", "Supervisor", "Catalog", "Telemetry", "Placement", "DICOM",
                 "DIMSE", "DICOMNetworking", "PixelCodecs", "Checksums", "CPlatform", "ClusterCertificates",
-                "ReplicationTransport", "ReplicationProtocol",
+                "ReplicationTransport", "ReplicationProtocol", "Reconciliation",
             ],
             nio.union([
                 "Logging", "Glibc", "Foundation", "FoundationNetworking", "ArgumentParser", "Yams", "ServiceLifecycle",

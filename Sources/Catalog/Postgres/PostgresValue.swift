@@ -45,6 +45,8 @@ struct PostgresValue: Sendable {
 
     static func node(_ id: NodeID) -> PostgresValue { uuid(high: id.high, low: id.low) }
 
+    static func record(_ id: RecordID) -> PostgresValue { uuid(high: id.high, low: id.low) }
+
     static func texts(_ values: [String]) -> PostgresValue {
         var encoder = PostgresEncoder()
         encoder.array(of: OID.text, values) { encoder, value in encoder.text(value) }
@@ -58,6 +60,12 @@ struct PostgresValue: Sendable {
     }
 
     static func nodes(_ values: [NodeID]) -> PostgresValue {
+        var encoder = PostgresEncoder()
+        encoder.array(of: OID.uuid, values) { encoder, value in encoder.uuid(high: value.high, low: value.low) }
+        return PostgresValue(type: OID.uuidArray, bytes: encoder.bytes)
+    }
+
+    static func records(_ values: [RecordID]) -> PostgresValue {
         var encoder = PostgresEncoder()
         encoder.array(of: OID.uuid, values) { encoder, value in encoder.uuid(high: value.high, low: value.low) }
         return PostgresValue(type: OID.uuidArray, bytes: encoder.bytes)

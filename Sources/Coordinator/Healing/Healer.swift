@@ -12,40 +12,6 @@ import Telemetry
 ///
 /// ``run()`` is the only task that heals; ``update(_:)`` tells it what the coordinator has learnt.
 final class Healer: Sendable {
-    /// What a leader knows of the cluster.
-    struct Situation: Sendable {
-        let observations: [NodeWatcher.Observation]
-        let map: PlacementMap
-        let term: Term
-
-        init(_ observations: [NodeWatcher.Observation], map: PlacementMap, term: Term) {
-            self.observations = observations
-            self.map = map
-            self.term = term
-        }
-
-        var stamp: OrderStamp { OrderStamp(term: term, mapEpoch: map.epoch) }
-
-        /// The members that answer.
-        var peers: [ConnectedPeer] { nodes.map(\.peer) }
-
-        /// The members that answer, and what they said last.
-        fileprivate var nodes: [(peer: ConnectedPeer, status: NodeStatusReport, incarnation: UInt64)] {
-            observations.compactMap { observation in
-                guard observation.state == .up, let identity = observation.identity, let status = observation.status,
-                    map[identity.nodeID] != nil
-                else { return nil }
-                let peer = ConnectedPeer(
-                    id: identity.nodeID,
-                    name: observation.name,
-                    address: observation.address,
-                    client: observation.client
-                )
-                return (peer, status, identity.incarnation)
-            }
-        }
-    }
-
     /// How long a node is left alone that could not be healed completely: at first, and at most.
     private static let pauseMilliseconds: (first: Int64, last: Int64) = (60_000, 3_600_000)
     /// The most records that are named in one line of the log.

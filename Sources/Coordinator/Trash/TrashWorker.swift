@@ -17,7 +17,7 @@ final class TrashWorker: Sendable {
     private let catalog: Catalog
     private let interval: Duration
     private let logger: Logger
-    private let situation = NIOLockedValueBox<Healer.Situation?>(nil)
+    private let situation = NIOLockedValueBox<Situation?>(nil)
 
     init(catalog: Catalog, interval: Duration, logger: Logger) {
         self.catalog = catalog
@@ -26,7 +26,7 @@ final class TrashWorker: Sendable {
     }
 
     /// Tells what is known now; `nil` when another coordinator leads.
-    func update(_ situation: Healer.Situation?) {
+    func update(_ situation: Situation?) {
         self.situation.withLockedValue { $0 = situation }
     }
 

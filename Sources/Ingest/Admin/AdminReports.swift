@@ -34,8 +34,9 @@ public struct StatusReport: Codable, Sendable {
     public var instances: Int
     public var receivedBytes: Int64
     public var storedBytes: Int64
-    /// Instances with fewer recorded copies than wanted.
+    /// Instances of which fewer copies than wanted can be read.
     public var underReplicated: Int
+    public var repair: RepairReport
 }
 
 /// One row of `GET /api/v1/studies`.

@@ -31,10 +31,10 @@ struct AdminService: Sendable {
     func status() async throws(CatalogError) -> StatusReport {
         let totals = try await catalog.totals(wantedCopies: configuration.copies)
         let lease = try await catalog.lease()
-        let members = try await catalog.nodes()
+        let overview = try await catalog.repairOverview()
         var nodes: [StatusReport.Node] = []
-        for member in members.sorted(by: { $0.name < $1.name }) {
-            nodes.append(await report(on: member))
+        for record in try await catalog.nodeRecords() where record.service != .removed {
+            nodes.append(await report(on: record.member))
         }
         return StatusReport(
             version: version,
@@ -50,11 +50,14 @@ struct AdminService: Sendable {
             instances: totals.instanceCount,
             receivedBytes: Int64(totals.receivedByteCount),
             storedBytes: Int64(totals.storedByteCount),
-            underReplicated: totals.underReplicatedCount
+            // Before a coordinator has looked, what the rows say, whoever of those nodes may live.
+            underReplicated: overview.surveyedAtMilliseconds == nil
+                ? totals.underReplicatedCount : overview.underReplicated.reduce(0) { $0 + $1.amount.instanceCount },
+            repair: RepairReport(overview)
         )
     }
 
-    private func report(on member: StorageMember) async -> StatusReport.Node {
+    func report(on member: StorageMember) async -> StatusReport.Node {
         var node = StatusReport.Node(
             name: member.name,
             id: "\(member.id)",
@@ -109,7 +112,9 @@ struct AdminService: Sendable {
 
     private func report(on row: InstanceRow, verify: Bool) async -> StudyDetailReport.Instance {
         let copies = await withTaskGroup(of: (Int, StudyDetailReport.Copy).self) { tasks in
-            for (index, node) in row.nodes.enumerated() {
+            // What is on a node that was removed is no copy.
+            let nodes = row.nodes.filter { cluster.map?[$0] != nil || cluster.map == nil }
+            for (index, node) in nodes.enumerated() {
                 tasks.addTask { (index, await copy(of: row.recordID, on: node, verify: verify)) }
             }
             var copies: [(Int, StudyDetailReport.Copy)] = []

@@ -7,7 +7,7 @@ import SegmentStore
 
 /// The coordinator: it watches nodes, publishes maps, orders deletions and holds, permits purges, and has damage healed.
 ///
-/// A model: states by silence as `NodeHealth` has them, a new epoch for each change, orders with its term. Its orders pass the
+/// A model: states by silence as `Membership` has them, a new epoch for each change, orders with its term. Its orders pass the
 /// fence of a node and not its protocol.
 final class CoordinatorModel {
     private let world: World

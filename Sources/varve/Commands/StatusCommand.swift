@@ -31,6 +31,10 @@ struct StatusCommand: AsyncParsableCommand {
             "copies       \(status.copies) wanted, success at \(status.acknowledgements);"
                 + " \(status.underReplicated) instances have fewer; codec \(status.codec)"
         )
+        for line in status.repair.lines { output(line) }
+        if status.repair.surveyedAt != nil, status.repair.copies != status.copies {
+            output("ALARM        coordinators have 'copies: \(status.repair.copies)', ingest nodes \(status.copies)")
+        }
         output("")
         var table = TextTable(
             ["NODE", "STATE", "ADDRESS", "DOMAIN", "RECORDS", "USED", "FREE", "WRITES"],

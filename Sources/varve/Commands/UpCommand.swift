@@ -52,6 +52,14 @@ struct UpCommand: AsyncParsableCommand {
     var lossSettlingSeconds = 600
     @Option(help: "A request for storage commitment waits so many seconds for copies that are not good yet.")
     var commitmentPatienceSeconds = 600
+    @Option(
+        name: .customLong("coordinator-setting"),
+        help: """
+            KEY=VALUE of the coordinators' configuration, as deploy/varve.example.yaml has them (out-seconds=60, for \
+            example); can be repeated.
+            """
+    )
+    var coordinatorSettings: [String] = []
     @Option(help: "Use this Postgres (libpq connection string or URL) instead of a private one.")
     var postgres: String?
     @Flag(
@@ -82,6 +90,9 @@ struct UpCommand: AsyncParsableCommand {
         }
         guard (0...1 << 31).contains(scrubSeconds) else {
             throw ValidationError("--scrub-seconds must be from 0 to \(1 << 31)")
+        }
+        for text in coordinatorSettings where text.split(separator: "=", maxSplits: 1).count != 2 {
+            throw ValidationError("--coordinator-setting is '\(text)', it must be KEY=VALUE")
         }
         for text in destinations where MoveDestination(text) == nil {
             throw ValidationError("--destination is '\(text)', it must be AE=HOST:PORT")

@@ -3,6 +3,7 @@
 import Coordinator
 import Ingest
 import Placement
+import Reconciliation
 import ReplicationTransport
 import StorageNode
 
@@ -79,7 +80,31 @@ extension CoordinatorConfiguration {
             default: lossSettlingSeconds,
             in: 2...86_400
         )
+        copies = try settings.integer("copies", default: copies, in: 1...16)
+        try readMembership(&settings)
+        repair.streamsPerNode = try settings.integer("repair-streams", default: repair.streamsPerNode, in: 1...8)
+        repair.bytesPerSecond = Int64(
+            try settings.integer("repair-bytes-per-second", default: Int(repair.bytesPerSecond), in: 0...1 << 40)
+        )
+        repair.backOff.first = .seconds(try settings.integer("repair-retry-seconds", default: 60, in: 1...3_600))
+        repair.passingPause = min(repair.passingPause, repair.backOff.first)
+        repair.surveyInterval = .seconds(try settings.integer("survey-seconds", default: 60, in: 1...86_400))
         try settings.finish()
+    }
+
+    private mutating func readMembership(_ settings: inout Settings) throws {
+        let suspect = try settings.integer("suspect-seconds", default: 5, in: 1...86_400)
+        let down = try settings.integer("down-seconds", default: 20, in: 1...86_400)
+        let out = try settings.integer("out-seconds", default: 900, in: 1...31_536_000)
+        guard suspect < down, down < out else {
+            throw SettingsError(
+                "it must be suspect-seconds < down-seconds < out-seconds, but they are \(suspect), \(down) and \(out)"
+            )
+        }
+        membership.suspectAfter = .seconds(suspect)
+        membership.downAfter = .seconds(down)
+        membership.outAfter = .seconds(out)
+        membership.longestBeat = max(membership.longestBeat, .milliseconds(heartbeatMilliseconds * 3))
     }
 }
 

@@ -91,8 +91,8 @@ struct LocalCluster {
                     "cluster: \(layout.cluster)",
                     "catalog: \(quoted(catalog))",
                     "loss-settling-seconds: \(options.lossSettlingSeconds)",
-                    "storage-nodes:",
-                ] + nodes.map { "  - \($0.name)=127.0.0.1:\($0.port)" }
+                    "copies: \(options.copies)",
+                ] + coordinatorSettings + ["storage-nodes:"] + nodes.map { "  - \($0.name)=127.0.0.1:\($0.port)" }
             )
         }
         for number in 1...options.ingestNodes {
@@ -151,6 +151,14 @@ struct LocalCluster {
     private var sockets: [String] {
         let directory = layout.directory + "/run"
         return LocalSocket.isUsable(directory) ? ["socket-directory: \(quoted(directory))"] : []
+    }
+
+    /// A coordinator's further lines.
+    private var coordinatorSettings: [String] {
+        options.coordinatorSettings.map { text in
+            let parts = text.split(separator: "=", maxSplits: 1)
+            return "\(parts[0]): \(quoted(String(parts[1])))"
+        }
     }
 
     /// An ingest node's lines about where C-MOVE may send to.

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Catalog
+package import Logging
+import NIOConcurrencyHelpers
+import Placement
+import Reconciliation
+import ReplicationProtocol
+
+/// Carries out what the queue has, the most urgent first: several copies at once, from and to many nodes.
+///
+/// Bulk data never comes here: the node that is to have a copy fetches it from another, compares its digest, and says when
+/// it is durable; then it is counted, under the leader's term. Each step may be repeated. What was copied and not counted,
+/// when a coordinator dies in between, is found on its node, read there, and counted.
+package struct RepairExecutor: Sendable {
+    private static let batchCount = 128
+    /// When less waits than this, more is taken up.
+    private static let lowCount = 256
+    private static let pagesAtOnce = 16
+
+    /// What has been done since the start of the process.
+    package struct Progress: Hashable, Sendable {
+        package var itemCount = 0
+        package var byteCount: Int64 = 0
+    }
+
+    private enum Event: Sendable {
+        case ended(RecordID, RepairHand.Failure?)
+        case tick
+    }
+
+    private let ledger: any RepairLedger
+    private let plan: RepairPlan
+    private let limits: RepairLimits
+    /// What is known of the cluster; nil when another coordinator leads.
+    private let view: @Sendable () -> RepairView?
+    private let done = NIOLockedValueBox(Progress())
+    private let start = ContinuousClock.now
+    private let logger: Logger
+
+    package init(
+        ledger: any RepairLedger,
+        plan: RepairPlan,
+        limits: RepairLimits,
+        logger: Logger,
+        view: @escaping @Sendable () -> RepairView?
+    ) {
+        self.ledger = ledger
+        self.plan = plan
+        self.limits = limits
+        self.logger = logger
+        self.view = view
+    }
+
+    package var progress: Progress { done.withLockedValue { $0 } }
+
+    /// Makes copies until nothing is due; how many were counted, and what is in the way of the rest.
+    package func drain() async -> (count: Int, obstacle: RepairObstacle?) {
+        guard let term = view()?.stamp.term else { return (0, nil) }
+        let before = progress.itemCount
+        let obstacle = await withTaskGroup(of: Event.self, returning: RepairObstacle?.self) { tasks in
+            var hand = RepairHand(limits: limits)
+            var placements: [[NodeID]: Int32] = [:]
+            var obstacle: RepairObstacle?
+            var looksAgain = true
+            tasks.addTask { await Self.tick() }
+            while true {
+                let view = view()
+                let isLeading = view?.stamp.term == term && !Task.isCancelled && obstacle == nil
+                if isLeading, let view {
+                    do throws(RepairObstacle) {
+                        if looksAgain, hand.waitingCount < Self.lowCount {
+                            looksAgain = try await takeUp(&hand, view)
+                        }
+                        for transfer in hand.begin(view, now: ContinuousClock.now - start) {
+                            tasks.addTask { await carryOut(transfer) }
+                        }
+                    } catch {
+                        obstacle = error
+                    }
+                }
+                if hand.noteCount >= Self.batchCount || (hand.running.isEmpty && hand.noteCount > 0) {
+                    do throws(RepairObstacle) {
+                        try await write(&hand, &placements, term)
+                    } catch {
+                        obstacle = obstacle ?? error
+                    }
+                }
+                let mayGoOn = isLeading && obstacle == nil
+                if hand.running.isEmpty, !mayGoOn || (hand.waitingCount == 0 && !looksAgain) { break }
+                if !mayGoOn { tasks.cancelAll() }
+                guard let event = await tasks.next() else { break }
+                switch event {
+                case .ended(let record, let failure):
+                    hand.end(record, failure)
+                    if failure == .staleTerm { obstacle = .staleTerm }
+                case .tick:
+                    guard mayGoOn else { continue }
+                    // Also for what is more urgent than what runs, and so that what is done is soon counted.
+                    looksAgain = true
+                    if hand.noteCount > 0 {
+                        do throws(RepairObstacle) {
+                            try await write(&hand, &placements, term)
+                        } catch {
+                            obstacle = obstacle ?? error
+                        }
+                    }
+                    tasks.addTask { await Self.tick() }
+                }
+            }
+            tasks.cancelAll()
+            return obstacle
+        }
+        return (progress.itemCount - before, obstacle)
+    }
+
+    private static func tick() async -> Event {
+        // Ends early when all is done.
+        try? await Task.sleep(for: .seconds(1))
+        return .tick
+    }
+
+    /// Takes up more; false when there is none now.
+    private func takeUp(_ hand: inout RepairHand, _ view: RepairView) async throws(RepairObstacle) -> Bool {
+        // What a new survey found may be more urgent than all that waits.
+        if plan.isFresh { _ = try await plan.fill(ledger, term: view.stamp.term) }
+        // Of what is in the queue already and waits there may be much: what has ended meanwhile is not to wait for that.
+        for _ in 0..<Self.pagesAtOnce {
+            let items: [RepairItem]
+            do throws(CatalogError) {
+                items = try await ledger.claimRepairs(
+                    term: view.stamp.term,
+                    limit: Self.batchCount,
+                    held: hand.held
+                )
+            } catch {
+                throw RepairObstacle(error)
+            }
+            hand.take(items, view)
+            if !items.isEmpty {
+                // What is more urgent than some of these comes first the next time.
+                if let next = plan.nextLivingCount, items.contains(where: { $0.livingCount > next }) {
+                    _ = try await plan.fill(ledger, term: view.stamp.term)
+                }
+                return true
+            }
+            guard try await plan.fill(ledger, term: view.stamp.term) else { return false }
+        }
+        return true
+    }
+
+    /// Writes down what has come to its end.
+    private func write(
+        _ hand: inout RepairHand,
+        _ placements: inout [[NodeID]: Int32],
+        _ term: Term
+    ) async throws(RepairObstacle) {
+        do throws(CatalogError) {
+            var counted: [CountedRepair] = []
+            for transfer in hand.made {
+                let nodes = (transfer.item.nodes + [transfer.target.id]).sorted()
+                let number: Int32
+                if let known = placements[nodes] {
+                    number = known
+                } else {
+                    number = try await ledger.placementNumber(of: nodes)
+                    placements[nodes] = number
+                }
+                counted.append(
+                    CountedRepair(
+                        record: transfer.item.record,
+                        placement: transfer.placement,
+                        newPlacement: number
+                    )
+                )
+            }
+            if !counted.isEmpty { _ = try await ledger.countRepairs(counted, term: term) }
+            if !hand.needless.isEmpty { try await ledger.dropRepairs(hand.needless, term: term) }
+            if !hand.postponed.isEmpty { try await ledger.postponeRepairs(hand.postponed, term: term) }
+        } catch {
+            throw RepairObstacle(error)
+        }
+        for repair in hand.postponed where repair.pause == nil {
+            logger.error(
+                "a copy cannot be made: a person has to look at it",
+                metadata: ["record": "\(repair.record)", "reason": "\(repair.note)"]
+            )
+        }
+        done.withLockedValue { done in
+            done.itemCount += hand.made.count
+            done.byteCount += hand.made.reduce(0) { $0 + $1.item.byteCount }
+        }
+        hand.wrote()
+    }
+
+    private func carryOut(_ transfer: Transfer) async -> Event {
+        let record = transfer.item.record
+        if transfer.delay > .zero {
+            // Cancellation ends the wait, and the copy is left to another.
+            try? await Task.sleep(for: transfer.delay)
+        }
+        guard !Task.isCancelled else { return .ended(record, .passing("the coordinator stops")) }
+        return .ended(record, await makeCopy(transfer))
+    }
+
+    /// Nil when the target has a whole copy, durably.
+    private func makeCopy(_ transfer: Transfer) async -> RepairHand.Failure? {
+        if await isThere(transfer) { return nil }
+        var reasons: [String] = []
+        var isPassing = false
+        for source in transfer.sources {
+            do throws(ReplicationError) {
+                try await transfer.target.fetch(transfer.item.record, from: source, transfer.stamp)
+                return nil
+            } catch {
+                if error.code == .staleTerm { return .staleTerm }
+                reasons.append("\(transfer.target.name) from \(source.name): \(error)")
+                isPassing = isPassing || error.mayPass
+                // Of these another source knows no better.
+                if error.isOfTheTarget { break }
+            }
+        }
+        let reason = reasons.joined(separator: "; ")
+        return isPassing ? .passing(reason) : .definite(reason)
+    }
+
+    /// Whether the target has it already, and whole: from a copy that was made and not counted, or from before.
+    private func isThere(_ transfer: Transfer) async -> Bool {
+        do throws(ReplicationError) {
+            return try await transfer.target.hasWhole(transfer.item.record)
+        } catch {
+            // It is fetched then, which says what is wrong.
+            return false
+        }
+    }
+}
+
+extension ReplicationError {
+    /// Whether it may be otherwise soon, without anybody's doing.
+    fileprivate var mayPass: Bool {
+        switch code {
+        case .notConnected, .connectionLost, .overloaded, .shuttingDown, .deadlineExceeded, .cancelled, .outcomeUnknown,
+            .staleEpoch, .readOnly, .diskFull, .unknown:
+            true
+        default: false
+        }
+    }
+
+    fileprivate var isOfTheTarget: Bool {
+        switch code {
+        case .conflict, .readOnly, .diskFull, .diskFailed, .staleEpoch, .cancelled: true
+        default: false
+        }
+    }
+}

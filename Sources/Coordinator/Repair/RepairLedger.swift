@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import Catalog
+package import Placement
+package import Reconciliation
+package import ReplicationProtocol
+
+/// What the coordinator needs of the catalog to have copies made: the catalog, or a stand-in in tests.
+package protocol RepairLedger: Sendable {
+    func placedGroups() async throws(CatalogError) -> [PlacedGroup]
+    func replaceRepairBacklog(
+        _ differences: [RepairDifference],
+        copies: Int,
+        term: Term
+    ) async throws(CatalogError)
+    func countRepairBacklog(limit: Int, term: Term) async throws(CatalogError) -> Int
+    func enqueueRepairs(
+        of difference: RepairDifference,
+        after: RecordID?,
+        limit: Int,
+        waitingLimit: Int,
+        term: Term
+    ) async throws(CatalogError) -> EnqueuedRepairs
+    func claimRepairs(term: Term, limit: Int, held: [RecordID]) async throws(CatalogError) -> [RepairItem]
+    func countRepairs(_ repairs: [CountedRepair], term: Term) async throws(CatalogError) -> Int
+    func dropRepairs(_ records: [RecordID], term: Term) async throws(CatalogError)
+    func postponeRepairs(_ repairs: [PostponedRepair], term: Term) async throws(CatalogError)
+    func noteRepairRate(items: Double, bytes: Double, alarm: String, term: Term) async throws(CatalogError)
+    func placementNumber(of nodes: [NodeID]) async throws(CatalogError) -> Int32
+}
+
+/// A storage node that gives and takes copies: a connection, or a stand-in in tests.
+package protocol RepairPeer: Sendable {
+    var id: NodeID { get }
+    var name: String { get }
+    /// Whether the node has the record, and all its bytes are as they were.
+    ///
+    /// False for one that it does not have; an error when it is damaged, or not known.
+    func hasWhole(_ id: RecordID) async throws(ReplicationError) -> Bool
+    /// Has the node fetch a record from another; returns when it is durable there, and its digest has been compared.
+    func fetch(_ id: RecordID, from source: any RepairPeer, _ stamp: OrderStamp) async throws(ReplicationError)
+    var host: String { get }
+    var port: Int { get }
+}
+
+/// What a leader's repair has to know of the cluster at a moment.
+package struct RepairView: Sendable {
+    package let stamp: OrderStamp
+    package let planner: Planner
+    /// The members that answer.
+    package let peers: [NodeID: any RepairPeer]
+    /// Changes with whatever the planner knows.
+    package let version: Int
+
+    package init(stamp: OrderStamp, planner: Planner, peers: [any RepairPeer], version: Int) {
+        self.stamp = stamp
+        self.planner = planner
+        self.peers = Dictionary(peers.map { ($0.id, $0) }) { first, _ in first }
+        self.version = version
+    }
+}
+
+/// Why repair cannot go on now.
+package enum RepairObstacle: Error, Sendable, Equatable {
+    /// Another coordinator leads.
+    case staleTerm
+    /// The catalog does not answer.
+    case catalog(String)
+
+    init(_ error: CatalogError) {
+        self = error.code == .staleTerm ? .staleTerm : .catalog("\(error)")
+    }
+}
+
+extension Catalog: RepairLedger {}

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import Reconciliation
+
+/// How much is copied at once, how fast, and how long what fails is left alone.
+public struct RepairLimits: Hashable, Sendable {
+    /// Copies that a node gives or takes at once.
+    public var streamsPerNode = 4
+    /// Bytes a second that a node takes; 0 is without limit.
+    public var bytesPerSecond: Int64 = 50_000_000
+    /// What cannot be done now because something is away is looked at again after this.
+    public var passingPause = Duration.seconds(10)
+    public var backOff = RepairBackOff()
+    /// How often all sets of copies are compared with what is wanted, when nothing happens.
+    public var surveyInterval = Duration.seconds(60)
+
+    public init() {}
+}

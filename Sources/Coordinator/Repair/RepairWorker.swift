@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Catalog
+import Logging
+import NIOConcurrencyHelpers
+import NIOCore
+import Placement
+import Reconciliation
+import ReplicationProtocol
+import ReplicationTransport
+
+/// Brings copies where they are wanted while its coordinator leads: surveys what differs, and has it done.
+///
+/// ``run()`` is the only task that gives these orders; ``update(_:)`` tells it what the coordinator has learnt.
+final class RepairWorker: Sendable {
+    private struct Known {
+        var view: RepairView?
+        var alarm = ""
+        var conditions: [NodeCondition] = []
+        var map: PlacementMap?
+        var version = 0
+    }
+
+    private let copies: Int
+    private let limits: RepairLimits
+    private let interval: Duration
+    private let ledger: any RepairLedger
+    private let plan: RepairPlan
+    private let executor: RepairExecutor
+    private let survey: RepairSurvey
+    private let known: NIOLockedValueBox<Known>
+    private let logger: Logger
+
+    /// Looks every `interval` whether there is something to do.
+    init(ledger: any RepairLedger, copies: Int, limits: RepairLimits, interval: Duration, logger: Logger) {
+        let known = NIOLockedValueBox(Known())
+        let plan = RepairPlan()
+        self.known = known
+        self.plan = plan
+        self.copies = copies
+        self.limits = limits
+        self.interval = interval
+        self.ledger = ledger
+        self.logger = logger
+        self.survey = RepairSurvey(ledger: ledger, copies: copies)
+        self.executor = RepairExecutor(ledger: ledger, plan: plan, limits: limits, logger: logger) {
+            known.withLockedValue { $0.view }
+        }
+    }
+
+    /// Tells what is known now; `nil` when another coordinator leads.
+    func update(_ situation: Situation?) {
+        known.withLockedValue { known in
+            guard let situation else {
+                known.view = nil
+                return
+            }
+            if known.map != situation.map || known.conditions != situation.conditions { known.version += 1 }
+            known.map = situation.map
+            known.conditions = situation.conditions
+            known.alarm = situation.alarm
+            known.view = RepairView(
+                stamp: situation.stamp,
+                planner: Planner(map: situation.map, copies: copies, nodes: situation.conditions),
+                peers: situation.peers,
+                version: known.version
+            )
+        }
+    }
+
+    /// Works until the task is cancelled.
+    func run() async {
+        async let surveying: Void = keepSurveying()
+        async let executing: Void = keepExecuting()
+        _ = await (surveying, executing)
+    }
+
+    private func keepExecuting() async {
+        var lastFailure = ""
+        while !Task.isCancelled {
+            let (_, obstacle) = await executor.drain()
+            // Said once, not each second; that another leads its coordinator finds out by itself.
+            if case .catalog(let reason) = obstacle {
+                if reason != lastFailure {
+                    logger.warning("copies cannot be made now", metadata: ["reason": "\(reason)"])
+                }
+                lastFailure = reason
+            } else {
+                lastFailure = ""
+            }
+            // Cancellation ends the wait, and with it the loop.
+            try? await Task.sleep(for: interval)
+        }
+    }
+
+    /// What the last survey was made of.
+    private struct Survey {
+        let term: Term
+        let version: Int
+        let time: ContinuousClock.Instant
+        let itemCount: Int
+    }
+
+    private func keepSurveying() async {
+        var last: Survey?
+        var summary = ""
+        var report = RateReport()
+        while !Task.isCancelled {
+            let view = known.withLockedValue { $0.view }
+            if let view {
+                do throws(RepairObstacle) {
+                    if isDue(last, view) {
+                        let itemCount = executor.progress.itemCount
+                        let differences = try await survey.run(view)
+                        plan.replace(differences)
+                        if last?.term != view.stamp.term { summary = "" }
+                        say(differences, &summary)
+                        last = Survey(
+                            term: view.stamp.term,
+                            version: view.version,
+                            time: .now,
+                            itemCount: itemCount
+                        )
+                    }
+                    let end = ContinuousClock.now + interval
+                    while ContinuousClock.now < end, try await survey.count(view.stamp.term) {}
+                    try await note(&report, view)
+                } catch {
+                    if case .catalog(let reason) = error {
+                        logger.debug("the copies cannot be surveyed now", metadata: ["reason": "\(reason)"])
+                    }
+                }
+            } else {
+                last = nil
+            }
+            // Cancellation ends the wait, and with it the loop.
+            try? await Task.sleep(for: interval)
+        }
+    }
+
+    /// At a takeover and when nodes or the map have changed; when what was found is done; and from time to time.
+    private func isDue(_ last: Survey?, _ view: RepairView) -> Bool {
+        guard let last, last.term == view.stamp.term else { return true }
+        let age = ContinuousClock.now - last.time
+        guard age >= min(interval * 2, limits.surveyInterval) else { return false }
+        return last.version != view.version || age >= limits.surveyInterval
+            || (plan.nextLivingCount == nil && executor.progress.itemCount != last.itemCount)
+    }
+
+    private func say(_ differences: [Difference], _ summary: inout String) {
+        var waiting = 0
+        var counts: [Difference.Kind: Int] = [:]
+        for difference in differences {
+            switch difference.step {
+            case .wait: waiting += 1
+            case .copy: counts[difference.kind, default: 0] += 1
+            case .drop: continue
+            }
+        }
+        let lacking = differences.count { $0.isUnderReplicated }
+        let facts: Logger.Metadata = [
+            "groups with fewer copies": "\(lacking)", "repair": "\(counts[.repair] ?? 0)",
+            "drain": "\(counts[.drain] ?? 0)",
+            "rebalance": "\(counts[.rebalance] ?? 0)", "waiting": "\(waiting)",
+        ]
+        let isDone = lacking == 0 && waiting == 0 && counts.isEmpty
+        let now = isDone ? "" : "\(lacking) \(waiting) \(Difference.Kind.allCases.map { counts[$0] ?? 0 })"
+        guard now != summary else { return }
+        if isDone {
+            logger.notice("all copies are where they are wanted")
+        } else if summary.isEmpty {
+            logger.notice("copies are not where they are wanted", metadata: facts)
+        } else {
+            logger.info("copies are being made", metadata: facts)
+        }
+        summary = now
+    }
+
+    /// The rate, and when it was written down.
+    private struct RateReport {
+        var rate = TransferRate()
+        var time: ContinuousClock.Instant?
+        var written = ""
+        let start = ContinuousClock.now
+    }
+
+    private func note(_ report: inout RateReport, _ view: RepairView) async throws(RepairObstacle) {
+        let now = ContinuousClock.now
+        guard report.time.map({ now - $0 >= .seconds(5) }) ?? true else { return }
+        report.time = now
+        let progress = executor.progress
+        report.rate.note(itemCount: progress.itemCount, byteCount: progress.byteCount, at: now - report.start)
+        let (items, bytes) = report.rate.perSecond
+        let alarm = known.withLockedValue { $0.alarm }
+        let text = "\(view.stamp.term.rawValue) \(items) \(bytes) \(alarm)"
+        guard text != report.written else { return }
+        do throws(CatalogError) {
+            try await ledger.noteRepairRate(items: items, bytes: bytes, alarm: alarm, term: view.stamp.term)
+        } catch {
+            throw RepairObstacle(error)
+        }
+        report.written = text
+    }
+}
+
+extension ConnectedPeer: RepairPeer {
+    func hasWhole(_ id: RecordID) async throws(ReplicationError) -> Bool {
+        guard try await client.head(id, priority: .repair) != nil else { return false }
+        try await client.verify(id, priority: .repair, timeout: .minutes(10))
+        return true
+    }
+
+    func fetch(_ id: RecordID, from source: any RepairPeer, _ stamp: OrderStamp) async throws(ReplicationError) {
+        _ = try await client.pull(id, stamp, from: source.id, host: source.host, port: source.port)
+    }
+}

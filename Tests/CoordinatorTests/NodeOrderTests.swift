@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Catalog
+import Coordinator
+import Placement
+import Reconciliation
+import Testing
+
+@Suite struct NodeOrderTests {
+    private static let nodes = (1...4).map { NodeID(high: 1, low: UInt64($0)) }
+    private let group = PlacementGroup(studyInstanceUID: "1.2.3")
+
+    /// Four nodes with two copies of everything; `standings` are those of the first ones, the others are up.
+    private func rules(_ standings: [NodeStanding], copies: Int = 2, host: String? = nil) -> NodeOrderRules {
+        let conditions = Self.nodes.enumerated().map { index, node in
+            NodeCondition(
+                node: node,
+                standing: index < standings.count ? standings[index] : NodeStanding(health: .up)
+            )
+        }
+        let members = conditions.enumerated().map { index, condition in
+            StorageMember(
+                id: condition.node,
+                name: "storage-\(index + 1)",
+                host: "127.0.0.1",
+                port: 1,
+                domain: FailureDomain(host: host ?? "host-\(index)"),
+                state: condition.standing.state
+            )
+        }
+        return NodeOrderRules(
+            map: PlacementMap(epoch: MapEpoch(rawValue: 1), members: members),
+            conditions: conditions,
+            copies: copies
+        )
+    }
+
+    private func order(_ kind: NodeOrder.Kind, seconds: Int64 = 0) -> NodeOrder {
+        NodeOrder(id: 1, node: Self.nodes[0], kind: kind, seconds: seconds, requestedBy: "me", reason: "why")
+    }
+
+    private func decide(
+        _ rules: NodeOrderRules,
+        _ order: NodeOrder,
+        service: NodeService,
+        holders: [[NodeID]] = []
+    ) async throws(CatalogError) -> NodeOrderRules.Decision {
+        let placed = holders.enumerated().map { index, nodes in
+            PlacedGroup(placement: Int32(index), nodes: nodes, group: group)
+        }
+        return try await rules.decide(order, service: service) { () async throws(CatalogError) in placed }
+    }
+
+    @Test func `a node is drained when enough hosts are left`() async throws {
+        let all = rules([])
+        #expect(
+            try await decide(all, order(.drain), service: .inService)
+                == .carriedOut(service: .draining, note: "draining")
+        )
+        #expect(
+            try await decide(all, order(.drain), service: .draining)
+                == .carriedOut(service: .draining, note: "draining already")
+        )
+        let out = NodeStanding(health: .out)
+        let draining = NodeStanding(health: .up, service: .draining)
+        for standings in [
+            [NodeStanding(health: .up), out, draining], [NodeStanding(health: .down), draining, draining],
+        ] {
+            let decision = try await decide(rules(standings), order(.drain), service: .inService)
+            #expect(
+                decision
+                    == .refused("1 hosts would be left in service for 2 copies: add a storage node first")
+            )
+        }
+        // Hosts count, not nodes.
+        guard case .refused = try await decide(rules([], host: "one"), order(.drain), service: .inService) else {
+            Issue.record("all copies would be on one host")
+            return
+        }
+    }
+
+    @Test func `only a draining node is taken back`() async throws {
+        #expect(
+            try await decide(rules([]), order(.undrain), service: .draining)
+                == .carriedOut(service: .inService, note: "in service again")
+        )
+        #expect(
+            try await decide(rules([]), order(.undrain), service: .inService)
+                == .refused("the node is not draining")
+        )
+    }
+
+    @Test func `a node in service is not removed`() async throws {
+        for health in [NodeStanding.Health.up, .suspect, .down] {
+            let decision = try await decide(rules([NodeStanding(health: health)]), order(.remove), service: .inService)
+            guard case .refused(let reason) = decision else {
+                Issue.record("\(health): \(decision)")
+                continue
+            }
+            #expect(reason.contains("drain it first"))
+        }
+    }
+
+    @Test(arguments: [NodeService.draining, .inService])
+    func `a node is removed when all that it has is elsewhere`(service: NodeService) async throws {
+        let (first, second, third, fourth) = (Self.nodes[0], Self.nodes[1], Self.nodes[2], Self.nodes[3])
+        let leaving = NodeStanding(health: service == .draining ? .up : .out, service: service)
+        let safe = [[first, second, third], [second, third], [first, third, fourth]]
+        #expect(
+            try await decide(rules([leaving]), order(.remove), service: service, holders: safe)
+                == .carriedOut(service: .removed, note: "removed")
+        )
+        #expect(
+            try await decide(rules([leaving]), order(.remove), service: service)
+                == .carriedOut(service: .removed, note: "removed")
+        )
+        let away = [
+            NodeStanding(health: .down), NodeStanding(health: .out), NodeStanding(health: .up, service: .draining),
+        ]
+        for (holders, other) in [([first, second], NodeStanding(health: .up))]
+            + away.map({ ([first, second, third], $0) })
+        {
+            let decision = try await decide(
+                rules([leaving, other]),
+                order(.remove),
+                service: service,
+                holders: safe.suffix(1) + [holders]
+            )
+            guard case .refused(let reason) = decision else {
+                Issue.record("\(other): \(decision)")
+                continue
+            }
+            #expect(reason.contains("1 placement groups have fewer than 2 copies"))
+        }
+    }
+
+    @Test func `a removed node stays removed`() async throws {
+        for kind in NodeOrder.Kind.allCases {
+            guard case .refused = try await decide(rules([]), order(kind), service: .removed) else {
+                Issue.record("\(kind)")
+                continue
+            }
+        }
+    }
+
+    @Test func `maintenance changes nothing else`() async throws {
+        #expect(
+            try await decide(rules([]), order(.maintenance, seconds: 600), service: .draining)
+                == .carriedOut(service: nil, note: "not declared out for 10 minutes from when it was asked for")
+        )
+        #expect(
+            try await decide(rules([]), order(.endOfMaintenance), service: .inService)
+                == .carriedOut(service: nil, note: "maintenance ended")
+        )
+    }
+}
