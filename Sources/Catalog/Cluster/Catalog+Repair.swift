@@ -12,40 +12,25 @@ extension Catalog {
     /// Goes from group to group in an index, however many instances there are.
     public func placedGroups() async throws(CatalogError) -> [PlacedGroup] {
         var found: [PlacedGroup] = []
-        var after: (placement: Int32, record: RecordID?) = (0, nil)
+        var after: (placement: Int32, group: Int32) = (0, -1)
         while true {
-            let start: [PostgresValue] = [
-                .int4(after.placement), after.record.map { .record($0) } ?? .uuid(high: 0, low: 0),
-                .int4(Int32(Self.groupsAtOnce)),
-            ]
+            let start = [PostgresValue.int4(after.placement), .int4(after.group), .int4(Int32(Self.groupsAtOnce))]
             let page = try await perform(.repeatable) { connection, deadline throws(PostgresFailure) in
-                try connection.query(Self.placedGroups, start, deadline: deadline).rows.compactMap { row in
-                    PlacedRecord(row: row)
+                try connection.query(Self.placedGroups, start, deadline: deadline).rows.map {
+                    row throws(PostgresFailure) in
+                    guard let placed = PlacedGroup(row: row) else {
+                        throw PostgresFailure(kind: .unexpected, message: "the group of a record cannot be read")
+                    }
+                    return placed
                 }
             }
-            found += page.map { PlacedGroup(placement: $0.placement, nodes: $0.nodes, group: $0.record.group) }
+            found += page
             guard let last = page.last, page.count == Self.groupsAtOnce else { return found }
-            after = (last.placement, last.record)
+            after = (last.placement, Int32(last.group.rawValue))
         }
     }
 
     private static let groupsAtOnce = 2048
-
-    /// The first record of a group in a placement.
-    private struct PlacedRecord: Sendable {
-        let placement: Int32
-        let nodes: [NodeID]
-        let record: RecordID
-
-        init?(row: PostgresResult.Row) {
-            guard let placement = row.int(0).flatMap({ Int32(exactly: $0) }), let record = row.recordID(1) else {
-                return nil
-            }
-            self.placement = placement
-            self.record = record
-            self.nodes = row.nodeIDs(2)
-        }
-    }
 
     /// Notes what a survey found, in place of what the one before did.
     public func replaceRepairBacklog(
@@ -185,20 +170,20 @@ extension Catalog {
         """
         WITH RECURSIVE seen AS (
             (
-                SELECT i.placement, i.record, 1 AS number FROM instances i
-                WHERE (i.placement, i.record) > ($1::int4, last_of_group($2::uuid))
-                ORDER BY i.placement, i.record LIMIT 1
+                SELECT i.placement, placement_group_of(i.record) AS g, 1 AS number FROM instances i
+                WHERE (i.placement, placement_group_of(i.record)) > ($1::int4, $2::int4)
+                ORDER BY i.placement, placement_group_of(i.record) LIMIT 1
             )
             UNION ALL
-            SELECT n.placement, n.record, s.number + 1 FROM seen s CROSS JOIN LATERAL (
-                SELECT i.placement, i.record FROM instances i
-                WHERE (i.placement, i.record) > (s.placement, last_of_group(s.record))
-                ORDER BY i.placement, i.record LIMIT 1
+            SELECT n.placement, n.g, s.number + 1 FROM seen s CROSS JOIN LATERAL (
+                SELECT i.placement, placement_group_of(i.record) AS g FROM instances i
+                WHERE (i.placement, placement_group_of(i.record)) > (s.placement, s.g)
+                ORDER BY i.placement, placement_group_of(i.record) LIMIT 1
             ) n
             WHERE s.number < $3::int4
         )
-        SELECT s.placement, s.record, p.node_ids FROM seen s JOIN placements p ON p.id = s.placement
-        ORDER BY s.placement, s.record
+        SELECT s.placement, s.g, p.node_ids FROM seen s JOIN placements p ON p.id = s.placement
+        ORDER BY s.placement, s.g
         """
     )
 
@@ -238,6 +223,15 @@ extension Catalog {
         "note_repair_rate",
         "SELECT note_repair_rate($1, $2::text::float8, $3::text::float8, $4)"
     )
+}
+
+extension PlacedGroup {
+    fileprivate init?(row: PostgresResult.Row) {
+        guard let placement = row.int(0).flatMap({ Int32(exactly: $0) }),
+            let group = row.int(1).flatMap({ UInt16(exactly: $0) }).flatMap({ PlacementGroup(rawValue: $0) })
+        else { return nil }
+        self.init(placement: placement, nodes: row.nodeIDs(2), group: group)
+    }
 }
 
 extension RepairItem {

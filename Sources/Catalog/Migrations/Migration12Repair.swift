@@ -8,16 +8,18 @@ extension Migration {
     /// here, under its term. docs/decisions/0044-a-short-queue.md
     static let repair = Migration(version: 12, name: "repair", sql: nodeOrders + repairTables + repairFunctions)
 
-    /// The instances of a placement in the order of their records: the unit of repair is a part of this.
+    /// The instances of a placement and group, which are the unit of repair.
+    ///
+    /// Few values of many rows each: Postgres keeps these as lists, of a few bytes a row.
     static let placementIndex = Migration(
         version: 13,
-        name: "instances by placement and record",
+        name: "instances by placement and group",
         concurrent: [
             // What an attempt that broke off has left is marked invalid, and in the way.
-            "DROP INDEX CONCURRENTLY IF EXISTS instances_by_placement_record",
+            "DROP INDEX CONCURRENTLY IF EXISTS instances_by_placement_group",
             """
-            CREATE INDEX CONCURRENTLY instances_by_placement_record ON instances (placement, record)
-            INCLUDE (stored_bytes)
+            CREATE INDEX CONCURRENTLY instances_by_placement_group
+            ON instances (placement, placement_group_of(record))
             """,
             // The new one begins with the same column, so programs before lose nothing.
             "DROP INDEX CONCURRENTLY IF EXISTS instances_by_placement",
@@ -123,11 +125,6 @@ extension Migration {
             SELECT ('x' || left(record::text, 4))::bit(16)::integer
         $$;
 
-        -- The highest id that a record of the same group can have.
-        CREATE FUNCTION last_of_group(record uuid) RETURNS uuid LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-            SELECT (left(record::text, 4) || 'ffff-ffff-ffff-ffff-ffffffffffff')::uuid
-        $$;
-
         -- What a survey found, in place of what the one before did; counts of what was found before are kept.
         CREATE FUNCTION replace_repair_backlog(
             mine bigint, copies_in integer, placements bigint[], groups bigint[], kinds bigint[], livings bigint[],
@@ -154,17 +151,15 @@ extension Migration {
         CREATE FUNCTION count_repair_backlog(mine bigint, most integer) RETURNS integer LANGUAGE plpgsql AS $$
         DECLARE
             entry repair_backlog;
-            first uuid;
         BEGIN
             PERFORM require_term(mine);
             FOR entry IN SELECT * FROM repair_backlog WHERE instances IS NULL
                 ORDER BY living, kind, placement, placement_group LIMIT most
             LOOP
-                first := (lpad(to_hex(entry.placement_group), 4, '0') || '0000-0000-0000-0000-000000000000')::uuid;
                 UPDATE repair_backlog b SET (instances, bytes) = (
                     SELECT count(*), coalesce(sum(i.stored_bytes), 0) FROM instances i
-                    WHERE (i.placement, i.record) >= (entry.placement, first)
-                        AND (i.placement, i.record) <= (entry.placement, last_of_group(first))
+                    WHERE i.placement = entry.placement
+                        AND placement_group_of(i.record) = entry.placement_group
                 ) WHERE (b.placement, b.placement_group) = (entry.placement, entry.placement_group);
             END LOOP;
             RETURN (SELECT count(*) FROM repair_backlog WHERE instances IS NULL);
@@ -188,11 +183,11 @@ extension Migration {
                 RETURN;
             END IF;
             WITH page AS (
-                -- Compared as pairs, so that only one index will do.
-                SELECT DISTINCT ON (i.placement, i.record) i.record, i.stored_bytes FROM instances i
-                WHERE (i.placement, i.record) > (placement_in, after_in)
-                    AND (i.placement, i.record) <= (placement_in, last_in)
-                ORDER BY i.placement, i.record LIMIT most
+                -- At most a group is looked through for it, whichever index is taken.
+                SELECT i.record, i.stored_bytes FROM instances i
+                WHERE i.placement = placement_in AND placement_group_of(i.record) = placement_group_of(last_in)
+                    AND i.record > after_in AND i.record <= last_in
+                ORDER BY i.record LIMIT most
             ), entered AS (
                 INSERT INTO repair_items AS q (record, placement, kind, living, byte_count)
                 SELECT p.record, placement_in, kind_in, living_in, p.stored_bytes FROM page p
