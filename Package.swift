@@ -19,6 +19,7 @@ let strict: [SwiftSetting] = [
 let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
+let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swift-nio")
 let nioLocks: Target.Dependency = .product(name: "NIOConcurrencyHelpers", package: "swift-nio")
 let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
 let x509: Target.Dependency = .product(name: "X509", package: "swift-certificates")
@@ -155,7 +156,7 @@ let engineTargets: [Target] =
     + engineTarget(
         "ReplicationTransport",
         ["ReplicationProtocol", "Checksums", "Placement", nioCore, nioPosix, nioLocks, nioSSL, logging],
-        testing: ["ClusterCertificates"]
+        testing: ["ClusterCertificates", nioEmbedded]
     )
     + engineTarget(
         "DICOMNetworking",
@@ -165,8 +166,8 @@ let engineTargets: [Target] =
     + engineTarget("Supervisor", ["CSpawn", nioLocks, logging])
     + engineTarget(
         "ClusterClient",
-        ["ReplicationTransport", "ReplicationProtocol", "Placement", nioCore, nioLocks, logging],
-        testing: ["Checksums", nioPosix]
+        ["ReplicationTransport", "ReplicationProtocol", "Placement", nioCore, nioPosix, nioLocks, logging],
+        testing: ["Checksums"]
     )
 
 let roleTargets: [Target] =

@@ -20,6 +20,16 @@ extension Catalog {
         }
     }
 
+    /// The instances whose records lie in a range of ids, by these, ascending; at most `limit`.
+    public func instances(in range: ClosedRange<RecordID>, limit: Int) async throws(CatalogError) -> [InstanceRow] {
+        let parameters = [
+            PostgresValue.text("\(range.lowerBound)"), .text("\(range.upperBound)"), .int4(Int32(clamping: limit)),
+        ]
+        return try await perform(.repeatable) { connection, deadline throws(PostgresFailure) in
+            try InstanceRow.rows(connection.query(Self.instancesInRange, parameters, deadline: deadline))
+        }
+    }
+
     /// The records of which a node has a copy, as far as the catalog knows, after one of them, ascending; at most `limit`.
     public func records(
         on node: NodeID,
@@ -67,6 +77,13 @@ extension Catalog {
         "records_in_range",
         """
         SELECT record FROM instances WHERE record BETWEEN $1::text::uuid AND $2::text::uuid ORDER BY record LIMIT $3::int4
+        """
+    )
+
+    private static let instancesInRange = PreparedStatement(
+        "instances_in_range",
+        """
+        \(InstanceRow.selection) WHERE i.record BETWEEN $1::text::uuid AND $2::text::uuid ORDER BY i.record LIMIT $3::int4
         """
     )
 

@@ -59,13 +59,21 @@ extension ClusterClient {
     }
 
     /// Whether one node's copy is there (`deep`: read whole, all checksums and the digest compared).
-    public func check(_ id: RecordID, on node: NodeID, deep: Bool) async throws(ReplicationError) {
+    ///
+    /// `seconds` is the time it may take, in place of a request's usual one.
+    public func check(
+        _ id: RecordID,
+        on node: NodeID,
+        deep: Bool,
+        priority: RequestPriority = .foreground,
+        seconds: Int64? = nil
+    ) async throws(ReplicationError) {
         guard let client = client(of: node) else {
             throw ReplicationError(.notConnected, "the node is not in the placement map")
         }
         if deep {
-            try await client.verify(id)
-        } else if try await client.head(id) == nil {
+            try await client.verify(id, priority: priority, timeout: seconds.map { .seconds($0) })
+        } else if try await client.head(id, priority: priority, timeout: seconds.map { .seconds($0) }) == nil {
             throw ReplicationError(.notFound, "the node does not hold the record")
         }
     }

@@ -3,14 +3,16 @@
 public import Logging
 import NIOConcurrencyHelpers
 public import NIOCore
+import NIOPosix
 public import Placement
 public import ReplicationProtocol
 public import ReplicationTransport
 
 /// The storage nodes as one: quorum writes, and reads that go to another copy when one fails.
 ///
-/// Holds one connection a node of the current placement map and follows the map when it changes. Shared by all
-/// requests of an ingest node; keeps nothing about a record beyond a call. Never removes anything.
+/// Holds a connection to each node of the current placement map, and for reads one on each event loop that asks, and
+/// follows the map when it changes. Shared by all requests of an ingest node; keeps nothing about a record beyond a call.
+/// Never removes anything.
 public final class ClusterClient: Sendable {
     /// Copies, quorum and patience.
     public struct Configuration: Sendable {
@@ -28,6 +30,8 @@ public final class ClusterClient: Sendable {
         /// How long a read waits for a copy at least, and for one on a node not known yet, before the next is asked too.
         public var minimumReadPatience: Duration = .milliseconds(50)
         public var unknownReadPatience: Duration = .seconds(1)
+        /// The directory with the sockets of the storage nodes on this host; `nil` when there are none.
+        public var socketDirectory: String?
         /// Timeouts and limits of the connection to each node.
         public var connections = ReplicationClientConfiguration()
 
@@ -43,16 +47,24 @@ public final class ClusterClient: Sendable {
         var isShutDown = false
     }
 
-    /// A node's connection and the address it was made for.
+    /// A node's connections and the address they were made for.
     struct NodeClient {
         let host: String
         let port: Int
         let client: ReplicationClient
+        /// Further ones, by the event loop that they live on.
+        var near: [ObjectIdentifier: ReplicationClient] = [:]
+
+        var all: [ReplicationClient] { [client] + near.values }
     }
+
+    /// Connections to one node on further event loops at most: a node has room for so many in all.
+    private static let nearLimit = 3
 
     let configuration: Configuration
     private let identity: HelloIdentity
     private let group: any EventLoopGroup
+    private let loops: Set<ObjectIdentifier>
     let logger: Logger
     let state = NIOLockedValueBox(State())
     let pacing = NIOLockedValueBox(ReadPacing())
@@ -67,6 +79,7 @@ public final class ClusterClient: Sendable {
         self.configuration = configuration
         self.identity = identity
         self.group = group
+        self.loops = Set(group.makeIterator().map { ObjectIdentifier($0) })
         self.logger = logger
     }
 
@@ -110,15 +123,20 @@ public final class ClusterClient: Sendable {
             state.map = map
             return dropped
         }
-        for client in dropped { await client.client.shutdown() }
+        for client in dropped.flatMap(\.all) { await client.shutdown() }
     }
 
     private func makeClient(for member: StorageMember) -> NodeClient {
+        NodeClient(host: member.host, port: member.port, client: makeClient(for: member, on: group))
+    }
+
+    private func makeClient(for member: StorageMember, on group: any EventLoopGroup) -> ReplicationClient {
         var logger = logger
         logger[metadataKey: "node"] = "\(member.name)"
-        let client = ReplicationClient(
+        return ReplicationClient(
             host: member.host,
             port: member.port,
+            localSocket: configuration.socketDirectory.flatMap { LocalSocket.path(of: member.id, in: $0) },
             identity: identity,
             expectedNodeID: member.id,
             expectedName: member.name,
@@ -126,7 +144,6 @@ public final class ClusterClient: Sendable {
             logger: logger,
             configuration: configuration.connections
         )
-        return NodeClient(host: member.host, port: member.port, client: client)
     }
 
     /// The connection of `node`, when it is in the map.
@@ -134,11 +151,30 @@ public final class ClusterClient: Sendable {
         state.withLockedValue { $0.clients[node]?.client }
     }
 
+    /// As ``client(of:)``, for a read: one on the caller's event loop, if that is one of ours.
+    ///
+    /// Otherwise a record goes from one loop to another on its way, and waking a thread takes longer than to check what it
+    /// brings. The first who asks on a loop has the connection made, and does not wait for it.
+    func nearClient(of node: NodeID) -> ReplicationClient? {
+        guard let loop = MultiThreadedEventLoopGroup.currentEventLoop, loops.contains(ObjectIdentifier(loop)) else {
+            return client(of: node)
+        }
+        return state.withLockedValue { state in
+            guard let known = state.clients[node] else { return nil }
+            if known.client.eventLoop === loop { return known.client }
+            if let near = known.near[ObjectIdentifier(loop)] { return near.isConnected ? near : known.client }
+            if known.near.count < Self.nearLimit, let member = state.map?[node] {
+                state.clients[node]?.near[ObjectIdentifier(loop)] = makeClient(for: member, on: loop)
+            }
+            return known.client
+        }
+    }
+
     /// Closes all connections; calls under way fail.
     public func shutdown() async {
         let clients = state.withLockedValue { state in
             state.isShutDown = true
-            let clients = state.clients.values.map(\.client)
+            let clients = state.clients.values.flatMap(\.all)
             state.clients = [:]
             return clients
         }

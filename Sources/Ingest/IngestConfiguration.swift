@@ -36,6 +36,8 @@ public struct IngestConfiguration: Sendable {
     public var catalog: String
     /// The directory for data sets too large for memory; emptied at every start.
     public var spoolDirectory: String
+    /// The directory with the sockets of the storage nodes on this host; `nil` when there are none.
+    public var socketDirectory: String?
     public var dicomHost = "0.0.0.0"
     public var dicomPort = 11112
     public var aeTitle = "VARVE"

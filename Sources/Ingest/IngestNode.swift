@@ -118,6 +118,12 @@ public struct IngestNode: Service {
             catalog: catalog,
             cluster: cluster,
             comparison: outage.comparison,
+            verification: ArchiveVerification(
+                catalog: catalog,
+                cluster: cluster,
+                comparison: outage.comparison,
+                wantedCopies: configuration.copies
+            ),
             trash: TrashService(catalog: catalog, journal: outage.journal, logger: logger),
             metrics: metrics
         )
@@ -160,7 +166,11 @@ public struct IngestNode: Service {
                 tasks.addTask { await seriesMetadata.run() }
                 tasks.addTask { await repairMetrics.run() }
                 if let sweep = outage.sweep { tasks.addTask { await sweep.run() } }
-                tasks.addTask { try await http.runService(gracefulShutdownSignals: []) }
+                tasks.addTask {
+                    try await withTaskExecutorPreference(CallingLoopExecutor()) {
+                        try await http.runService(gracefulShutdownSignals: [])
+                    }
+                }
                 // All end at graceful shutdown. An HTTP server that fails ends the role: `next` says so at once, where
                 // `waitForAll` would wait for the others first, which never end by themselves.
                 while try await tasks.next() != nil {}
@@ -196,6 +206,7 @@ public struct IngestNode: Service {
             acknowledgements: configuration.acknowledgements
         )
         cluster.acknowledgementSpread = .seconds(Int64(configuration.acknowledgementSpreadSeconds))
+        cluster.socketDirectory = configuration.socketDirectory
         cluster.connections.tls = configuration.tls
         return cluster
     }
@@ -278,6 +289,7 @@ public struct IngestNode: Service {
         group: any EventLoopGroup
     ) -> some ApplicationProtocol {
         let router = Router(context: IngestRequestContext.self)
+        router.add(middleware: LoopLeavingMiddleware())
         addAdminRoutes(to: router, service: admin)
         let web = DICOMWebService(
             retrieve: retrieve,

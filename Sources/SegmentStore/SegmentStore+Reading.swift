@@ -18,11 +18,19 @@ extension SegmentStore {
         range: Range<UInt64>,
         limit: Int
     ) async throws(SegmentStoreError) -> (info: RecordInfo, bytes: ByteBuffer)? {
-        let inMemory = memoryReads.run { view.openInMemory(id, range: range, limit: limit) }
-        if let inMemory { return inMemory }
+        if let inMemory = openInMemory(id, range: range, limit: limit) { return inMemory }
         return try await readers.run { [view] () throws(SegmentStoreError) in
             try view.open(id, range: range, limit: limit)
         }
+    }
+
+    /// As ``open(_:range:limit:)`` when it needs no disk; `nil` when it does, and when anything is wrong: then ask that.
+    public func openInMemory(
+        _ id: RecordID,
+        range: Range<UInt64>,
+        limit: Int
+    ) -> (info: RecordInfo, bytes: ByteBuffer)? {
+        memoryReads.run { view.openInMemory(id, range: range, limit: limit) }
     }
 
     /// The bytes of a record's payload in `range`, or all of them.

@@ -23,6 +23,19 @@ extension NodeStore {
         }
     }
 
+    /// As ``open(_:range:limit:)`` when it needs no disk; `nil` when it does, and when anything is wrong: then ask that.
+    package func openInMemory(
+        _ id: RecordID,
+        range: Range<UInt64>,
+        limit: Int
+    ) -> (info: RecordInfo, bytes: ByteBuffer)? {
+        guard !isUneven else { return nil }
+        for disk in ranked(id) {
+            if let found = disk.store.openInMemory(id, range: range, limit: limit) { return found }
+        }
+        return nil
+    }
+
     package func read(_ id: RecordID, range: Range<Int>? = nil) async throws(SegmentStoreError) -> ByteBuffer {
         let bytes = try await find(id) { (store) async throws(SegmentStoreError) in
             try await store.read(id, range: range)

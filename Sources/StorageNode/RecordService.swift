@@ -119,21 +119,32 @@ package struct RecordService: ReplicationService {
     /// Bytes read from the disk at once.
     private static let pieceByteCount: UInt64 = 1 << 20
 
+    package func getAtOnce(_ id: RecordID, range: Range<UInt64>?) -> GetSource? {
+        let limit = Int(Self.pieceByteCount)
+        let opened = store.openInMemory(id, range: range ?? 0..<UInt64.max, limit: limit)
+        return opened.map { source(id, range: range, $0.info, first: $0.bytes) }
+    }
+
     package func get(_ id: RecordID, range: Range<UInt64>?) async throws(ReplicationError) -> GetSource {
-        let store = store
         let opened: (info: RecordInfo, bytes: ByteBuffer)?
         do throws(SegmentStoreError) {
             opened = try await store.open(id, range: range ?? 0..<UInt64.max, limit: Int(Self.pieceByteCount))
         } catch {
             throw ReplicationError(error)
         }
-        guard let (info, first) = opened else {
+        guard let opened else {
             _ = try absent(id)
             throw ReplicationError(.notFound, "the node does not hold the record")
         }
+        return source(id, range: range, opened.info, first: opened.bytes)
+    }
+
+    /// A record of which the first bytes have been read.
+    private func source(_ id: RecordID, range: Range<UInt64>?, _ info: RecordInfo, first: ByteBuffer) -> GetSource {
         let whole = 0..<info.payloadByteCount
         let wanted = (range ?? whole).clamped(to: whole)
         let position = Position(wanted.lowerBound + UInt64(first.readableBytes))
+        let store = store
         return GetSource(
             payloadByteCount: info.payloadByteCount,
             payloadDigest: info.payloadDigest,

@@ -77,6 +77,9 @@ public struct StorageNode: Service {
             identity: hello
         )
         serverConfiguration.tls = configuration.tls
+        serverConfiguration.localSocket = configuration.socketDirectory.flatMap {
+            LocalSocket.path(of: identity.node, in: $0)
+        }
         let server = ReplicationServer(
             configuration: serverConfiguration,
             service: RecordService(

@@ -18,6 +18,8 @@ public struct StorageNodeConfiguration: Sendable {
     /// The address VRP listens on.
     public var host: String
     public var port: Int
+    /// The directory in which it listens at a Unix socket, too, for ingest nodes on the same host; none when `nil`.
+    public var socketDirectory: String?
     /// Where the node stands; copies of an instance go to different places.
     public var domain: FailureDomain
     /// Bytes of a segment before the next one is begun.

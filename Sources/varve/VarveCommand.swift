@@ -15,8 +15,8 @@ struct VarveCommand: AsyncParsableCommand {
         version: Version.text,
         subcommands: [
             UpCommand.self, IngestCommand.self, StorageCommand.self, CoordinatorCommand.self,
-            StatusCommand.self, NodeCommand.self, RepairCommand.self, StudyCommand.self, CatalogCommand.self,
-            StoreCommand.self, EchoCommand.self,
+            StatusCommand.self, NodeCommand.self, RepairCommand.self, StudyCommand.self, VerifyCommand.self,
+            CatalogCommand.self, StoreCommand.self, EchoCommand.self,
             FindCommand.self, MoveCommand.self, GetCommand.self,
             DICOMCommand.self, CertificateCommand.self, BenchCommand.self,
         ]

@@ -141,7 +141,7 @@ final class RunningRead<Value: Sendable>: Sendable {
             switch action {
             case .wait: return nil
             case .ask(let node):
-                guard let client = cluster.client(of: node) else {
+                guard let client = cluster.nearClient(of: node) else {
                     action = state.race.failed(node)
                     continue
                 }

@@ -12,6 +12,7 @@ import Telemetry
 func addAdminRoutes(to router: Router<IngestRequestContext>, service: AdminService) {
     addTrashRoutes(to: router, service: service)
     addNodeRoutes(to: router, service: service)
+    addVerifyRoute(to: router, service: service)
     router.get("/healthz") { _, _ in "ok\n" }
     router.get("/readyz") { _, _ in
         guard let reason = service.reasonNotReady() else { return plainText("ready\n") }

@@ -13,6 +13,7 @@ struct AdminService: Sendable {
     let catalog: Catalog
     let cluster: ClusterClient
     let comparison: CatalogComparison
+    let verification: ArchiveVerification
     let trash: TrashService
     let metrics: MetricsRegistry
 

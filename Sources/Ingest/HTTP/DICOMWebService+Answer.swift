@@ -19,7 +19,10 @@ extension DICOMWebService {
         case .get, .head:
             response = compressed(await self.response(to: request, eventLoop: eventLoop), for: request)
             if request.method == .head { response = Self.withoutBody(response) }
-        case .post: response = compressed(await storeResponse(to: request), for: request)
+        case .post:
+            response = await withTaskExecutorPreference(globalConcurrentExecutor) {
+                compressed(await storeResponse(to: request), for: request)
+            }
         case .options: response = compressed(optionsResponse(to: request), for: request)
         case .delete: response = await deleteResponse(to: request, client: client)
         default: response = notAllowed("this method is not served here")
@@ -49,7 +52,7 @@ extension DICOMWebService {
         guard !isSmall, ContentCoding.takesGzip(request.headers[values: .acceptEncoding]) else { return response }
         response.headers[.contentEncoding] = "gzip"
         let body = response.body
-        response.body = ResponseBody { writer in
+        response.body = .leavingLoop { writer in
             try await body.write(GzipBodyWriter(base: BodyWriter(writer), encoder: try GzipEncoder()))
         }
         return response

@@ -113,7 +113,7 @@ extension DICOMWebService {
             let end = writer.end()
             headers[.contentType] = writer.contentType
             let count = head.readableBytes + byteCount + end.readableBytes
-            let body = ResponseBody(contentLength: count) { writer in
+            let body = ResponseBody.leavingLoop(contentLength: count) { writer in
                 let output = BodyWriter(writer)
                 try await sending {
                     try await output.write([head])
@@ -141,7 +141,7 @@ extension DICOMWebService {
             return response
         }
         let range = wanted
-        let body = ResponseBody(contentLength: range.count) { writer in
+        let body = ResponseBody.leavingLoop(contentLength: range.count) { writer in
             let output = BodyWriter(writer)
             try await sending {
                 if !range.isEmpty { try await send(range, output.write) }

@@ -19,8 +19,10 @@ extension DICOMWebService {
             throw DICOMWebError(.notFound, "nothing of that name is stored here")
         }
         // Where there may be much to parse an event loop is no place for it.
-        let isSmall = instance.storedByteCount <= retrieve.configuration.smallByteCount
-        return try await withTaskExecutorPreference(isSmall ? exchange.executor : nil) {
+        guard instance.storedByteCount > retrieve.configuration.smallByteCount else {
+            return try await frames(number, numbers, of: instance, accepted, exchange)
+        }
+        return try await withTaskExecutorPreference(globalConcurrentExecutor) {
             try await frames(number, numbers, of: instance, accepted, exchange)
         }
     }

@@ -41,7 +41,10 @@ extension DICOMWebService {
                 retrieve.cost(of: first.instance, choice: first.choice),
                 of: retrieve.memory
             )
-            let prepared = try await prepare(first)
+            let isReadWhole = retrieve.isReadWhole(first.instance, first.choice)
+            let prepared = try await withTaskExecutorPreference(isReadWhole ? nil : globalConcurrentExecutor) {
+                try await prepare(first)
+            }
             if candidate.representation == .singleDICOM {
                 return single(prepared, lease, exchange.cacheHeaders(tag))
             }
@@ -148,7 +151,7 @@ extension DICOMWebService {
             "dicom",
             [.init(name: "transfer-syntax", value: prepared.transferSyntax)]
         )
-        let body = ResponseBody(contentLength: prepared.byteCount) { writer in
+        let body = ResponseBody.leavingLoop(contentLength: prepared.byteCount) { writer in
             let output = BodyWriter(writer)
             try await sending {
                 try await prepared.send(output.write)
@@ -209,7 +212,8 @@ extension DICOMWebService {
                 try await send(first.prepared, after: head, isNextReady: false)
                 // Whoever holds something must not wait for more.
                 lease.release()
-                try await withTaskExecutorPreference(isStored ? executor : nil) {
+                let elsewhere = globalConcurrentExecutor
+                try await withTaskExecutorPreference(isStored ? executor ?? elsewhere : elsewhere) {
                     try await OrderedPrefetch.forEach(
                         rest,
                         window: isStored ? retrieve.configuration.storedWindow : retrieve.configuration.window,

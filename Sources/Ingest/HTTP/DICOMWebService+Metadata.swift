@@ -67,7 +67,7 @@ extension DICOMWebService {
         let start = first
         let begun = recording
         let rest = Array(found.dropFirst())
-        return ResponseBody { writer in
+        return .leavingLoop { writer in
             let output = BodyWriter(writer)
             var recording = begun
             try await sending {

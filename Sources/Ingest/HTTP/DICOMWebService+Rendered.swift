@@ -36,7 +36,7 @@ extension DICOMWebService {
         let root = exchange.root
         let start = [Self.head(opened.instance, number, file, root, &writer), file]
         let (rest, parts) = (Array(found.dropFirst(first.index + 1)), writer)
-        let body = ResponseBody { writer in
+        let body = ResponseBody.leavingLoop { writer in
             let output = BodyWriter(writer)
             var parts = parts
             @Sendable func pictures(

@@ -68,21 +68,35 @@ package struct DICOMWebService: Sendable {
             let path = request.uri.path.dropFirst(Self.path.utf8.count)
             let resource = try DICOMWebResource(path: path)
             let exchange = try exchange(of: request, eventLoop: eventLoop)
-            switch resource {
-            case .collection: return try await search(resource, exchange)
-            case .item(let item, .whole): return try await instances(of: item, exchange)
-            case .item(let item, .metadata): return try await metadata(of: item, exchange)
-            case .item(let item, .bulkData(let path)): return try await bulkData(of: item, path, exchange)
-            case .item(let item, .frames(let numbers)): return try await frames(numbers, of: item, exchange)
-            case .item(let item, .rendered): return try await rendered(item, frames: nil, exchange)
-            case .item(let item, .renderedFrames(let numbers)):
-                return try await rendered(item, frames: numbers, exchange)
-            case .item(let item, .thumbnail): return try await thumbnail(item, frames: nil, exchange)
-            case .item(let item, .frameThumbnail(let numbers)):
-                return try await thumbnail(item, frames: numbers, exchange)
+            return try await withTaskExecutorPreference(Self.executor(for: resource, exchange)) {
+                try await self.response(to: resource, exchange)
             }
         } catch {
             return errorResponse(error)
+        }
+    }
+
+    /// Where a request is answered: what is mostly passed on stays on its connection's event loop, which it leaves by itself
+    /// where there is more to do.
+    private static func executor(for resource: DICOMWebResource, _ exchange: Exchange) -> any TaskExecutor {
+        switch resource {
+        case .item(_, .whole), .item(_, .frames): exchange.executor ?? globalConcurrentExecutor
+        default: globalConcurrentExecutor
+        }
+    }
+
+    private func response(to resource: DICOMWebResource, _ exchange: Exchange) async throws -> Response {
+        switch resource {
+        case .collection: try await search(resource, exchange)
+        case .item(let item, .whole): try await instances(of: item, exchange)
+        case .item(let item, .metadata): try await metadata(of: item, exchange)
+        case .item(let item, .bulkData(let path)): try await bulkData(of: item, path, exchange)
+        case .item(let item, .frames(let numbers)): try await frames(numbers, of: item, exchange)
+        case .item(let item, .rendered): try await rendered(item, frames: nil, exchange)
+        case .item(let item, .renderedFrames(let numbers)): try await rendered(item, frames: numbers, exchange)
+        case .item(let item, .thumbnail): try await thumbnail(item, frames: nil, exchange)
+        case .item(let item, .frameThumbnail(let numbers)):
+            try await thumbnail(item, frames: numbers, exchange)
         }
     }
 

@@ -145,7 +145,7 @@ struct CatalogComparison: Sendable {
     }
 
     /// Enters a record that no row names, if it may be, and says why not.
-    private func judge(
+    func judge(
         _ id: RecordID,
         _ nodes: [NodeID],
         adopts: Bool,

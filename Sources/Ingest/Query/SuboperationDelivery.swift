@@ -4,9 +4,16 @@ import DICOM
 import DICOMWeb
 
 /// An instance of a C-GET or C-MOVE, and how it goes out; without a syntax it cannot.
-struct SuboperationDelivery: Sendable {
+///
+/// A class, since it goes through many hands on its way.
+final class SuboperationDelivery: Sendable {
     let instance: StoredInstance
     let syntax: SuboperationSyntax?
+
+    init(instance: StoredInstance, syntax: SuboperationSyntax?) {
+        self.instance = instance
+        self.syntax = syntax
+    }
 
     static let notAccepted = RetrieveFailure(
         .notAcceptable,
@@ -30,7 +37,10 @@ struct SuboperationDelivery: Sendable {
     /// Begins to make it ready; never fails, so that one failure does not keep the others.
     func startPreparing(
         _ retrieve: RetrieveService,
-        _ completion: @escaping @Sendable (Result<Result<(Self, PreparedInstance), RetrieveFailure>, any Error>) -> Void
+        _ completion:
+            @escaping @Sendable (
+                Result<Result<(SuboperationDelivery, PreparedInstance), RetrieveFailure>, any Error>
+            ) -> Void
     ) -> RunningWork {
         guard isReadWhole(retrieve) else { return RunningWork.task({ await self.prepared(retrieve) }, completion) }
         return retrieve.startReading(instance) { result in completion(.success(result.map { (self, $0) })) }

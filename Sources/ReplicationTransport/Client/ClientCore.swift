@@ -19,13 +19,22 @@ final class ClientCore {
 
     private let host: String
     private let port: Int
+    private let localSocket: String?
     private let hello: Hello
     private let expectedName: String?
     private let configuration: ReplicationClientConfiguration
     private let eventLoop: any EventLoop
     private let logger: Logger
+    /// For all that requests wait for.
+    let clock: AlarmClock
     private let peer: NIOLockedValueBox<HelloIdentity?>
     private var state = State.stopped
+    /// The connection of the attempt under way.
+    private var attempt: ClientConnection?
+    /// Whether the attempt is for the local socket and not connected: its failure is no failure of the peer.
+    private var isReachingForLocalSocket = false
+    /// Whether whoever listened at the local socket last was no peer of ours.
+    private var distrustsLocalSocket = false
     private var backoff: ReconnectBackoff
     private var lastError = ReplicationError(.notConnected, "no connection to the node yet")
     private var early: [ClientStream] = []
@@ -38,6 +47,7 @@ final class ClientCore {
     init(
         host: String,
         port: Int,
+        localSocket: String?,
         hello: Hello,
         expectedName: String?,
         configuration: ReplicationClientConfiguration,
@@ -47,11 +57,13 @@ final class ClientCore {
     ) {
         self.host = host
         self.port = port
+        self.localSocket = localSocket
         self.hello = hello
         self.expectedName = expectedName
         self.configuration = configuration
         self.eventLoop = eventLoop
         self.logger = logger
+        self.clock = AlarmClock(eventLoop: eventLoop)
         self.peer = peer
         self.backoff = ReconnectBackoff(
             initialMilliseconds: max(1, configuration.initialReconnectPause.nanoseconds / 1_000_000),
@@ -71,7 +83,7 @@ final class ClientCore {
 
     /// Sends the request, keeps it for the first connection, or fails it at once.
     func submit(_ stream: ClientStream) {
-        stream.startDeadline(on: eventLoop) {
+        stream.startDeadline(on: clock) {
             let error = ReplicationError(.deadlineExceeded, "no answer within the request's timeout")
             stream.abandon(error)
         }
@@ -152,8 +164,42 @@ final class ClientCore {
 
     private func connect(isFirst: Bool) {
         state = .connecting(isFirst: isFirst)
+        if let localSocket, !distrustsLocalSocket { connect(localSocket: localSocket) } else { connectByPort() }
+    }
+
+    private func connect(localSocket path: String) {
+        isReachingForLocalSocket = true
+        bootstrap()
+            .channelOption(.socketOption(.so_sndbuf), value: LocalSocket.sendBufferByteCount)
+            .connect(unixDomainSocketPath: path)
+            .assumeIsolated()
+            .whenComplete { [self] result in
+                isReachingForLocalSocket = false
+                switch result {
+                case .success:
+                    // Until it has proved to be the peer.
+                    distrustsLocalSocket = true
+                case .failure:
+                    attempt = nil
+                    if case .connecting = state { connectByPort() }
+                }
+            }
+    }
+
+    private func connectByPort() {
+        bootstrap()
+            .connect(host: host, port: port)
+            .assumeIsolated()
+            .whenComplete { [self] result in
+                if case .failure(let error) = result {
+                    lost(ReplicationError(.notConnected, "\(host):\(port) cannot be reached: \(error)"))
+                }
+            }
+    }
+
+    private func bootstrap() -> ClientBootstrap {
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
-        ClientBootstrap(group: eventLoop)
+        return ClientBootstrap(group: eventLoop)
             .connectTimeout(configuration.connectTimeout)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelOption(.recvAllocator, value: ConnectionTuning.receiveAllocator)
@@ -167,19 +213,10 @@ final class ClientCore {
                     try channel.pipeline.syncOperations.addHandler(bound.value.makeConnection())
                 }
             }
-            .connect(host: host, port: port)
-            .assumeIsolated()
-            .whenComplete { result in
-                switch result {
-                case .success: break
-                case .failure(let error):
-                    self.lost(ReplicationError(.notConnected, "\(self.host):\(self.port) cannot be reached: \(error)"))
-                }
-            }
     }
 
     private func makeConnection() -> ClientConnection {
-        ClientConnection(
+        let connection = ClientConnection(
             hello: hello,
             expectedName: expectedName,
             configuration: configuration,
@@ -188,6 +225,8 @@ final class ClientCore {
             ready: { [weak self] connection, agreement in self?.ready(connection, agreement) },
             over: { [weak self] connection, reason in self?.over(connection, reason) }
         )
+        attempt = connection
+        return connection
     }
 
     /// A channel is about to connect.
@@ -206,6 +245,7 @@ final class ClientCore {
         }
         state = .connected(connection)
         backoff.reset()
+        distrustsLocalSocket = false
         peer.withLockedValue { $0 = agreement.peer }
         logger.info("Connected to replication peer", metadata: ["peer": "\(agreement.peer.nodeID)"])
         let waiting = early
@@ -221,6 +261,7 @@ final class ClientCore {
             guard current === connection else { return }
             lost(reason)
         case .connecting:
+            guard attempt === connection, !isReachingForLocalSocket else { return }
             lost(reason)
         case .pausing, .stopped:
             break

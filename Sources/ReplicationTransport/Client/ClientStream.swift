@@ -14,7 +14,7 @@ class ClientStream: OutboundStream {
     var isAwaitingCredit = false
     let timeout: TimeAmount
     private(set) var isOver = false
-    private var deadline: Scheduled<Void>?
+    private var deadline: (clock: AlarmClock, alarm: AlarmClock.Alarm)?
     private let issuedAt = NIODeadline.now()
     private var lastProgress: NIODeadline
 
@@ -58,19 +58,18 @@ class ClientStream: OutboundStream {
     /// Starts the clock.
     ///
     /// `expired` is called when the node has let the timeout pass.
-    final func startDeadline(on eventLoop: any EventLoop, expired: @escaping () -> Void) {
+    final func startDeadline(on clock: AlarmClock, expired: @escaping () -> Void) {
         guard !isOver else { return }
-        let bound = NIOLoopBound((self, expired), eventLoop: eventLoop)
-        deadline = eventLoop.scheduleTask(deadline: lastProgress + timeout) {
-            let (stream, expired) = bound.value
-            guard !stream.isOver else { return }
-            if !stream.isWaitingForPeer { stream.lastProgress = .now() }
-            if stream.lastProgress + stream.timeout > .now() {
-                stream.startDeadline(on: eventLoop, expired: expired)
+        let alarm = clock.set(at: lastProgress + timeout) { [self] in
+            guard !isOver else { return }
+            if !isWaitingForPeer { lastProgress = .now() }
+            if lastProgress + timeout > .now() {
+                startDeadline(on: clock, expired: expired)
             } else {
                 expired()
             }
         }
+        deadline = (clock, alarm)
     }
 
     /// A stream of unlimited length has moved: its clock starts anew.
@@ -96,7 +95,8 @@ class ClientStream: OutboundStream {
     final func end() {
         guard !isOver else { return }
         isOver = true
-        deadline?.cancel()
+        if let deadline { deadline.clock.withdraw(deadline.alarm) }
+        deadline = nil
         ended()
         detach()
     }

@@ -67,11 +67,12 @@ extension ReplicationClient {
         _ completion: @escaping @Sendable (Result<Value, ReplicationError>) -> Void,
         _ make: @escaping @Sendable (@escaping (Result<Value, ReplicationError>) -> Void) -> Stream
     ) -> PendingRequest {
-        let eventLoop = eventLoop
+        let core = core
         slot.submit {
-            let alarm = patience.map { eventLoop.scheduleTask(in: $0.duration, $0.isOver) }
+            let clock = core.value.clock
+            let alarm = patience.map { clock.set(at: .now() + $0.duration, $0.isOver) }
             return make { result in
-                alarm?.cancel()
+                if let alarm { clock.withdraw(alarm) }
                 completion(result)
             }
         }

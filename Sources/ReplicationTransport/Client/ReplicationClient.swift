@@ -14,7 +14,8 @@ public import ReplicationProtocol
 /// shuts it down; one that is merely dropped goes on connecting.
 public final class ReplicationClient: Sendable {
     let configuration: ReplicationClientConfiguration
-    let eventLoop: any EventLoop
+    /// The loop that the connection lives on.
+    public let eventLoop: any EventLoop
     let core: NIOLoopBoundBox<ClientCore>
     private let nextWaiter = NIOLockedValueBox<UInt64>(0)
     private let peerBox: NIOLockedValueBox<HelloIdentity?>
@@ -24,6 +25,8 @@ public final class ReplicationClient: Sendable {
     /// - Parameters:
     ///   - host: the peer's address.
     ///   - port: the peer's port.
+    ///   - localSocket: the path of the peer's Unix socket, in case it is on this host; where nobody listens there, the
+    ///     peer is reached by its port.
     ///   - identity: who we are.
     ///   - expectedNodeID: the node that must answer there; `nil` for any of the cluster.
     ///   - expectedName: the name that its certificate must have; `nil` for any storage node's. Without TLS nothing is
@@ -34,6 +37,7 @@ public final class ReplicationClient: Sendable {
     public init(
         host: String,
         port: Int,
+        localSocket: String? = nil,
         identity: HelloIdentity,
         expectedNodeID: NodeID?,
         expectedName: String? = nil,
@@ -51,6 +55,7 @@ public final class ReplicationClient: Sendable {
             ClientCore(
                 host: host,
                 port: port,
+                localSocket: localSocket,
                 hello: hello,
                 expectedName: expectedName,
                 configuration: configuration,

@@ -14,7 +14,7 @@ public final class ReplicationServer: Sendable {
     private enum State {
         case idle
         case starting
-        case listening(any Channel)
+        case listening([any Channel])
         case stopped
     }
 
@@ -63,16 +63,16 @@ public final class ReplicationServer: Sendable {
                 "the memory budget has no room for \(setAside) bytes (maximumConnections * connectionCreditByteCount)"
             )
         }
-        let channel: any Channel
+        let listeners: [any Channel]
         do {
-            channel = try await bootstrap(fence).bind(host: configuration.host, port: configuration.port).get()
+            listeners = try await listen(fence)
         } catch {
             configuration.memory.restore(byteCount: setAside)
             state.withLockedValue { $0 = .stopped }
             throw error
         }
-        state.withLockedValue { $0 = .listening(channel) }
-        guard let port = channel.localAddress?.port else {
+        state.withLockedValue { $0 = .listening(listeners) }
+        guard let port = listeners.first?.localAddress?.port else {
             throw ReplicationError(.internal, "the listening socket has no port")
         }
         logger.info("Replication server listens", metadata: ["host": "\(configuration.host)", "port": "\(port)"])
@@ -84,20 +84,39 @@ public final class ReplicationServer: Sendable {
     /// Then connections are closed and tasks cancelled. Returns when the last task has: a service that ignores
     /// cancellation holds it up.
     public func shutdown(gracePeriod: TimeAmount = .seconds(5)) async {
-        let listener = state.withLockedValue { state -> (any Channel)? in
+        let listeners = state.withLockedValue { state -> [any Channel] in
             defer { state = .stopped }
-            if case .listening(let channel) = state { return channel }
-            return nil
+            if case .listening(let channels) = state { return channels }
+            return []
         }
-        guard let listener else { return }
+        guard !listeners.isEmpty else { return }
         // Closing fails only when the channel is closed already, which is what we want.
-        try? await listener.close()
+        for listener in listeners { try? await listener.close() }
         registry.drain()
         let registry = registry
         let alarm = group.next().scheduleTask(in: gracePeriod) { registry.abort() }
         await registry.idle()
         alarm.cancel()
         configuration.memory.restore(byteCount: configuration.setAsideByteCount)
+    }
+
+    /// Listens at the port, and at the local socket when there is to be one.
+    private func listen(_ fence: ServerFence) async throws -> [any Channel] {
+        let port = try await bootstrap(fence).bind(host: configuration.host, port: configuration.port).get()
+        guard let path = configuration.localSocket else { return [port] }
+        do {
+            // What is there is of a process that was killed: the node's lock on its data lets only one live.
+            let local = try await bootstrap(fence)
+                .childChannelOption(.socketOption(.so_sndbuf), value: LocalSocket.sendBufferByteCount)
+                .bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true).get()
+            return [port, local]
+        } catch {
+            try? await port.close()
+            throw ReplicationError(
+                .invalidRequest,
+                "cannot listen at \(path): \(error); its directory must exist and be writable, and the path be short"
+            )
+        }
     }
 
     private func bootstrap(_ fence: ServerFence) -> ServerBootstrap {

@@ -8,6 +8,8 @@ public struct ReplicationServerConfiguration: Sendable {
     /// Where to listen; port 0 takes any free one.
     public var host: String
     public var port: Int
+    /// The path of a Unix socket to listen on as well, for peers on the same host; see ``LocalSocket``.
+    public var localSocket: String?
     /// Who we are.
     public var identity: HelloIdentity
     public var limits = Limits()

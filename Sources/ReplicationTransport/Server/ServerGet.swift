@@ -24,23 +24,25 @@ final class ServerGet: ServerStream {
 
     override func memoryGranted(afterWaiting: Bool) {
         let service = connection.service
+        let found = service.getAtOnce(request.recordID, range: request.range)
+        if let found, found.isWhole { return offer(GetBegin(found), found.first) }
         let request = request
         let bound = NIOLoopBound(self, eventLoop: connection.eventLoop)
         // On the event loop: the bytes come from a thread that reads and go to the loop, with nobody in between.
         serve(on: connection.executor) { () async throws(ReplicationError) -> Void in
-            let source = try await service.get(request.recordID, range: request.range)
+            let source: GetSource
+            if let found {
+                source = found
+            } else {
+                source = try await service.get(request.recordID, range: request.range)
+            }
             guard source.range.upperBound <= source.payloadByteCount else {
                 throw ReplicationError(.internal, "the record's source has a range beyond its payload")
             }
-            let begin = GetBegin(
-                payloadByteCount: source.payloadByteCount,
-                payloadDigest: source.payloadDigest,
-                range: source.range
-            )
             // The first bytes come along with GET-BEGIN.
             var chunk: ByteBuffer? = source.first
             if source.first.readableBytes == 0 { chunk = source.range.isEmpty ? nil : try await source.next() }
-            var opening: GetBegin? = begin
+            var opening: GetBegin? = GetBegin(source)
             var left = UInt64(source.range.count)
             while true {
                 left -= min(left, UInt64(chunk?.readableBytes ?? 0))
@@ -97,6 +99,15 @@ final class ServerGet: ServerStream {
         queue.close()
     }
 
+    /// All of it was in memory: no task is needed.
+    private func offer(_ begin: GetBegin, _ payload: ByteBuffer) {
+        if sender.opened(begin) { opening = begin }
+        if payload.readableBytes > 0 { queue.append(payload) }
+        queue.finish()
+        connection.requestTurn(self)
+        connection.sendAndFlush()
+    }
+
     /// The task has opened the source (`begin`), read bytes, or found its end.
     private func offer(
         _ begin: GetBegin?,
@@ -118,5 +129,22 @@ final class ServerGet: ServerStream {
         }
         connection.requestTurn(self)
         connection.sendAndFlush()
+    }
+}
+
+extension GetSource {
+    /// Whether all that is delivered has been read already.
+    fileprivate var isWhole: Bool {
+        range.upperBound <= payloadByteCount && UInt64(first.readableBytes) == UInt64(range.count)
+    }
+}
+
+extension GetBegin {
+    fileprivate init(_ source: GetSource) {
+        self.init(
+            payloadByteCount: source.payloadByteCount,
+            payloadDigest: source.payloadDigest,
+            range: source.range
+        )
     }
 }

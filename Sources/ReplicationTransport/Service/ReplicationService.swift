@@ -19,6 +19,10 @@ public protocol ReplicationService: Sendable {
     /// Looks for a record; `nil` when the node is sure not to have it, `.unknown` when it is not sure.
     func head(_ id: RecordID) async throws(ReplicationError) -> HeadResult?
 
+    /// As ``get(_:range:)`` when what comes first is in memory; `nil` when it is not, and when anything is wrong: then
+    /// ``get(_:range:)`` says what. On the connection's event loop.
+    func getAtOnce(_ id: RecordID, range: Range<UInt64>?) -> GetSource?
+
     /// Opens a record's payload for reading; the range's part beyond its end is ignored.
     func get(_ id: RecordID, range: Range<UInt64>?) async throws(ReplicationError) -> GetSource
 
@@ -63,8 +67,10 @@ public protocol ReplicationService: Sendable {
     func persist(_ position: FencePosition) async throws(ReplicationError)
 }
 
-/// A service that does not offer an operation says so; the fence is no option.
+/// A service that does not offer an operation says so, and nothing is to be had at once; the fence is no option.
 extension ReplicationService {
+    public func getAtOnce(_ id: RecordID, range: Range<UInt64>?) -> GetSource? { nil }
+
     public func amend(_ request: AmendRequest) async throws(ReplicationError) -> PutOutcome {
         throw .notOffered("amendments")
     }

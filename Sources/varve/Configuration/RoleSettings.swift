@@ -4,6 +4,7 @@ import Coordinator
 import Ingest
 import Placement
 import Reconciliation
+import ReplicationTransport
 import StorageNode
 
 // The keys of each role's configuration file. deploy/varve.example.yaml documents them; keep both in step.
@@ -15,6 +16,16 @@ extension Settings {
             throw SettingsError("'cluster' is '\(text)', it must be a UUID; every process of a cluster has the same")
         }
         return cluster
+    }
+
+    /// Where storage nodes and ingest nodes of one host meet; `nil` when it is not given.
+    mutating func socketDirectory() throws -> String? {
+        let path = string("socket-directory", default: "")
+        guard !path.isEmpty else { return nil }
+        guard LocalSocket.isUsable(path) else {
+            throw SettingsError("'socket-directory' is '\(path)', which is too long: a socket's path has 107 bytes")
+        }
+        return path
     }
 }
 
@@ -33,6 +44,7 @@ extension StorageNodeConfiguration {
                 host: settings.string("domain.host", default: name)
             )
         )
+        socketDirectory = try settings.socketDirectory()
         diskDirectories = settings.list("disks")
         segmentByteCount = try settings.integer("segment-bytes", default: segmentByteCount, in: 1 << 20...1 << 36)
         minimumFreeBytes = try settings.integer("minimum-free-bytes", default: minimumFreeBytes, in: 0...1 << 50)
@@ -107,6 +119,7 @@ extension IngestConfiguration {
         dicomHost = settings.string("dicom.host", default: dicomHost)
         dicomPort = try settings.integer("dicom.port", default: dicomPort, in: 0...65_535)
         aeTitle = settings.string("dicom.ae-title", default: aeTitle)
+        socketDirectory = try settings.socketDirectory()
         destinations = try settings.list("destinations").map { text in
             guard let destination = MoveDestination(text) else {
                 throw SettingsError("'destinations' has '\(text)', it must be AE=HOST:PORT")

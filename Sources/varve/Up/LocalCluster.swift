@@ -2,10 +2,10 @@
 
 import ClusterCertificates
 import Foundation
-import FoundationNetworking
 import Logging
 import Placement
 import ReplicationProtocol
+import ReplicationTransport
 import Supervisor
 import UnixSignals
 
@@ -78,7 +78,7 @@ struct LocalCluster {
                     // The whole cluster shares one disk here: the default reserve of every node would add up.
                     "minimum-free-bytes: \(256 << 20)",
                     "scrub-seconds: \(options.scrubSeconds)",
-                ] + disks(of: node.name)
+                ] + sockets + disks(of: node.name)
             )
         }
         for number in 1...options.coordinators {
@@ -119,7 +119,7 @@ struct LocalCluster {
                     "commitment-patience-seconds: \(options.commitmentPatienceSeconds)",
                     "codec: \(options.codec)",
                     "validation: \(options.validation)",
-                ] + moveDestinations
+                ] + sockets + moveDestinations
             )
         }
         for number in 1...options.ingestNodes {
@@ -153,6 +153,12 @@ struct LocalCluster {
             let parts = text.split(separator: "=", maxSplits: 1)
             return "\(parts[0]): \(quoted(String(parts[1])))"
         }
+    }
+
+    /// The line about the directory where the processes meet, unless sockets in it would have too long a path.
+    private var sockets: [String] {
+        let directory = layout.directory + "/run"
+        return LocalSocket.isUsable(directory) ? ["socket-directory: \(quoted(directory))"] : []
     }
 
     /// An ingest node's lines about where C-MOVE may send to.
@@ -202,19 +208,8 @@ struct LocalCluster {
 
     /// Asks `/readyz` until it says yes, or until the process is dead and stays so.
     private func waitUntilReady(_ supervisor: ProcessSupervisor, _ name: String, port: Int) async throws {
-        guard let url = URL(string: "http://127.0.0.1:\(port)/readyz") else { return }
         let deadline = ContinuousClock.now + .seconds(options.readyTimeout)
-        var reason = "no answer"
-        while true {
-            do {
-                let (body, response) = try await URLSession.shared.data(
-                    for: URLRequest(url: url, timeoutInterval: 2)
-                )
-                if (response as? HTTPURLResponse)?.statusCode == 200 { return }
-                reason = String(decoding: body, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
-            } catch {
-                reason = error.localizedDescription
-            }
+        while let reason = await ReadinessProbe.reasonNotReady(port: port) {
             let child = await supervisor.children().first { $0.name == name }
             if let child, child.hasEnded {
                 let status = child.lastExit.map { " (\($0))" } ?? ""

@@ -49,6 +49,7 @@ struct Loopback {
         limits: ReplicationServerConfiguration.Limits = Self.patientLimits,
         memory: ReplicationMemoryBudget? = nil,
         tls: ReplicationTLS? = nil,
+        localSocket: String? = nil,
         role: NodeRole = .storage,
         gracePeriod: TimeAmount = .minutes(1),
         body: (Loopback) async throws -> Void
@@ -60,6 +61,7 @@ struct Loopback {
         )
         configuration.limits = limits
         configuration.tls = tls
+        configuration.localSocket = localSocket
         if let memory { configuration.memory = memory }
         let server = ReplicationServer(configuration: configuration, service: service, group: group, logger: quiet)
         let port = try await server.start()
@@ -94,6 +96,7 @@ struct Loopback {
 
     static func withClient(
         port: Int,
+        localSocket: String? = nil,
         cluster: ClusterID = Self.cluster,
         expecting: NodeID? = Self.node,
         named name: String? = nil,
@@ -105,6 +108,7 @@ struct Loopback {
         let client = ReplicationClient(
             host: "127.0.0.1",
             port: port,
+            localSocket: localSocket,
             identity: identity,
             expectedNodeID: expecting,
             expectedName: name,
