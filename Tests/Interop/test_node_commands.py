@@ -11,7 +11,7 @@ import requests
 from conftest import send_all
 from support.cluster import Cluster
 from support.phantom import instance
-from support.repair import Load, assert_redundant, node, repair, settings, state, wait_whole
+from support.repair import Load, assert_redundant, assert_sound, node, repair, settings, state, wait_whole
 from test_outage import wait_until
 
 
@@ -77,6 +77,7 @@ def test_a_node_is_drained_under_load_and_removed(five):
     assert "storage-4" not in cluster.run("status").stdout
     assert "storage-4" not in cluster.run("node", "list").stdout
     assert "storage-4" in cluster.run("node", "list", "--all").stdout
+    assert_sound(cluster)
 
     # It answers still, also after a start: it is recognised, and left out.
     def refusals():

@@ -8,7 +8,7 @@ import pytest
 from conftest import send_all
 from support.cluster import Cluster
 from support.phantom import instance
-from support.repair import Load, assert_redundant, is_whole, node, repair, series, settings, state, wait_whole
+from support.repair import Load, assert_redundant, assert_sound, is_whole, node, repair, series, settings, state, wait_whole
 from test_delete import delete, wait_told
 from test_outage import check, wait_until
 
@@ -88,6 +88,7 @@ def test_a_node_is_lost_under_load_and_the_coordinator_in_the_middle(make_cluste
     # A fifth of three copies each, as near as some dozens of studies come to it.
     assert len(load.acknowledged) * 0.25 < on_the_new < len(load.acknowledged)
     assert_redundant(cluster, load.acknowledged, 3)
+    assert_sound(cluster)
 
 
 def test_what_has_one_copy_left_is_copied_before_its_node_is_out(make_cluster):

@@ -118,6 +118,18 @@ import Testing
         #expect(!cluster.planner.isSafe(set, without: wanted[0]))
     }
 
+    @Test func `two copies on one host are one when a node is to leave`() {
+        var (cluster, set, wanted) = scene(copies: 2)
+        let others = cluster.members.map(\.id).filter { !wanted.contains($0) }
+        set.nodes = [wanted[0], others[0], others[1]].sorted()
+        cluster.set(wanted[0], .up, .draining)
+        #expect(cluster.planner.isSafe(set, without: wanted[0]))
+        for index in cluster.members.indices where others.contains(cluster.members[index].id) {
+            cluster.members[index].domain = FailureDomain(host: "shared")
+        }
+        #expect(!cluster.planner.isSafe(set, without: wanted[0]))
+    }
+
     @Test func `nothing is dropped while a wanted node is not up, nor on one that is not`() {
         var (cluster, set, wanted) = scene(copies: 2)
         let other = cluster.members.map(\.id).first { !wanted.contains($0) } ?? wanted[0]

@@ -75,18 +75,19 @@ struct ArchiveVerification: Sendable {
         var present: [Copy] = []
         for row in rows {
             let holders = listing.holders[row.recordID] ?? []
-            for node in row.nodes {
+            // What is on a node that was removed is no copy.
+            let nodes = row.nodes.filter { map == nil || map?[$0] != nil }
+            for node in nodes {
                 if holders.contains(node) {
                     present.append(Copy(row: row, node: node))
                 } else if let name = map?[node]?.name, !silent.contains(name) {
                     guard try await isNamedStill(row, node) else { continue }
                     report.add(.missingCopy, row, name, "the node does not have it")
                 } else {
-                    let reason = map?[node] == nil ? "the node is not in the placement map" : "the node does not answer"
-                    report.add(.unreachableCopy, row, map?[node]?.name ?? "\(node)", reason)
+                    report.add(.unreachableCopy, row, map?[node]?.name ?? "\(node)", "the node does not answer")
                 }
             }
-            let hosts = Set(row.nodes.map { map?[$0]?.domain.host ?? "\($0)" }).count
+            let hosts = Set(nodes.map { map?[$0]?.domain.host ?? "\($0)" }).count
             if hosts < wantedCopies {
                 report.add(.tooFewCopies, row, "", "it is on \(hosts) of \(wantedCopies) hosts")
             }

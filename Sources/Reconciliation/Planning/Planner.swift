@@ -41,13 +41,14 @@ public struct Planner: Sendable {
         difference(of: set, wanted: map.holders(of: set.group, copies: copies))
     }
 
-    /// Whether a set has all the copies that are wanted without the one on `node`: on nodes that answer and stay.
+    /// Whether a set has all the copies that are wanted without the one on `node`: on distinct hosts, of nodes that answer and
+    /// stay.
     public func isSafe(_ set: ActualSet, without node: NodeID) -> Bool {
         let rest = set.nodes.filter { other in
             guard other != node, let condition = conditions[other] else { return false }
             return condition.isSource && condition.standing.service == .inService
         }
-        return rest.count >= copies
+        return Set(rest.compactMap { map[$0]?.domain }).count >= copies
     }
 
     private func difference(of set: ActualSet, wanted: [NodeID]) -> Difference? {

@@ -116,6 +116,12 @@ def assert_redundant(cluster, instances, copies, besides=()):
     assert_reads_back(cluster, instances)
 
 
+def assert_sound(cluster):
+    """Every copy that the catalog names is where it says, and whole."""
+    done = cluster.run("verify", "--deep", "--grace", "0", timeout=300)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+
+
 def series(cluster, name):
     """{labels: value} of a metric."""
     status, body, _ = cluster.get("/metrics")
