@@ -5,7 +5,7 @@ public import Placement
 import ReplicationProtocol
 
 /// The Unix socket of a node, by which peers on the same host reach it at less than half of TCP's cost
-/// (docs/decisions/0050-local-sockets.md).
+/// (docs/decisions/0046-local-sockets.md).
 public enum LocalSocket {
     /// The longest path of a socket in bytes (unix(7): 108 with the zero at its end).
     static let maximumPathByteCount = 107

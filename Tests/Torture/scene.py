@@ -3,11 +3,13 @@
 
 import collections
 import contextlib
+import ctypes
 import glob
 import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import time
 
@@ -20,6 +22,8 @@ SETTLE_SECONDS = 240
 # So that what no read looks at is found within the rounds.
 SCRUB_SECONDS = 60
 OPTIONS = ("--tls", "--scrub-seconds", str(SCRUB_SECONDS), "--loss-settling-seconds", "20")
+# System calls (Linux 5.6; the same numbers on every architecture).
+PIDFD_OPEN, PIDFD_GETFD = 434, 438
 # In every child's environment (Sources/Supervisor/RunDirectory.swift).
 MARKER = b"VARVE_SUPERVISED_DIRECTORY="
 
@@ -268,3 +272,32 @@ class Scene:
         if done.returncode != 0:
             raise OSError(done.stderr.strip())
         return len(done.stdout.splitlines())
+
+    def local_sockets_end(self, name):
+        """Shuts down every connection by a process's Unix socket; returns how many."""
+        pid = self.cluster.pid(name)
+        if pid is None:
+            return 0
+        with open("/proc/net/unix") as file:
+            rows = [line.split() for line in file]
+        # Connected (state 03), at the end that has the path.
+        inodes = {row[6] for row in rows if len(row) > 7 and row[5] == "03" and row[7].endswith(".sock")}
+        libc = ctypes.CDLL(None, use_errno=True)
+        process = libc.syscall(PIDFD_OPEN, pid, 0)
+        if process < 0:
+            return 0
+        count = 0
+        try:
+            for entry in os.listdir("/proc/%d/fd" % pid):
+                with contextlib.suppress(OSError):
+                    found = re.fullmatch(r"socket:\[(\d+)\]", os.readlink("/proc/%d/fd/%s" % (pid, entry)))
+                    if not found or found.group(1) not in inodes:
+                        continue
+                    descriptor = libc.syscall(PIDFD_GETFD, process, int(entry), 0)
+                    if descriptor >= 0:
+                        with socket.socket(fileno=descriptor) as connection:
+                            connection.shutdown(socket.SHUT_RDWR)
+                        count += 1
+        finally:
+            os.close(process)
+        return count

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Connections that are reset in the middle of whatever they carry (`ss -K`)."""
+"""Connections that end in the middle of whatever they carry: reset (`ss -K`), and those by Unix sockets shut down."""
 
 import os
 import re
@@ -48,6 +48,8 @@ class CutSockets(Fault):
     def strike(self):
         for _ in range(self.times):
             self.count += self.scene.established_sockets_end(self._port())
+            if self.name != "DICOM":
+                self.count += self.scene.local_sockets_end(self.name)
             time.sleep(self.gap)
 
     def check(self, outcome):
