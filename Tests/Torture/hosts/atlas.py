@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from .world import INGEST, STORAGE
 
 MOST_STORAGE = 2
+LEFT_OVER = 16
 
 
 @dataclass(frozen=True)
@@ -95,16 +96,15 @@ def plan(seed, seconds, names):
     steps, busy, bag = [], [], []
     at = 2.0
     while at < seconds - 3.0:
-        if not bag:
-            bag = [name for name in sorted(names) for _ in range(KINDS[name].weight)]
-            dice.shuffle(bag)
+        # What is left of one bag fits seldom: it comes first, and the next bag is at hand.
+        if len(bag) < LEFT_OVER:
+            more = [name for name in sorted(names) for _ in range(KINDS[name].weight)]
+            dice.shuffle(more)
+            bag += more
         held = set().union(*(resources for until, resources in busy if until > at))
         step = next(filter(None, (_draw(dice, at, name, held, seconds) for name in list(bag))), None)
         if step is None:
             at += 1.0
-            # What fits at no time of a short run is not to keep the rest back.
-            if at + 30.0 > seconds and not busy:
-                bag = []
             continue
         bag.remove(step.name)
         steps.append(step)
