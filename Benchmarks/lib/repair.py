@@ -299,7 +299,7 @@ def new_node(cluster, count, results):
     return one
 
 
-def lose_idle(cluster, name, bare, results):
+def lose_idle(cluster, name):
     watch = Watch(cluster)
     cluster.kill(name)
     wait("%s out" % name, lambda: cluster.nodes()[name]["state"] == "out")
@@ -311,7 +311,7 @@ def lose_idle(cluster, name, bare, results):
     return rate
 
 
-def lose_loaded(cluster, name, label, seconds, results, goal=LATENCY_GOAL):
+def lose_loaded(cluster, name, label, seconds, results):
     """Stores before, while copies are made, and afterwards, of one load."""
     watch = Watch(cluster)
     load = Foreground(cluster, "load-" + name)
@@ -338,7 +338,7 @@ def lose_loaded(cluster, name, label, seconds, results, goal=LATENCY_GOAL):
             what, len(times), statistics.median(times or [float("nan")]) * 1000, p99(times) * 1000))  # fmt: skip
     print("    %.0f MB in %.1f s: %.0f MB/s" % (made / 1e6, end - begin, rate / 1e6))
     ratio = p99(busy) / p99(quiet)
-    tell(results, "store p99 while copies are made, %s" % label, ratio, "<= %.2f" % goal, ratio <= goal)
+    tell(results, "store p99 while copies are made, %s" % label, ratio, "<= %.2f" % LATENCY_GOAL, ratio <= LATENCY_GOAL)
     cluster.remove(name)
     return rate
 
@@ -363,7 +363,7 @@ def main():
         one = new_node(cluster, chosen.instances, results)
         bare.measure(NODES, int(one))
         step("a node is lost, nothing else happens, no limit of the rate")
-        rate = lose_idle(cluster, "storage-1", bare, results)
+        rate = lose_idle(cluster, "storage-1")
         bare.measure(NODES, int(one))
         allowed = bare.allowed()
         tell(results, "repair %.0f MB/s, the machine allows %.0f" % (rate / 1e6, allowed / 1e6), rate / allowed,

@@ -196,14 +196,11 @@ def play(world, seed, steps, minutes):
     load = Load(label, addresses, DICOM, world.directory)
     reader = Reader(world, load, campaign.ledger, seed)
     problems = {}
-    try:
-        world.wait("a first acknowledged instance", load.acknowledged)
-        reader.start()
-        campaign.run(minutes * 60)
-    finally:
-        load.finish()
-        if reader.is_alive():
-            reader.finish()
+    world.wait("a first acknowledged instance", load.acknowledged)
+    reader.start()
+    campaign.run(minutes * 60)
+    load.finish()
+    reader.finish()
     try:
         campaign.hurts.heal_all()
     except NetworkError as error:
@@ -230,8 +227,11 @@ def play(world, seed, steps, minutes):
 
 def main():
     chosen = options()
+    if os.getpid() != 1:
+        sys.exit("run Tests/Torture/cluster.sh: it makes the namespaces without which this would change the machine's own network")
     seed = random.SystemRandom().randrange(1 << 32) if chosen.seed is None else chosen.seed
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("cluster: terminated"))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
     print("cluster: %g minutes, seed %d (repeat with --seed %d)" % (chosen.minutes, seed, seed), flush=True)
     try:
         network = Network()
@@ -262,13 +262,18 @@ def main():
         problems = play(world, seed, steps, chosen.minutes)
     except (ClusterError, NetworkError) as error:
         problems["the cluster runs"] = [str(error)]
-    finally:
-        world.stop()
-        is_failed = any(problems.values())
-        if chosen.keep or is_failed:
-            print("data and logs are in", work)
-        else:
+    except KeyboardInterrupt:
+        print("cluster: interrupted", flush=True)
+        # All others in the process namespace of this run; with its first process, which this is, the kernel ends it.
+        os.kill(-1, signal.SIGKILL)
+        if not chosen.keep:
             shutil.rmtree(work, ignore_errors=True)
+        os._exit(130)
+    world.stop()
+    if chosen.keep or any(problems.values()):
+        print("data and logs are in", work)
+    else:
+        shutil.rmtree(work, ignore_errors=True)
     for name, found in problems.items():
         print("%s: %s" % (name, "%d PROBLEMS" % len(found) if found else "yes"))
         for problem in found[:TOLD]:

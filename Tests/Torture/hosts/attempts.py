@@ -70,6 +70,7 @@ def failed(attempts, ledger):
 def send(label, sender, ingest, address, port, path, stop):
     """As a modality: what was not acknowledged is sent again, and nothing else is."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     index, association = 0, None
     with open(path, "a", buffering=1) as log:
 
