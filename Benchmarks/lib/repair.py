@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How fast lost copies are made again, what that does to stores meanwhile, and what a new node is given.
 
-A cluster of `varve up` is filled, gets one more node, loses one without and others under load. Nothing but the time it takes
+A cluster of `varve up` is filled, loses a node while nothing else happens, gets a new one, and loses others under load. Nothing but the time it takes
 until a node counts as out differs from the defaults, and the limit of the rate where it says so. Rates are compared with bare
 programs on the same disk over the same loopback, run between the phases.
 """
@@ -33,6 +33,7 @@ STUDY = 10  # instances of one study
 SENDERS = 2
 PAUSE_SECONDS = 0.02
 QUICK = ("suspect-seconds=1", "down-seconds=3", "out-seconds=8", "survey-seconds=5")
+UNLIMITED = ("repair-bytes-per-second=0",)
 RATE_GOAL, LATENCY_GOAL, MOVE_GOAL = 0.6, 1.5, 1.1
 # As one coordinator has it by default (repair-streams).
 STREAMS = 4
@@ -283,12 +284,12 @@ def new_node(cluster, count, results):
     watch = Watch(cluster)
     cluster.stop()
     # As fast as it goes; what a limit does is looked at below.
-    cluster.start(NODES + 1, ["repair-bytes-per-second=0"])
+    cluster.start(NODES + 1, UNLIMITED)
     cluster.wait_whole()
     moved, begin, end = watch.finish()
     one = moved / max(1, watch.copies)
     holds = cluster.nodes()["storage-%d" % (NODES + 1)]["records"]
-    share = count * COPIES / (NODES + 1)
+    share = count * COPIES / NODES
     print("    %d copies, %.0f MB in %.1f s: %.0f MB/s into one node" % (
         watch.copies, moved / 1e6, end - begin, moved / 1e6 / (end - begin)))  # fmt: skip
     tell(results, "new node: copies on it against an even share of %.0f" % share, holds / share, "0.90 to 1.10",
@@ -296,7 +297,6 @@ def new_node(cluster, count, results):
     minimum = share * one
     tell(results, "new node: bytes moved against the even share", moved / minimum, "<= %.2f" % MOVE_GOAL,
          moved / minimum <= MOVE_GOAL)  # fmt: skip
-    return one
 
 
 def lose_idle(cluster, name):
@@ -308,7 +308,7 @@ def lose_idle(cluster, name):
     rate = made / (end - begin)
     print("    %d copies, %.0f MB in %.1f s: %.0f MB/s" % (watch.copies, made / 1e6, end - begin, rate / 1e6))
     cluster.remove(name)
-    return rate
+    return rate, made // max(1, watch.copies)
 
 
 def lose_loaded(cluster, name, label, seconds, results):
@@ -355,22 +355,21 @@ def main():
     cluster, bare, results = Cluster(work), Bare(work), []
     try:
         step("%d nodes, %d copies, %d instances of 512 x 512 x 16 bits, as received" % (NODES, COPIES, chosen.instances))
-        cluster.start(NODES)
+        cluster.start(NODES, UNLIMITED)
         fill(cluster, chosen.instances)
         cluster.wait_whole()
         bare.measure(NODES - 1, SIDE * SIDE * 2)
-        step("a new, empty node")
-        one = new_node(cluster, chosen.instances, results)
-        bare.measure(NODES, int(one))
         step("a node is lost, nothing else happens, no limit of the rate")
-        rate = lose_idle(cluster, "storage-1")
-        bare.measure(NODES, int(one))
+        rate, one = lose_idle(cluster, "storage-1")
+        bare.measure(NODES - 1, one)
         allowed = bare.allowed()
         tell(results, "repair %.0f MB/s, the machine allows %.0f" % (rate / 1e6, allowed / 1e6), rate / allowed,
              ">= %.2f" % RATE_GOAL, rate / allowed >= RATE_GOAL)  # fmt: skip
+        step("a new, empty node, no limit of the rate")
+        new_node(cluster, chosen.instances, results)
         for name, label, settings in (
-            ("storage-2", "no limit of the rate", ["repair-bytes-per-second=0"]),
-            ("storage-3", "limit as it is by default", []),
+            ("storage-2", "no limit of the rate", UNLIMITED),
+            ("storage-3", "limit as it is by default", ()),
         ):
             step("a node is lost under load, " + label)
             cluster.stop()

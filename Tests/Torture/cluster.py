@@ -177,6 +177,8 @@ def describe(attempts, reader, campaign):
             len(good), statistics.median(times) * 1000, times[int(len(times) * 0.99)] * 1000, times[-1],
             ", ".join("%d %s" % (count, what) for what, count in sorted(outcomes.items())) or "none",
         ))  # fmt: skip
+    for one in sorted(good, key=lambda one: one.begin - one.end)[:3]:
+        print("    %.1f s at %s, begun at %.1f s" % (one.end - one.begin, one.ingest, one.begin - campaign.start))
     print("%d reads meanwhile, %d without an answer though nothing excused it" % (reader.reads, reader.unanswered))
     print("%d faults: %s" % (
         sum(campaign.counts.values()), ", ".join("%s %d" % one for one in sorted(campaign.counts.items()))))  # fmt: skip

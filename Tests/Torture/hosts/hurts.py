@@ -195,7 +195,7 @@ class Hurts:
         process.kill()
         try:
             with contextlib.suppress(ClusterError):
-                self.world.wait("another leader", lambda: self.world.leader() not in ("", leader), 30)
+                self.world.wait("another leader", lambda: self.world.sees_leader(leader), 30)
                 self.takeovers.append(time.monotonic() - begin)
             self.hold(step)
         finally:

@@ -151,6 +151,14 @@ class World:
     def leader(self):
         return self.json("/api/v1/status").get("coordinator", "").partition("#")[0]
 
+    def sees_leader(self, besides):
+        """Whether an ingest node that answers at once knows another leader than this."""
+        for host in INGEST:
+            status, body, _ = self.get(host, "/api/v1/status", 1)
+            if status == 200 and json.loads(body).get("coordinator", "").partition("#")[0] not in ("", besides):
+                return True
+        return False
+
     def is_ready(self, host):
         return self.get(host, "/readyz", 5)[0] == 200
 
