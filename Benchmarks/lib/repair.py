@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """How fast lost copies are made again, what that does to stores meanwhile, and what a new node is given.
 
-A cluster of `varve up` is filled, loses a node while nothing else happens, gets a new one, and loses others under load. Nothing but the time it takes
-until a node counts as out differs from the defaults, and the limit of the rate where it says so. Rates are compared with bare
-programs on the same disk over the same loopback, run between the phases.
+A cluster of `varve up` is filled, loses a node while nothing else happens, gets a new one, and loses others under load.
+Nothing but the time it takes until a node counts as out differs from the defaults, and the limit of the rate where it says
+so. Rates are compared with bare programs on the same disk over the same loopback, run between the phases.
 """
 
 import argparse

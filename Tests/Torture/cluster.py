@@ -230,7 +230,7 @@ def play(world, seed, steps, minutes):
 def main():
     chosen = options()
     if os.getpid() != 1:
-        sys.exit("run Tests/Torture/cluster.sh: it makes the namespaces without which this would change the machine's own network")
+        sys.exit("run Tests/Torture/cluster.sh: without its namespaces this would change the machine's own network")
     seed = random.SystemRandom().randrange(1 << 32) if chosen.seed is None else chosen.seed
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.default_int_handler)
