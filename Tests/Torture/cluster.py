@@ -168,6 +168,17 @@ def count_copies(world, label, acknowledged, dice):
         return [problem for found in pool.map(look, sorted(wanted)) for problem in found]
 
 
+def verify(world):
+    """Prints what `varve verify --deep` says, of everything."""
+    try:
+        done = world.run("verify", "--deep", "--grace", "0", timeout=300)
+    except ClusterError as error:
+        print(error)
+        return
+    said = (done.stdout + done.stderr).strip().splitlines()
+    print("varve verify --deep, status %d: %s" % (done.returncode, " / ".join(said[-4:])), flush=True)
+
+
 def describe(attempts, reader, campaign):
     good = [one for one in attempts if one.outcome == "ok"]
     outcomes = collections.Counter(one.outcome for one in attempts if one.outcome != "ok")
@@ -221,6 +232,7 @@ def play(world, seed, steps, minutes):
     problems["every acknowledged instance is there, byte for byte"] = lost
     problems["every instance has %d good copies" % COPIES] = count_copies(
         world, label, acknowledged, random.Random("%d/copies" % seed))  # fmt: skip
+    verify(world)
     problems["no process ends by itself"] = world.surprises()
     describe(attempts, reader, campaign)
     print("%d of %d acknowledged instances lost" % (len(lost), len(acknowledged)), flush=True)
