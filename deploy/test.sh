@@ -12,7 +12,7 @@ usage() {
     cat <<'TEXT'
 usage: deploy/test.sh [--rounds N] [--fuzz-seconds N] [--only PART[,PART...]]
 
-  --rounds N         rounds of the torture, part kill (default 8), beside 25 kills
+  --rounds N         rounds of the torture, part kill (default 8), beside 25 kills and a minute of a cluster of namespaces
   --fuzz-seconds N   for each fuzz target (default 20)
   --only             of: lint, swift, interop, kill, fuzz (default all)
 
@@ -121,13 +121,13 @@ fi
 
 if wanted kill; then
     torture_passed=0 torture_failed=0 torture_skipped=0
-    for options in "--rounds $rounds" "--kills 25"; do
-        step "torturing a cluster: $options"
+    for command in "run.sh --rounds $rounds" "run.sh --kills 25" "cluster.sh --minutes 1"; do
+        step "torturing a cluster: $command"
         status=0
-        # shellcheck disable=SC2086 # two words
-        timeout -k 60 2400 Tests/Torture/run.sh $options | tee "$reports/kill.txt" || status=$?
+        # shellcheck disable=SC2086 # three words
+        timeout -k 60 2400 Tests/Torture/$command | tee "$reports/kill.txt" || status=$?
         read -r run_passed run_failed run_skipped < <(
-            sed -n 's/^torture: \([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\1 \2 \3/p' "$reports/kill.txt"
+            sed -n 's/^\(torture\|cluster\): \([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\2 \3 \4/p' "$reports/kill.txt"
             echo 0 0 0
         )
         if [ "$status" -ne 0 ] && [ "$run_failed" -eq 0 ]; then run_failed=1; fi

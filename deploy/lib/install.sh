@@ -11,7 +11,7 @@ VARVE_BUILD_PACKAGES=(
     g++ git pkg-config zlib1g-dev libcharls-dev libopenjp2-7-dev libopenjph-dev libjpeg62-turbo-dev libpq-dev liblmdb-dev libisal-dev
     postgresql curl python3 python3-venv
 )
-VARVE_TEST_PACKAGES=(dcmtk orthanc orthanc-dicomweb strace iproute2 e2fsprogs unzip)
+VARVE_TEST_PACKAGES=(dcmtk orthanc orthanc-dicomweb strace iproute2 nftables e2fsprogs unzip)
 VARVE_BENCHMARK_PACKAGES=(dcmtk orthanc orthanc-postgresql orthanc-dicomweb)
 
 # What the Swift toolchain itself needs on Debian and Ubuntu, when it is unpacked by hand.

@@ -30,7 +30,7 @@ class Checkpoint(threading.Event):
 class Association:
     """One association for the (SOP class, transfer syntax) pairs given; one context each."""
 
-    def __init__(self, port, pairs, called="VARVE", calling="INTEROP", timeout=60, together=False):
+    def __init__(self, port, pairs, called="VARVE", calling="INTEROP", timeout=60, together=False, host="127.0.0.1"):
         entity = AE(ae_title=calling)
         entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = timeout
         entity.connection_timeout = 10
@@ -43,7 +43,7 @@ class Association:
         else:
             for sop_class, syntax in pairs:
                 entity.add_requested_context(sop_class, syntax)
-        self.association = entity.associate("127.0.0.1", port, ae_title=called)
+        self.association = entity.associate(host, port, ae_title=called)
         self._message_id = 0
         self._checkpoint = Checkpoint()
         self._checkpoint.set()
