@@ -110,6 +110,9 @@ final class AssociationClientHandler: ChannelInboundHandler {
         self.upper.willConnect()
     }
 
+    /// Whether the peer owes an answer, or the rest of one.
+    var isPeerToSpeak: Bool { outstanding != nil || established != nil || !released.isEmpty }
+
     // MARK: Connection
 
     func channelActive(context: ChannelHandlerContext) {

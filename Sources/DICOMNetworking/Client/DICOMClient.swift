@@ -89,7 +89,8 @@ public struct DICOMClient: Sendable {
                         established: established,
                         logger: logger
                     )
-                    try channel.pipeline.syncOperations.addHandlers(QuickAcknowledgementHandler(), handler)
+                    let acknowledging = QuickAcknowledgementHandler(while: { handler.isPeerToSpeak })
+                    try channel.pipeline.syncOperations.addHandlers(acknowledging, handler)
                     connecting.withLockedValue { $0.channel = channel }
                 }
             }
