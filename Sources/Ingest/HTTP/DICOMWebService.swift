@@ -80,8 +80,10 @@ package struct DICOMWebService: Sendable {
     /// where there is more to do.
     private static func executor(for resource: DICOMWebResource, _ exchange: Exchange) -> any TaskExecutor {
         switch resource {
-        case .item(_, .whole), .item(_, .frames): exchange.executor ?? globalConcurrentExecutor
-        default: globalConcurrentExecutor
+        case .item(_, .frames): return exchange.executor ?? globalConcurrentExecutor
+        // A study may have thousands of instances, which are chosen among and counted into its tag first.
+        case .item(let item, .whole) where item.instance != nil: return exchange.executor ?? globalConcurrentExecutor
+        default: return globalConcurrentExecutor
         }
     }
 
