@@ -13,6 +13,8 @@ import Telemetry
 struct ArchiveVerification: Sendable {
     /// Rows of a page.
     static let pageCount = 256
+    /// Bytes of the copies of a page that is read, about.
+    private static let readByteCount = 4 << 30
     /// Copies that are read at once.
     private static let readsAtOnce = 16
     /// The patience for the reading of a copy, which others go before.
@@ -39,8 +41,9 @@ struct ArchiveVerification: Sendable {
         else { throw RetrieveFailure(.notFound, "no record of group \(group) is named so") }
         let lower = after ?? first
         // The rows first: a store in between shows as a record without a row, whose age tells.
-        let rows = try await rows(in: lower...last, after: after)
-        let isLast = rows.count < Self.pageCount
+        let found = try await rows(in: lower...last, after: after)
+        let rows = isDeep ? Self.beginning(of: found) : found
+        let isLast = found.count < Self.pageCount && rows.count == found.count
         let end = isLast ? last : rows.last?.recordID ?? last
         let listing = try await listing(lower...end)
         report.next = isLast ? nil : "\(end)"
@@ -55,6 +58,16 @@ struct ArchiveVerification: Sendable {
             &report
         )
         return report
+    }
+
+    /// As many of the rows as are read within the time that a client waits for an answer, and one at least.
+    private static func beginning(of rows: [InstanceRow]) -> [InstanceRow] {
+        var byteCount = 0
+        let end = rows.firstIndex { row in
+            byteCount += row.storedByteCount * row.nodes.count
+            return byteCount > readByteCount
+        }
+        return Array(rows.prefix(max(1, end ?? rows.count)))
     }
 
     // MARK: What the catalog names
