@@ -152,6 +152,15 @@ let engineTargets: [Target] =
             nioLocks, logging,
         ]
     )
+    // A storage node's files, read by a process on the same host.
+    + engineTarget(
+        "LocalSegments",
+        [
+            "SegmentStore", "SegmentFormat", "ReplicationProtocol", "Placement", "CPlatform", nioCore, nioPosix,
+            nioLocks, logging,
+        ],
+        testing: ["Checksums"]
+    )
     + engineTarget("ClusterCertificates", [crypto, x509, asn1])
     + engineTarget(
         "ReplicationTransport",
@@ -166,7 +175,10 @@ let engineTargets: [Target] =
     + engineTarget("Supervisor", ["CSpawn", nioLocks, logging])
     + engineTarget(
         "ClusterClient",
-        ["ReplicationTransport", "ReplicationProtocol", "Placement", nioCore, nioPosix, nioLocks, logging],
+        [
+            "LocalSegments", "SegmentStore", "ReplicationTransport", "ReplicationProtocol", "Placement",
+            nioCore, nioPosix, nioLocks, logging,
+        ],
         testing: ["Checksums"]
     )
 
@@ -174,7 +186,8 @@ let roleTargets: [Target] =
     roleTarget(
         "StorageNode",
         [
-            "SegmentStore", "SegmentFormat", "ReplicationTransport", "ReplicationProtocol", "Placement", "Checksums",
+            "SegmentStore", "LocalSegments", "SegmentFormat", "ReplicationTransport", "ReplicationProtocol",
+            "Placement", "Checksums",
             nioCore, nioPosix, logging, lifecycle,
         ],
         testing: ["SimulatedDisk"]

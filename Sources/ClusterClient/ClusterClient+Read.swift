@@ -20,7 +20,24 @@ extension ClusterClient {
         copies: [NodeID],
         range: Range<UInt64>?
     ) async throws(ClusterError) -> ByteBuffer {
-        try await runningRead(id, copies: copies, range: range).value()
+        guard let localReads else { return try await runningRead(id, copies: copies, range: range).value() }
+        if let bytes = localReads.read(id, copies: copies, range: range) { return bytes }
+        if await looksUp(id, copies: copies, localReads),
+            let bytes = localReads.read(id, copies: copies, range: range)
+        {
+            return bytes
+        }
+        return try await runningRead(id, copies: copies, range: range).value()
+    }
+
+    /// Asks where a record is on this host, and waits for the answer; false when nobody is asked.
+    private func looksUp(_ id: RecordID, copies: [NodeID], _ localReads: LocalReads) async -> Bool {
+        await withCheckedContinuation { continuation in
+            let isAsked = localReads.lookUp(id, copies: copies, client: nearClient) {
+                continuation.resume(returning: true)
+            }
+            if !isAsked { continuation.resume(returning: false) }
+        }
     }
 
     /// As ``read(_:copies:range:)``, for whoever begins many at once: `completion` is called once, on some event loop.
@@ -30,13 +47,30 @@ extension ClusterClient {
         range: Range<UInt64>?,
         completion: @escaping @Sendable (Result<ByteBuffer, ClusterError>) -> Void
     ) -> PendingRead {
+        if let bytes = localReads?.read(id, copies: copies, range: range) {
+            completion(.success(bytes))
+            return PendingRead {}
+        }
         let read = runningRead(id, copies: copies, range: range)
-        read.begin(completion)
+        let isLookedUp = localReads?.lookUp(id, copies: copies, client: nearClient) { [localReads] in
+            if let bytes = localReads?.read(id, copies: copies, range: range) {
+                completion(.success(bytes))
+            } else {
+                read.begin(completion)
+            }
+        }
+        if isLookedUp != true { read.begin(completion) }
         return PendingRead { read.cancel() }
     }
 
     /// A record's metadata, payload byte count and digest, from the first copy that answers.
     public func head(_ id: RecordID, copies: [NodeID]) async throws(ClusterError) -> HeadResult {
+        if let localReads {
+            if let head = localReads.head(id, copies: copies) { return head }
+            if await looksUp(id, copies: copies, localReads), let head = localReads.head(id, copies: copies) {
+                return head
+            }
+        }
         let read = RunningRead<HeadResult>(id, copies: copies, byteCount: 0, cluster: self) { client, patience, done in
             client.startHead(id, patience: patience) { result in
                 done(

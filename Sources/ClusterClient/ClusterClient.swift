@@ -68,6 +68,8 @@ public final class ClusterClient: Sendable {
     let logger: Logger
     let state = NIOLockedValueBox(State())
     let pacing = NIOLockedValueBox(ReadPacing())
+    /// Nil when no storage node is on this host.
+    let localReads: LocalReads?
 
     /// A client that presents itself as `identity`; it connects once it has a map.
     public init(
@@ -81,6 +83,9 @@ public final class ClusterClient: Sendable {
         self.group = group
         self.loops = Set(group.makeIterator().map { ObjectIdentifier($0) })
         self.logger = logger
+        self.localReads = configuration.socketDirectory.map {
+            LocalReads(directory: $0, cluster: identity.clusterID)
+        }
     }
 
     /// The epoch of the current map; 0 before the first.
@@ -101,6 +106,9 @@ public final class ClusterClient: Sendable {
 
     /// Reads for which a second copy was asked because the first was slow.
     public var hedgedReadCount: Int { pacing.withLockedValue { $0.hedgeCount } }
+
+    /// Reads that were served from the files of storage nodes on this host.
+    public var localReadCount: Int { localReads?.readCount ?? 0 }
 
     /// Reads under way at each node that was ever asked.
     package var readsUnderWay: [NodeID: Int] { pacing.withLockedValue { $0.nodes.mapValues(\.running) } }

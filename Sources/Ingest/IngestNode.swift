@@ -76,6 +76,10 @@ public struct IngestNode: Service {
             "varve_hedged_reads",
             help: "Reads for which a second copy was asked because the first was slow, since the start."
         ) { Double(cluster.hedgedReadCount) }
+        metrics.gauge(
+            "varve_local_reads",
+            help: "Reads that were served from the files of storage nodes on the same host, since the start."
+        ) { Double(cluster.localReadCount) }
         let seriesMetadata = makeSeriesMetadata(outage.retrieve, threads: spoolThreads, metrics: metrics)
         let pipeline = StorePipeline(
             catalog: catalog,

@@ -9,7 +9,7 @@ import SegmentFormat
 ///
 /// Blocks; called on the disk threads, but for ``isInMemory``.
 struct RecordReader: Sendable {
-    let files: SegmentFiles
+    let files: any SegmentFileSource
     let cluster: ClusterID
     let maximumByteCount: Int
     /// Whether bytes come from the disk whatever is in memory, and stay out of it.

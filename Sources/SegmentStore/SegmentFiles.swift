@@ -3,8 +3,16 @@
 import NIOConcurrencyHelpers
 import SegmentFormat
 
+/// Where a reader gets segment files from.
+protocol SegmentFileSource: Sendable {
+    /// The file of `segment` if it is open already.
+    func openFile(of segment: SegmentID) -> (any DiskFile)?
+    /// The open file of `segment`; `nil` when there is none.
+    func file(of segment: SegmentID) throws(DiskError) -> (any DiskFile)?
+}
+
 /// The segment files of a store, a limited number of them open.
-final class SegmentFiles: Sendable {
+final class SegmentFiles: SegmentFileSource {
     private struct State {
         var open: [SegmentID: (file: any DiskFile, lastUse: UInt64)] = [:]
         var useCount: UInt64 = 0

@@ -2,6 +2,7 @@
 
 public import NIOCore
 public import Placement
+package import SegmentFormat
 
 extension SegmentStore {
     /// Metadata, length and digest of a record; `nil` when it is not known (see `StoreStatus.isUncertain`).
@@ -31,6 +32,16 @@ extension SegmentStore {
         limit: Int
     ) -> (info: RecordInfo, bytes: ByteBuffer)? {
         memoryReads.run { view.openInMemory(id, range: range, limit: limit) }
+    }
+
+    /// Where records are, in their order (`nil` for what is not known, or deleted), when that can be looked up at once.
+    package func placesInMemory(_ ids: [RecordID]) -> [RecordLocator?]? {
+        memoryReads.run { ids.map { try? view.locator(of: $0) } }
+    }
+
+    /// The path of a segment file that holds records; `nil` when there is none, or no more.
+    package func path(ofSegment segment: SegmentID) -> String? {
+        view.segments.entry(of: segment) == nil ? nil : view.files.path(of: segment)
     }
 
     /// The bytes of a record's payload in `range`, or all of them.

@@ -3,7 +3,8 @@
 import NIOConcurrencyHelpers
 package import NIOCore
 package import Placement
-import SegmentFormat
+package import ReplicationProtocol
+package import SegmentFormat
 package import SegmentStore
 
 extension NodeStore {
@@ -34,6 +35,25 @@ extension NodeStore {
             if let found = disk.store.openInMemory(id, range: range, limit: limit) { return found }
         }
         return nil
+    }
+
+    /// Where records are, in their order, when that needs no disk; disks are numbered from 1 on, in the order of their ids.
+    package func placesInMemory(_ ids: [RecordID]) -> [RecordPlace?]? {
+        guard !isUneven else { return nil }
+        var places = [RecordPlace?](repeating: nil, count: ids.count)
+        for (number, disk) in disks.enumerated() {
+            guard let found = disk.store.placesInMemory(ids) else { return nil }
+            for (index, locator) in found.enumerated() where places[index] == nil {
+                places[index] = locator.map { RecordPlace($0, disk: UInt16(clamping: number + 1)) }
+            }
+        }
+        return places
+    }
+
+    /// The path of a segment file that holds records, by the number that ``placesInMemory(_:)`` gives its disk.
+    package func path(ofSegment segment: SegmentID, disk number: UInt16) -> String? {
+        guard disks.indices.contains(Int(number) - 1) else { return nil }
+        return disks[Int(number) - 1].store.path(ofSegment: segment)
     }
 
     package func read(_ id: RecordID, range: Range<Int>? = nil) async throws(SegmentStoreError) -> ByteBuffer {
@@ -193,5 +213,18 @@ extension NodeStore {
         }
         // When none takes it, the nearest one says why.
         return place ?? ranked[0]
+    }
+}
+
+extension RecordPlace {
+    fileprivate init(_ locator: RecordLocator, disk: UInt16) {
+        self.init(
+            disk: disk,
+            segment: locator.segment.rawValue,
+            offset: locator.offset,
+            payloadByteCount: locator.extent.payloadByteCount,
+            metadataByteCount: locator.extent.metadataByteCount,
+            recordType: locator.type.rawValue
+        )
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Glibc
+import LocalSegments
 public import Logging
 import NIOCore
 import NIOPosix
@@ -90,6 +91,7 @@ public struct StorageNode: Service {
             group: MultiThreadedEventLoopGroup.singleton,
             logger: logger
         )
+        let files = try files(of: store, identity.node)
         let port = try await server.start()
         logger.info("serving records", metadata: ["port": "\(port)"])
         await withTaskGroup(of: Void.self) { tasks in
@@ -103,9 +105,18 @@ public struct StorageNode: Service {
             try? await gracefulShutdown()
             logger.info("stopping")
             tasks.cancelAll()
+            await files?.shutdown()
             await server.shutdown()
             await fetcher.shutdown()
             await store.close()
+        }
+    }
+
+    /// Gives the segment files to processes on this host, when there is a directory for sockets.
+    private func files(of store: NodeStore, _ node: NodeID) throws(SegmentFileServerError) -> SegmentFileServer? {
+        guard let directory = configuration.socketDirectory, LocalSocket.isUsable(directory) else { return nil }
+        return try SegmentFileServer(path: SegmentFileSocket.path(of: "\(node)", in: directory), logger: logger) {
+            store.path(ofSegment: $1, disk: $0)
         }
     }
 

@@ -51,6 +51,11 @@ import Testing
         Rule("SimulatedDisk", ["SegmentStore"], ["NIOCore", "NIOConcurrencyHelpers", "Glibc"]),
         // Decides what to fetch from where; its peers are passed in.
         Rule("Healing", ["ReplicationProtocol", "Placement"], ["Logging"]),
+        Rule(
+            "LocalSegments",
+            ["SegmentStore", "SegmentFormat", "ReplicationProtocol", "Placement", "CPlatform"],
+            nio.union(["Logging", "Glibc"])
+        ),
         Rule("ClusterCertificates", [], ["Crypto", "X509", "SwiftASN1", "Foundation", "Glibc"]),
         Rule(
             "Simulation",
@@ -80,13 +85,16 @@ import Testing
         // Above the engines.
         Rule(
             "ClusterClient",
-            ["ReplicationTransport", "ReplicationProtocol", "Placement", "Checksums"],
+            ["LocalSegments", "SegmentStore", "ReplicationTransport", "ReplicationProtocol", "Placement", "Checksums"],
             nio.union(["Logging"])
         ),
         // Roles: never each other.
         Rule(
             "StorageNode",
-            ["SegmentStore", "SegmentFormat", "ReplicationTransport", "ReplicationProtocol", "Placement", "Checksums"],
+            [
+                "SegmentStore", "LocalSegments", "SegmentFormat", "ReplicationTransport", "ReplicationProtocol",
+                "Placement", "Checksums",
+            ],
             nio.union(["Logging", "Glibc", "ServiceLifecycle"])
         ),
         Rule(

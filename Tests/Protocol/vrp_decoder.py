@@ -308,6 +308,30 @@ def amendments_result(p):
     p.fields["amendments"] = " ".join(texts) or "none"
 
 
+def places(p):
+    p.integer("timeout", 4)
+    p.take(4)
+    ids = []
+    while p.data:
+        p.record_id("id")
+        ids.append(p.fields.pop("id"))
+    if not 1 <= len(ids) <= 1024:
+        wrong("%d records" % len(ids))
+    p.fields["ids"] = " ".join(ids)
+
+
+def places_result(p):
+    texts = []
+    while p.data:
+        segment, offset, payload, metadata = p.number(8), p.number(8), p.number(8), p.number(4)
+        disk, record_type = p.number(2), p.number(1)
+        p.take(1)
+        if disk == 0 and (segment or offset or payload or metadata or record_type):
+            wrong("a place on no disk")
+        texts.append("%d/%d/%d/%d/%d/%d" % (disk, segment, offset, payload, metadata, record_type) if disk else "-")
+    p.fields["places"] = " ".join(texts)
+
+
 def digest(p):
     p.record_id("prefix")
     p.integer("timeout", 4)
@@ -433,6 +457,8 @@ TYPES = {
     0x35: ("LIST-RESULT", 0, 8192 * 16, list_result),
     0x36: ("STATUS", 4, 4, lambda p: p.integer("timeout", 4)),
     0x37: ("STATUS-RESULT", 0, 4096, status_result),
+    0x38: ("PLACES", 24, 8 + 1024 * 16, places),
+    0x39: ("PLACES-RESULT", 0, 1024 * 32, places_result),
     0x40: ("AMEND", 88, 88 + 64 * 1024, amend),
     0x41: ("AMEND-RESULT", 1, 1, stored),
     0x42: ("AMENDMENTS", 56, 56, amendments),

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "CPlatformDisk.h"
+#include "CPlatformLocal.h"
 
 // Option number of TCP_QUICKACK (IPPROTO_TCP), which the Glibc overlay does not import.
 int varve_tcp_quickack(void);

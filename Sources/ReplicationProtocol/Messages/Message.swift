@@ -29,6 +29,9 @@ public enum Message: Hashable, Sendable {
     case listResult([RecordID])
     case status(timeoutMilliseconds: UInt32)
     case statusResult(NodeStatusReport)
+    case places(PlacesRequest)
+    /// In the order of the request; `nil` for a record that has no place to be read at.
+    case placesResult([RecordPlace?])
     case amend(AmendRequest)
     case amendResult(PutOutcome)
     case amendments(AmendmentsRequest)
@@ -74,6 +77,8 @@ public enum Message: Hashable, Sendable {
         case .listResult: .listResult
         case .status: .status
         case .statusResult: .statusResult
+        case .places: .places
+        case .placesResult: .placesResult
         case .amend: .amend
         case .amendResult: .amendResult
         case .amendments: .amendments

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Placement
+
 /// What a message is; the number in its header.
 public enum MessageType: UInt8, Sendable, CaseIterable {
     case hello = 0x01
@@ -25,6 +27,8 @@ public enum MessageType: UInt8, Sendable, CaseIterable {
     case listResult = 0x35
     case status = 0x36
     case statusResult = 0x37
+    case places = 0x38
+    case placesResult = 0x39
     case amend = 0x40
     case amendResult = 0x41
     case amendments = 0x42
@@ -69,6 +73,8 @@ public enum MessageType: UInt8, Sendable, CaseIterable {
         case .listResult: "LIST-RESULT"
         case .status: "STATUS"
         case .statusResult: "STATUS-RESULT"
+        case .places: "PLACES"
+        case .placesResult: "PLACES-RESULT"
         case .amend: "AMEND"
         case .amendResult: "AMEND-RESULT"
         case .amendments: "AMENDMENTS"
@@ -100,6 +106,8 @@ public enum MessageType: UInt8, Sendable, CaseIterable {
         case .get, .head, .verify, .list, .status, .digest, .amendments, .purgePermit, .map, .damage, .healed:
             64
         case .getBegin: 56
+        case .places: 8 + PlacesRequest.maximumCount * RecordID.byteCount
+        case .placesResult: PlacesRequest.maximumCount * RecordPlace.byteCount
         case .pullProgress, .purgeResult, .mapResult: 16
         case .pull: 512
         case .digestResult: DigestPart.byteCount << DigestRequest.maximumSplitBitCount
@@ -112,12 +120,12 @@ public enum MessageType: UInt8, Sendable, CaseIterable {
     /// Whether the message opens a stream: the first one a client sends on it.
     public var opensStream: Bool {
         switch self {
-        case .putBegin, .get, .head, .verify, .list, .status, .amend, .amendments, .digest, .pull,
+        case .putBegin, .get, .head, .verify, .list, .status, .places, .amend, .amendments, .digest, .pull,
             .purgePermit, .map, .damage, .healed:
             true
         case .hello, .helloAck, .ping, .pong, .goAway, .credit, .cancel, .error, .metadata, .data, .putCommit, .putAck,
-            .getBegin, .headResult, .verifyResult, .listResult, .statusResult, .amendResult,
-            .amendmentsResult, .digestResult, .pullProgress, .pullResult, .purgeResult, .mapResult,
+            .getBegin, .headResult, .verifyResult, .listResult, .statusResult, .placesResult,
+            .amendResult, .amendmentsResult, .digestResult, .pullProgress, .pullResult, .purgeResult, .mapResult,
             .damageResult, .healedResult:
             false
         }

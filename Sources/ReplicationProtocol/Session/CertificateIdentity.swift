@@ -107,7 +107,7 @@ extension CertificateIdentity {
         switch message {
         // A term would raise the node's fence.
         case .putBegin(let begin): isForEveryMember = begin.request.term == nil
-        case .get, .head, .verify, .list, .status, .amendments, .digest: isForEveryMember = true
+        case .get, .head, .verify, .list, .status, .places, .amendments, .digest: isForEveryMember = true
         // What is not known to be harmless is an order.
         default: isForEveryMember = false
         }

@@ -18,12 +18,13 @@ extension MessageType {
         case .ping, .pong, .goAway: isForConnection
         // A client grants credit on its gets; a server on puts and, as stream 0, on all of them together.
         case .credit: side == .server || !isForConnection
-        case .cancel, .putBegin, .putCommit, .get, .head, .verify, .list, .status, .amend, .amendments,
-            .digest, .pull, .purgePermit, .map, .damage, .healed:
+        case .cancel, .putBegin, .putCommit, .get, .head, .verify, .list, .status, .places, .amend,
+            .amendments, .digest, .pull, .purgePermit, .map, .damage, .healed:
             !isForConnection && side == .client
         case .data, .metadata: !isForConnection
         case .putAck, .getBegin, .headResult, .verifyResult, .listResult, .statusResult,
-            .amendResult, .amendmentsResult, .digestResult, .pullProgress, .pullResult, .purgeResult, .mapResult,
+            .placesResult, .amendResult, .amendmentsResult, .digestResult, .pullProgress, .pullResult, .purgeResult,
+            .mapResult,
             .damageResult, .healedResult:
             !isForConnection && side == .server
         // Only a server fails a single stream; a client withdraws it with CANCEL.

@@ -220,6 +220,7 @@ extension Message {
         case .head(let query), .verify(let query): query.timeoutMilliseconds
         case .list(let request): request.timeoutMilliseconds
         case .status(let timeoutMilliseconds): timeoutMilliseconds
+        case .places(let request): request.timeoutMilliseconds
         case .amend(let request): request.timeoutMilliseconds
         case .amendments(let request): request.timeoutMilliseconds
         case .digest(let request): request.timeoutMilliseconds

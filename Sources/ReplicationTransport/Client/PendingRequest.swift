@@ -61,6 +61,29 @@ extension ReplicationClient {
         }
     }
 
+    /// Where records are in the peer's files, in their order; at most ``PlacesRequest/maximumCount`` of them.
+    ///
+    /// `completion` is called once, on the client's event loop.
+    public func startPlaces(
+        _ ids: [RecordID],
+        timeout: TimeAmount? = nil,
+        completion: @escaping @Sendable (Result<[RecordPlace?], ReplicationError>) -> Void
+    ) -> PendingRequest {
+        let timeout = timeout ?? configuration.requestTimeout
+        return start(RequestSlot<ClientQuery<[RecordPlace?]>>(self), nil, completion) { completion in
+            ClientQuery(
+                { .places(PlacesRequest(recordIDs: ids, timeoutMilliseconds: $0)) },
+                priority: .foreground,
+                timeout: timeout
+            ) {
+                guard case .placesResult(let places) = $0, places.count == ids.count else { return .unexpected }
+                return .answer(places)
+            } completion: {
+                completion($0)
+            }
+        }
+    }
+
     private func start<Stream: ClientStream, Value: Sendable>(
         _ slot: RequestSlot<Stream>,
         _ patience: RequestPatience?,

@@ -23,6 +23,9 @@ public protocol ReplicationService: Sendable {
     /// ``get(_:range:)`` says what. On the connection's event loop.
     func getAtOnce(_ id: RecordID, range: Range<UInt64>?) -> GetSource?
 
+    /// Where records are, in their order, when that needs no disk; `nil` when it does. On the connection's event loop.
+    func placesAtOnce(_ ids: [RecordID]) -> [RecordPlace?]?
+
     /// Opens a record's payload for reading; the range's part beyond its end is ignored.
     func get(_ id: RecordID, range: Range<UInt64>?) async throws(ReplicationError) -> GetSource
 
@@ -70,6 +73,8 @@ public protocol ReplicationService: Sendable {
 /// A service that does not offer an operation says so, and nothing is to be had at once; the fence is no option.
 extension ReplicationService {
     public func getAtOnce(_ id: RecordID, range: Range<UInt64>?) -> GetSource? { nil }
+
+    public func placesAtOnce(_ ids: [RecordID]) -> [RecordPlace?]? { nil }
 
     public func amend(_ request: AmendRequest) async throws(ReplicationError) -> PutOutcome {
         throw .notOffered("amendments")

@@ -89,6 +89,11 @@ package final class RealFile: DiskFile {
         self.directWriting = directWriting
     }
 
+    /// A file that was opened elsewhere; closes `descriptor` in the end.
+    package convenience init(descriptor: CInt) {
+        self.init(descriptor: descriptor, directWriting: DirectWriting())
+    }
+
     deinit { close(descriptor) }
 
     package func byteCount() throws(DiskError) -> UInt64 {

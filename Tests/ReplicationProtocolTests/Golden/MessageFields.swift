@@ -52,6 +52,11 @@ struct MessageFields {
             add("timeout", request.timeoutMilliseconds)
         case .listResult(let ids):
             add("ids", text: ids.map { Self.hex($0.bytes) }.joined(separator: " "))
+        case .places(let request):
+            add("timeout", request.timeoutMilliseconds)
+            add("ids", text: request.recordIDs.map { Self.hex($0.bytes) }.joined(separator: " "))
+        case .placesResult(let places):
+            add("places", text: places.map { Self.text(of: $0) }.joined(separator: " "))
         case .status(let timeoutMilliseconds): add("timeout", timeoutMilliseconds)
         case .statusResult(let report): add(report)
         case .amend(let request):
@@ -267,5 +272,14 @@ extension PutOutcome {
         case .stored: "stored"
         case .alreadyStored: "already stored"
         }
+    }
+}
+
+extension MessageFields {
+    /// Disk/segment/offset/payload length/metadata length/record type.
+    private static func text(of place: RecordPlace?) -> String {
+        guard let place else { return "-" }
+        let lengths = "\(place.payloadByteCount)/\(place.metadataByteCount)"
+        return "\(place.disk)/\(place.segment)/\(place.offset)/\(lengths)/\(place.recordType)"
     }
 }

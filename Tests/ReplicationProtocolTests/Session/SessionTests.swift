@@ -214,12 +214,12 @@ struct SessionTests {
 
     @Test func onlyTheRightSideSendsAMessage() {
         let fromClient: Set<MessageType> = [
-            .putBegin, .putCommit, .get, .head, .verify, .list, .status, .cancel, .amend, .amendments,
+            .putBegin, .putCommit, .get, .head, .verify, .list, .status, .places, .cancel, .amend, .amendments,
             .digest,
             .pull, .purgePermit, .map, .damage, .healed,
         ]
         let fromServer: Set<MessageType> = [
-            .putAck, .getBegin, .headResult, .verifyResult, .listResult, .statusResult, .error,
+            .putAck, .getBegin, .headResult, .verifyResult, .listResult, .statusResult, .placesResult, .error,
             .amendResult, .amendmentsResult, .digestResult, .pullProgress, .pullResult, .purgeResult, .mapResult,
             .damageResult, .healedResult,
         ]

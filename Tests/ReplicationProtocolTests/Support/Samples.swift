@@ -201,6 +201,26 @@ enum Samples {
         ),
         Sample(name: "LIST-RESULT", message: .listResult([record(9), record(10)]), streamID: 15),
         Sample(name: "LIST-RESULT of nothing", message: .listResult([]), streamID: 17),
+        Sample(
+            name: "PLACES",
+            message: .places(PlacesRequest(recordIDs: [record(9), record(10)], timeoutMilliseconds: 500)),
+            streamID: 21
+        ),
+        Sample(
+            name: "PLACES-RESULT",
+            message: .placesResult([
+                RecordPlace(
+                    disk: 2,
+                    segment: 7,
+                    offset: 4096,
+                    payloadByteCount: 524_500,
+                    metadataByteCount: 700,
+                    recordType: 1
+                ),
+                nil,
+            ]),
+            streamID: 21
+        ),
         Sample(name: "STATUS", message: .status(timeoutMilliseconds: 500), streamID: 19),
         Sample(
             name: "STATUS-RESULT",
