@@ -29,10 +29,18 @@ final class RepairWorker: Sendable {
     private let executor: RepairExecutor
     private let survey: RepairSurvey
     private let known: NIOLockedValueBox<Known>
+    private let clock: RepairClock
     private let logger: Logger
 
     /// Looks every `interval` whether there is something to do.
-    init(ledger: any RepairLedger, copies: Int, limits: RepairLimits, interval: Duration, logger: Logger) {
+    init(
+        ledger: any RepairLedger,
+        copies: Int,
+        limits: RepairLimits,
+        interval: Duration,
+        clock: RepairClock = .continuous,
+        logger: Logger
+    ) {
         let known = NIOLockedValueBox(Known())
         let plan = RepairPlan()
         self.known = known
@@ -41,9 +49,10 @@ final class RepairWorker: Sendable {
         self.limits = limits
         self.interval = interval
         self.ledger = ledger
+        self.clock = clock
         self.logger = logger
         self.survey = RepairSurvey(ledger: ledger, copies: copies)
-        self.executor = RepairExecutor(ledger: ledger, plan: plan, limits: limits, logger: logger) {
+        self.executor = RepairExecutor(ledger: ledger, plan: plan, limits: limits, clock: clock, logger: logger) {
             known.withLockedValue { $0.view }
         }
     }
@@ -89,7 +98,7 @@ final class RepairWorker: Sendable {
                 lastFailure = ""
             }
             // Cancellation ends the wait, and with it the loop.
-            try? await Task.sleep(for: interval)
+            await clock.sleep(interval)
         }
     }
 
@@ -97,7 +106,7 @@ final class RepairWorker: Sendable {
     private struct Survey {
         let term: Term
         let version: Int
-        let time: ContinuousClock.Instant
+        let time: Duration
         let itemCount: Int
     }
 
@@ -118,12 +127,12 @@ final class RepairWorker: Sendable {
                         last = Survey(
                             term: view.stamp.term,
                             version: view.version,
-                            time: .now,
+                            time: clock.now(),
                             itemCount: itemCount
                         )
                     }
-                    let end = ContinuousClock.now + interval
-                    while ContinuousClock.now < end, try await survey.count(view.stamp.term) {}
+                    let end = clock.now() + interval
+                    while clock.now() < end, try await survey.count(view.stamp.term) {}
                     try await note(&report, view)
                 } catch {
                     if case .catalog(let reason) = error {
@@ -134,14 +143,14 @@ final class RepairWorker: Sendable {
                 last = nil
             }
             // Cancellation ends the wait, and with it the loop.
-            try? await Task.sleep(for: interval)
+            await clock.sleep(interval)
         }
     }
 
     /// At a takeover and when nodes or the map have changed; when what was found is done; and from time to time.
     private func isDue(_ last: Survey?, _ view: RepairView) -> Bool {
         guard let last, last.term == view.stamp.term else { return true }
-        let age = ContinuousClock.now - last.time
+        let age = clock.now() - last.time
         guard age >= min(interval * 2, limits.surveyInterval) else { return false }
         return last.version != view.version || age >= limits.surveyInterval
             || (plan.nextLivingCount == nil && executor.progress.itemCount != last.itemCount)
@@ -179,17 +188,16 @@ final class RepairWorker: Sendable {
     /// The rate, and when it was written down.
     private struct RateReport {
         var rate = TransferRate()
-        var time: ContinuousClock.Instant?
+        var time: Duration?
         var written = ""
-        let start = ContinuousClock.now
     }
 
     private func note(_ report: inout RateReport, _ view: RepairView) async throws(RepairObstacle) {
-        let now = ContinuousClock.now
+        let now = clock.now()
         guard report.time.map({ now - $0 >= .seconds(5) }) ?? true else { return }
         report.time = now
         let progress = executor.progress
-        report.rate.note(itemCount: progress.itemCount, byteCount: progress.byteCount, at: now - report.start)
+        report.rate.note(itemCount: progress.itemCount, byteCount: progress.byteCount, at: now)
         let (items, bytes) = report.rate.perSecond
         let alarm = known.withLockedValue { $0.alarm }
         let text = "\(view.stamp.term.rawValue) \(items) \(bytes) \(alarm)"
