@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Catalog
-import Coordinator
 import Placement
 import Reconciliation
+import Repair
 import Testing
 
 @Suite struct NodeOrderTests {

@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Catalog
-import Logging
+package import Logging
 import NIOConcurrencyHelpers
-import NIOCore
-import Placement
-import Reconciliation
-import ReplicationProtocol
-import ReplicationTransport
+package import Placement
+package import Reconciliation
+package import ReplicationProtocol
 
 /// Brings copies where they are wanted while its coordinator leads: surveys what differs, and has it done.
 ///
-/// ``run()`` is the only task that gives these orders; ``update(_:)`` tells it what the coordinator has learnt.
-final class RepairWorker: Sendable {
+/// ``run()`` is the only task that gives these orders; ``update(_:_:_:peers:alarm:)`` tells it what the coordinator has learnt.
+package final class RepairWorker: Sendable {
     private struct Known {
         var view: RepairView?
         var alarm = ""
@@ -33,7 +31,7 @@ final class RepairWorker: Sendable {
     private let logger: Logger
 
     /// Looks every `interval` whether there is something to do.
-    init(
+    package init(
         ledger: any RepairLedger,
         copies: Int,
         limits: RepairLimits,
@@ -57,28 +55,33 @@ final class RepairWorker: Sendable {
         }
     }
 
-    /// Tells what is known now; `nil` when another coordinator leads.
-    func update(_ situation: Situation?) {
+    /// Tells what is known now: the map in force, how the nodes stand, the members that answer, and what operators have to know.
+    package func update(
+        _ map: PlacementMap,
+        _ conditions: [NodeCondition],
+        _ stamp: OrderStamp,
+        peers: [any RepairPeer],
+        alarm: String
+    ) {
         known.withLockedValue { known in
-            guard let situation else {
-                known.view = nil
-                return
-            }
-            if known.map != situation.map || known.conditions != situation.conditions { known.version += 1 }
-            known.map = situation.map
-            known.conditions = situation.conditions
-            known.alarm = situation.alarm
+            if known.map != map || known.conditions != conditions { known.version += 1 }
+            known.map = map
+            known.conditions = conditions
+            known.alarm = alarm
             known.view = RepairView(
-                stamp: situation.stamp,
-                planner: Planner(map: situation.map, copies: copies, nodes: situation.conditions),
-                peers: situation.peers,
+                stamp: stamp,
+                planner: Planner(map: map, copies: copies, nodes: conditions),
+                peers: peers,
                 version: known.version
             )
         }
     }
 
+    /// Another coordinator leads.
+    package func rest() { known.withLockedValue { $0.view = nil } }
+
     /// Works until the task is cancelled.
-    func run() async {
+    package func run() async {
         async let surveying: Void = keepSurveying()
         async let executing: Void = keepExecuting()
         _ = await (surveying, executing)
@@ -208,17 +211,5 @@ final class RepairWorker: Sendable {
             throw RepairObstacle(error)
         }
         report.written = text
-    }
-}
-
-extension ConnectedPeer: RepairPeer {
-    func hasWhole(_ id: RecordID) async throws(ReplicationError) -> Bool {
-        guard try await client.head(id, priority: .repair) != nil else { return false }
-        try await client.verify(id, priority: .repair, timeout: .minutes(10))
-        return true
-    }
-
-    func fetch(_ id: RecordID, from source: any RepairPeer, _ stamp: OrderStamp) async throws(ReplicationError) {
-        _ = try await client.pull(id, stamp, from: source.id, host: source.host, port: source.port)
     }
 }
