@@ -5,8 +5,8 @@ import Placement
 
 /// What must hold of copies that are made, and of nodes that go.
 extension Oracle {
-    /// For so long a node that is gone may pass for one that answers: until it is down, and what was judged before is done.
-    private static let longestBelief: Int64 = 1_400_000
+    /// For so long a node that is gone may pass for one that answers: until it is suspect, and what was judged before is done.
+    private static let longestBelief: Int64 = 900_000
 
     /// A coordinator counted a copy: the catalog names one more node for the record.
     func counted(_ id: RecordID, on node: NodeID, under term: Term) {

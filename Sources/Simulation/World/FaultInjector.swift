@@ -62,9 +62,13 @@ final class FaultInjector {
             .bitRot, .badSector, .lostWrite, .misdirectedWrite, .syncError, .writeError, .partition, .partitionOneWay,
             .delay, .connectionCut, .halfOpen, .misroute, .wireCorruption, .ingestKill, .ingestPowerLoss, .ingestPause,
             .catalogAway, .catalogSlow, .catalogUnknown, .catalogFailover,
+        ]
+        let ofMembers: [FaultKind] = [
             .nodeLoss, .nodeAbsence, .nodeDrain, .nodeRemove, .nodeAdd, .coordinatorCut, .coordinatorChange,
         ]
-        guard let kind = world.pick(drawn.filter(world.plan.allows)) else { return }
+        // What moves copies takes its time: it is seldomer.
+        let kinds = world.chance(15) ? ofMembers : drawn
+        guard let kind = world.pick(kinds.filter(world.plan.allows)) else { return }
         let spoils: Set<FaultKind> = [.bitRot, .badSector, .lostWrite, .misdirectedWrite, .nodeLoss, .nodeRemove]
         // Only on nodes that the atlas gives up.
         let nodes = spoils.contains(kind) ? cluster.members.filter(\.store.isUnsound) : cluster.members
@@ -87,7 +91,7 @@ final class FaultInjector {
         switch kind {
         case .nodeLoss:
             // Once, or there would be nothing left to rot.
-            guard !cluster.nodes.contains(where: \.isLost) else { return }
+            guard !cluster.nodes.contains(where: \.isLost), world.chance(50) else { return }
             for other in cluster.members where other === node || (other.domain == node.domain && world.chance(50)) {
                 world.count(kind, other.name)
                 other.lose()

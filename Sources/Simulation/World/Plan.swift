@@ -89,8 +89,9 @@ struct Plan {
         repair.backOff.longest = .milliseconds(1_600)
         repair.surveyInterval = .milliseconds(1_000)
         membership.suspectAfter = .milliseconds(450)
-        membership.downAfter = .milliseconds(1_000)
-        membership.outAfter = .milliseconds(Int.random(in: 1_600...4_000, using: &random))
+        let downAfter = Int.random(in: 900...1_800, using: &random)
+        membership.downAfter = .milliseconds(downAfter)
+        membership.outAfter = .milliseconds(downAfter + Int.random(in: 600...2_000, using: &random))
         membership.massLossWindow = .milliseconds(800)
         membership.longestBeat = .milliseconds(500)
     }
