@@ -143,15 +143,6 @@ let engineTargets: [Target] =
     // For tests and simulations; no product contains it.
     + engineTarget("SimulatedDisk", ["SegmentStore", nioCore, nioLocks])
     + engineTarget("Healing", ["ReplicationProtocol", "Placement", logging], testing: [nioLocks])
-    // Whole clusters on one thread, for tests and `varve-sim`.
-    + engineTarget(
-        "Simulation",
-        [
-            "SimulatedDisk", "Healing", "SegmentStore", "SegmentFormat", "ReplicationProtocol", "Placement",
-            "Checksums", nioCore,
-            nioLocks, logging,
-        ]
-    )
     // A storage node's files, read by a process on the same host.
     + engineTarget(
         "LocalSegments",
@@ -172,6 +163,19 @@ let engineTargets: [Target] =
         ["DICOM", "DIMSE", "CPlatform", nioCore, nioPosix, nioLocks, logging]
     )
     + engineTarget("Catalog", ["DICOM", "Checksums", "Placement", "CPostgres", nioCore, nioLocks, logging])
+    + engineTarget(
+        "Repair",
+        ["Catalog", "Reconciliation", "ReplicationProtocol", "Placement", nioLocks, logging]
+    )
+    // Whole clusters on one thread, for tests and `varve-sim`.
+    + engineTarget(
+        "Simulation",
+        [
+            "SimulatedDisk", "Healing", "Repair", "Catalog", "Reconciliation", "SegmentStore", "SegmentFormat",
+            "ReplicationProtocol", "Placement", "Checksums",
+            nioCore, nioLocks, logging,
+        ]
+    )
     + engineTarget("Supervisor", ["CSpawn", nioLocks, logging])
     + engineTarget(
         "ClusterClient",
@@ -195,8 +199,8 @@ let roleTargets: [Target] =
     + roleTarget(
         "Coordinator",
         [
-            "Catalog", "Healing", "Reconciliation", "ReplicationTransport", "ReplicationProtocol", "Placement",
-            "Telemetry",
+            "Catalog", "Healing", "Repair", "Reconciliation", "ReplicationTransport", "ReplicationProtocol",
+            "Placement", "Telemetry",
             nioCore, nioPosix, nioLocks, logging, lifecycle,
         ]
     )
@@ -235,7 +239,7 @@ let package = Package(
                 name: "varve",
                 dependencies: [
                     "Ingest", "StorageNode", "Coordinator", "Supervisor", "Catalog", "Checksums", "Telemetry",
-                    "Placement", "Reconciliation",
+                    "Placement", "Reconciliation", "Repair",
                     "DICOM", "DIMSE", "DICOMNetworking", "PixelCodecs", "ClusterCertificates", "ReplicationTransport",
                     "ReplicationProtocol", "CPlatform", nioCore, nioPosix, nioLocks, logging, lifecycle, signals,
                     argumentParser,

@@ -4,6 +4,7 @@ import Catalog
 public import Logging
 import NIOPosix
 import Placement
+import Repair
 import ReplicationProtocol
 public import ServiceLifecycle
 import Telemetry

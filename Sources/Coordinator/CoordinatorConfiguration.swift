@@ -2,6 +2,7 @@
 
 public import Placement
 public import Reconciliation
+public import Repair
 public import ReplicationTransport
 
 /// Everything a coordinator is told; what it is not told has the default given here.

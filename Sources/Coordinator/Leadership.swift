@@ -3,6 +3,7 @@
 import Catalog
 import Logging
 import Placement
+import Repair
 import ReplicationProtocol
 
 /// One coordinator's part in the cluster: holds or awaits the lease, and as leader keeps nodes and map up to date.

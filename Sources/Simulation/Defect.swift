@@ -44,6 +44,10 @@ package enum Defect: String, CaseIterable, Sendable {
     case neverDrain
     // In the coordinator.
     case neverHeal
+    case neverRepair
+    case countBeforeDurable
+    case countUnderOldTerm
+    case removeBesideDown
     // In the catalog.
     case enterTwice
     case overwriteConflict

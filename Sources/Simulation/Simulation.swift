@@ -14,6 +14,8 @@ package struct Report: Sendable {
     package let trace: [String]
     package let promiseCount: Int
     package let readCount: Int
+    /// Copies that were made and counted.
+    package let copyCount: Int
     package let eventCount: Int
 
     package var faultCount: Int { faultCounts.values.reduce(0, +) }
@@ -28,7 +30,8 @@ package enum Simulation {
         let world = World(Plan(seed: seed, defect: defect), traceLimit: traceLimit)
         let cluster = SimulatedCluster(world)
         let workload = Workload(cluster)
-        let injector = FaultInjector(cluster)
+        let staff = Operator(cluster)
+        let injector = FaultInjector(cluster, staff)
         cluster.start()
         world.run(until: 50_000)
         injector.start()
@@ -46,6 +49,7 @@ package enum Simulation {
             let journals = cluster.ingests.map { "\($0.journalCount)" }.joined(separator: ", ")
             world.violate("no end after healing: \(workload.openCount) operations open, journals \(journals)")
         }
+        staff.tend()
         // Time for every connection to come back.
         world.run(until: world.now + 3_000_000)
         let checked = world.run(until: world.now + 60_000_000) { cluster.nodes.allSatisfy { $0.isChecked } }
@@ -54,11 +58,11 @@ package enum Simulation {
             world.violate("the nodes do not come round to check all segments: \(behind)")
         }
         let checkedAt = world.now
-        let isHealed = world.run(until: world.now + 60_000_000) {
-            cluster.nodes.allSatisfy { cluster.coordinator.healer?.isDone($0, since: checkedAt) ?? false }
+        settle(cluster, staff, healedSince: checkedAt)
+        if world.violation == nil, !world.plan.secondAct.isEmpty {
+            staff.raiseCurtain()
+            settle(cluster, staff, healedSince: checkedAt)
         }
-        if !isHealed, !world.has(.neverHeal) { world.violate("damage is not healed within a minute") }
-        cluster.oracle.checkRedundancy()
         workload.probe()
         if !world.run(until: world.now + 10_000_000, { workload.openCount == 0 }) { world.violate("puts do not end") }
         workload.readAll()
@@ -75,8 +79,28 @@ package enum Simulation {
             trace: world.trace.kept,
             promiseCount: cluster.oracle.promiseCount,
             readCount: cluster.oracle.readCount,
+            copyCount: cluster.oracle.copyCount,
             eventCount: world.eventCount
         )
+    }
+
+    /// Waits until what was lost has been copied, nodes that are to go are gone, and damage is healed.
+    private static func settle(_ cluster: SimulatedCluster, _ staff: Operator, healedSince time: Int64) {
+        let world = cluster.world
+        // What has just happened has to be noticed first.
+        world.run(until: world.now + 500_000)
+        let end = world.now + 120_000_000
+        var open: String?
+        repeat {
+            world.run(until: world.now + 50_000)
+            open = staff.unfinished ?? cluster.coordinator.unsettled
+        } while open != nil && world.now < end && world.violation == nil
+        if let open { world.violate("copies are not made within two minutes: \(open)") }
+        let isHealed = world.run(until: world.now + 60_000_000) {
+            cluster.members.allSatisfy { cluster.coordinator.healer?.isDone($0, since: time) ?? false }
+        }
+        if !isHealed, !world.has(.neverHeal) { world.violate("damage is not healed within a minute") }
+        cluster.oracle.checkFullRedundancy()
     }
 
     private static func inspectNowAndThen(_ cluster: SimulatedCluster) {
@@ -93,11 +117,11 @@ package enum Simulation {
         cluster.oracle.checkCatalog()
         cluster.oracle.checkCopies()
         for isOrderly in [true, false] where world.violation == nil {
-            for node in cluster.nodes {
+            for node in cluster.members {
                 if node.isRunning { if isOrderly { node.stop() } else { node.die(withPower: true) } }
                 if !node.start(), !node.store.isUnsound { world.violate("\(node.name) does not start at the end") }
             }
-            for node in cluster.nodes { cluster.oracle.inspect(node) }
+            for node in cluster.members { cluster.oracle.inspect(node) }
             cluster.oracle.checkCopies()
             cluster.oracle.checkDamage()
         }

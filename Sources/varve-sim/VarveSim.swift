@@ -47,7 +47,7 @@ import Simulation
         say("\(count) seeds in \(rounded(elapsed)) s, \(rounded(Double(count) / max(elapsed, 0.001))) a second")
         say(
             "\(totals.faults) faults (\(rounded(Double(totals.faults) / Double(count))) a seed), "
-                + "\(totals.promises) promises, \(totals.reads) reads, \(totals.events) events"
+                + "\(totals.promises) promises, \(totals.copies) copies made, \(totals.reads) reads, \(totals.events) events"
         )
         say(totals.counts.sorted { $0.key < $1.key }.map { "\($0.key.rawValue) \($0.value)" }.joined(separator: ", "))
         say("\(totals.failing.count) violations\(totals.failing.isEmpty ? "" : ": seeds \(totals.failing)")")
@@ -58,6 +58,7 @@ import Simulation
         var faults = 0
         var promises = 0
         var reads = 0
+        var copies = 0
         var events = 0
         var counts: [FaultKind: Int] = [:]
         var failing: [UInt64] = []
@@ -66,6 +67,7 @@ import Simulation
             faults += report.faultCount
             promises += report.promiseCount
             reads += report.readCount
+            copies += report.copyCount
             events += report.eventCount
             counts.merge(report.faultCounts, uniquingKeysWith: +)
             if report.violation != nil { failing.append(report.seed) }

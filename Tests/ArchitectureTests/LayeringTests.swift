@@ -58,15 +58,6 @@ import Testing
         ),
         Rule("ClusterCertificates", [], ["Crypto", "X509", "SwiftASN1", "Foundation", "Glibc"]),
         Rule(
-            "Simulation",
-            [
-                "SimulatedDisk", "Healing", "SegmentStore", "SegmentFormat", "ReplicationProtocol", "Placement",
-                "Checksums",
-            ],
-            ["NIOCore", "NIOConcurrencyHelpers", "Logging"]
-        ),
-        Rule("varve-sim", ["Simulation"], ["Glibc"]),
-        Rule(
             "ReplicationTransport",
             ["ReplicationProtocol", "Checksums", "Placement"],
             nio.union(["NIOSSL", "Logging", "Glibc", "Synchronization"])
@@ -81,6 +72,21 @@ import Testing
             ["DICOM", "Checksums", "Placement", "CPostgres"],
             nio.union(["Logging", "Glibc", "Synchronization"])
         ),
+        // Decides which copies to make, and has them made; ledger, peers and clock are passed in.
+        Rule(
+            "Repair",
+            ["Catalog", "Reconciliation", "ReplicationProtocol", "Placement"],
+            ["Logging", "NIOConcurrencyHelpers"]
+        ),
+        Rule(
+            "Simulation",
+            [
+                "SimulatedDisk", "Healing", "Repair", "Catalog", "Reconciliation", "SegmentStore", "SegmentFormat",
+                "ReplicationProtocol", "Placement", "Checksums",
+            ],
+            ["NIOCore", "NIOConcurrencyHelpers", "Logging"]
+        ),
+        Rule("varve-sim", ["Simulation"], ["Glibc"]),
         Rule("Supervisor", ["CSpawn"], ["Logging", "Glibc", "Foundation", "Synchronization", "NIOConcurrencyHelpers"]),
         // Above the engines.
         Rule(
@@ -100,8 +106,8 @@ import Testing
         Rule(
             "Coordinator",
             [
-                "Catalog", "Healing", "Reconciliation", "ReplicationTransport", "ReplicationProtocol", "Placement",
-                "Checksums", "Telemetry",
+                "Catalog", "Healing", "Repair", "Reconciliation", "ReplicationTransport", "ReplicationProtocol",
+                "Placement", "Checksums", "Telemetry",
             ],
             nio.union(["Logging", "ServiceLifecycle"])
         ),
@@ -123,7 +129,7 @@ import Testing
             [
                 "Ingest", "StorageNode", "Coordinator", "Supervisor", "Catalog", "Telemetry", "Placement", "DICOM",
                 "DIMSE", "DICOMNetworking", "PixelCodecs", "Checksums", "CPlatform", "ClusterCertificates",
-                "ReplicationTransport", "ReplicationProtocol", "Reconciliation",
+                "ReplicationTransport", "ReplicationProtocol", "Reconciliation", "Repair",
             ],
             nio.union([
                 "Logging", "Glibc", "Foundation", "FoundationNetworking", "ArgumentParser", "Yams", "ServiceLifecycle",

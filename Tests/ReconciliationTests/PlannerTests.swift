@@ -113,7 +113,9 @@ import Testing
         set.nodes = (set.nodes + [difference?.target ?? wanted[0]]).sorted()
         #expect(cluster.planner.difference(of: set)?.step == .drop([wanted[0]]))
         #expect(cluster.planner.isSafe(set, without: wanted[0]))
-        // A copy on another that is emptied too will not do.
+        // A copy on another that has just fallen silent, or is emptied too, will not do.
+        cluster.set(wanted[1], .suspect, .inService)
+        #expect(!cluster.planner.isSafe(set, without: wanted[0]))
         cluster.set(wanted[1], .up, .draining)
         #expect(!cluster.planner.isSafe(set, without: wanted[0]))
     }

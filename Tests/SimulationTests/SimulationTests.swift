@@ -16,10 +16,12 @@ import Testing
         let count = Self.setting("VARVE_SIM_SEEDS", 200)
         var faults = 0
         var promises = 0
+        var copies = 0
         for seed in first..<(first + count) {
             let report = Simulation.run(seed: seed)
             faults += report.faultCount
             promises += report.promiseCount
+            copies += report.copyCount
             if let violation = report.violation {
                 Issue.record("varve-sim --seed \(seed): \(violation)")
             }
@@ -27,6 +29,7 @@ import Testing
         // A simulation in which little happens shows little.
         #expect(faults >= Int(count) * 10, "\(faults) faults in \(count) seeds")
         #expect(promises >= Int(count) * 5, "\(promises) promises in \(count) seeds")
+        #expect(copies >= Int(count) * 5, "\(copies) copies made in \(count) seeds")
     }
 
     @Test func `every kind of fault takes place`() {

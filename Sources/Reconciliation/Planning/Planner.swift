@@ -46,7 +46,8 @@ public struct Planner: Sendable {
     public func isSafe(_ set: ActualSet, without node: NodeID) -> Bool {
         let rest = set.nodes.filter { other in
             guard other != node, let condition = conditions[other] else { return false }
-            return condition.isSource && condition.standing.service == .inService
+            // One that has been silent for some seconds may be gone for good.
+            return condition.standing.health == .up && condition.standing.service == .inService
         }
         return Set(rest.compactMap { map[$0]?.domain }).count >= copies
     }

@@ -17,9 +17,9 @@ final class Oracle {
         var isNoted: Bool
     }
 
-    private let world: World
-    private let nodes: [NodeID: StorageProcess]
-    private let catalog: CatalogModel
+    let world: World
+    let nodes: [NodeID: StorageProcess]
+    let catalog: CatalogModel
     /// By SOP Instance UID, in the order of the promises.
     private(set) var promises: [String: [Promise]] = [:]
     /// Records that a coordinator was asked to delete: they need not be there, and after a deletion must not.
@@ -30,6 +30,8 @@ final class Oracle {
     private var highestTerm: [NodeID: Term] = [:]
     private(set) var promiseCount = 0
     private(set) var readCount = 0
+    /// Copies that coordinators had made and counted.
+    var copyCount = 0
 
     private struct Fact: Hashable {
         let node: NodeID
@@ -42,7 +44,7 @@ final class Oracle {
         self.catalog = catalog
     }
 
-    private func isSound(_ node: NodeID) -> Bool { nodes[node].map { !$0.store.isUnsound } ?? false }
+    private func isSound(_ node: NodeID) -> Bool { nodes[node].map { !$0.store.isUnsound && !$0.isLost } ?? false }
 
     // MARK: While it runs
 
@@ -74,7 +76,7 @@ final class Oracle {
     }
 
     /// What would be there if all power were lost now.
-    private func checkDurable(_ instance: Instance, _ holders: [NodeID]) {
+    func checkDurable(_ instance: Instance, _ holders: [NodeID]) {
         guard !doomed.contains(instance.recordID) else { return }
         for id in holders.sorted() where isSound(id) {
             guard let node = nodes[id] else { continue }
@@ -87,7 +89,7 @@ final class Oracle {
         }
     }
 
-    private func check(_ instance: Instance, in engine: StoreEngine, _ place: String) {
+    func check(_ instance: Instance, in engine: StoreEngine, _ place: String) {
         do throws(SegmentStoreError) {
             if try engine.read(instance.recordID) != instance.payload {
                 world.violate("\(place) gives other bytes of \(instance.name)")
@@ -119,6 +121,14 @@ final class Oracle {
 
     /// Whether the catalog refused what was promised without it, and said so (docs/decisions/0025).
     func isReported(_ promise: Promise) -> Bool { promise.isNoted && refused.contains(promise.instance.recordID) }
+
+    /// From now on a node has to have a record as if it had acknowledged it to a client.
+    func hold(_ id: RecordID, on node: NodeID) {
+        for uid in promises.keys.sorted() {
+            guard let index = promises[uid]?.firstIndex(where: { $0.instance.recordID == id }) else { continue }
+            promises[uid]?[index].nodes.insert(node)
+        }
+    }
 
     // MARK: Amendments
 
@@ -226,7 +236,7 @@ final class Oracle {
         for promise in kept where !isReported(promise) {
             let rows = catalog.rows[promise.instance.sopInstanceUID] ?? []
             for row in rows where row.recordID == promise.instance.recordID {
-                for id in row.nodes.sorted() {
+                for id in row.nodes.sorted() where catalog.service(of: id) != .removed {
                     guard let node = nodes[id], node.store.damageCount != nil, let engine = node.store.engine else {
                         continue
                     }

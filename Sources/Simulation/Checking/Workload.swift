@@ -174,17 +174,17 @@ final class Workload {
     private func order(_ kind: Amendment.Kind, _ id: RecordID, _ term: Term) {
         let amendment = cluster.coordinator.order(kind, id, term: term)
         let stamp = OrderStamp(term: term, mapEpoch: cluster.catalog.map.epoch)
-        for node in cluster.nodes where node.isRunning && !cluster.coordinator.loses("an order to \(node.name)") {
+        for node in cluster.nodes where node.isRunning && !cluster.coordinator.loses(node, "an order to \(node.name)") {
             let applied: (Result<AppendOutcome, SegmentStoreError>) -> Void = { [self] result in
                 world.note(
                     "\(node.name): \(kind == .hold ? "hold" : "deletion") under term \(term.rawValue): \(result)"
                 )
+                if kind == .tombstone, !result.isRefusal { cluster.catalog.deleted.insert(id) }
                 guard case .success = result else { return }
                 if kind == .hold {
                     cluster.oracle.held(id, on: node.store.id)
                 } else {
                     cluster.oracle.deleted(id, on: node.store.id, under: term)
-                    cluster.catalog.deleted.insert(id)
                 }
                 cluster.oracle.heard(term, on: node.store.id)
             }
@@ -238,5 +238,15 @@ final class Workload {
             openCount -= 1
         }
         ingest.submit(put, to: node.store.id)
+    }
+}
+
+extension Result where Success == AppendOutcome, Failure == SegmentStoreError {
+    /// Whether a deletion has not taken place, and will not be found to have by the next start either.
+    fileprivate var isRefusal: Bool {
+        switch self {
+        case .success: false
+        case .failure(let error): error.code == .held || error.code == .staleTerm || error.code == .full
+        }
     }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Catalog
 import Checksums
 import Placement
 
@@ -21,10 +22,10 @@ final class CatalogModel {
     }
 
     enum Failure: Error {
-        case unavailable, outcomeUnknown, timedOut
+        case unavailable, outcomeUnknown, timedOut, staleTerm
     }
 
-    private let world: World
+    let world: World
     /// By SOP Instance UID; more than one row is a mistake.
     private(set) var rows: [String: [Entry]] = [:]
     /// The records that are deleted; their rows stay.
@@ -35,7 +36,13 @@ final class CatalogModel {
     var unknownPercent = 0.0
     /// Rises when all connections break.
     private(set) var generation = 0
-    private(set) var map: PlacementMap
+    var map: PlacementMap
+    /// The term of the coordinator in office.
+    var term = Term(rawValue: 1)
+    /// What is registered of the storage nodes.
+    var nodes: [NodeID: NodeRow] = [:]
+    /// What operators asked for, in that order.
+    var orders: [NodeOrder] = []
 
     init(world: World, map: PlacementMap) {
         self.world = world
@@ -44,10 +51,37 @@ final class CatalogModel {
 
     func failOver() { generation += 1 }
 
-    /// Compare-and-set: only the next epoch is taken.
-    func publish(_ map: PlacementMap) {
-        guard !isAway, map.epoch.rawValue == self.map.epoch.rawValue + 1 else { return }
-        self.map = map
+    /// A statement that may be repeated, under a term of office or none.
+    func perform<Value>(
+        under term: Term?,
+        _ body: @escaping () -> Value,
+        _ reply: @escaping (Result<Value, Failure>) -> Void
+    ) {
+        let began = generation
+        world.after(delay()) { [self] in
+            guard !isAway, began == generation else { return reply(.failure(.unavailable)) }
+            guard term == nil || term == self.term else { return reply(.failure(.staleTerm)) }
+            let isUnknown = world.chance(unknownPercent)
+            if isUnknown { world.count(.catalogUnknown, "a statement") }
+            let value = isUnknown && world.chance(50) ? nil : Optional(body())
+            world.after(delay()) { [self] in
+                guard let value, !isUnknown, !isAway, began == generation else {
+                    return reply(.failure(.outcomeUnknown))
+                }
+                reply(.success(value))
+            }
+        }
+    }
+
+    /// All rows of what is not deleted, by record.
+    var live: [Entry] {
+        rows.values.joined().filter { !deleted.contains($0.recordID) }.sorted { $0.recordID < $1.recordID }
+    }
+
+    /// An instance's copies are on these nodes now.
+    func place(_ entry: Entry, on nodes: [NodeID]) {
+        guard let index = rows[entry.instance]?.firstIndex(where: { $0.recordID == entry.recordID }) else { return }
+        rows[entry.instance]?[index].nodes = nodes
     }
 
     private func delay() -> Int64 { isSlow ? world.time(20_000...900_000) : world.time(100...1500) }

@@ -1,52 +1,122 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Catalog
 import Placement
+import Reconciliation
+import Repair
 import ReplicationProtocol
 import SegmentFormat
 import SegmentStore
 
-/// The coordinator: it watches nodes, publishes maps, orders deletions and holds, permits purges, and has damage healed.
+/// The coordinators: the one in office, which has copies made, and what all of them do about records, damage and trash.
 ///
-/// A model: states by silence as `Membership` has them, a new epoch for each change, orders with its term. Its orders pass the
-/// fence of a node and not its protocol.
+/// What is done with nodes and copies is the real code (``TermOfOffice``); orders about records are a model. They pass the
+/// fence of a node and not its protocol. Surplus copies are not dropped: the planner says so, and nobody does it.
 final class CoordinatorModel {
     private let world: World
     private let nodes: [StorageProcess]
     private let catalog: CatalogModel
-    private var lastAnswer: [Int64]
-    private var forced: [Int: NodeState] = [:]
-    private(set) var term = Term(rawValue: 1)
+    let ledger: LedgerModel
+    private var current: TermOfOffice?
     private var sequence: UInt64 = 0
     /// The groups that records of this run are in.
     var groups: Set<PlacementGroup> = []
     /// Percent of messages between it and the nodes that are lost.
     var lossPercent = 0.0
+    /// Nodes that no coordinator reaches, by number.
+    var cut: Set<Int> = []
     private(set) var healer: HealerModel?
+    /// Told when a node is removed, and where the copies were by which that was judged.
+    var removed: (NodeID, [PlacedGroup]) -> Void = { _, _ in }
 
     init(world: World, nodes: [StorageProcess], catalog: CatalogModel) {
         self.world = world
         self.nodes = nodes
         self.catalog = catalog
-        self.lastAnswer = nodes.map { _ in 0 }
-        watch()
+        self.ledger = LedgerModel(catalog)
+        current = TermOfOffice(self, ledger, catalog, in: world)
         permitPurges()
         healer = HealerModel(self, nodes: nodes, catalog: catalog, in: world)
     }
 
-    private func watch() {
-        world.after(150_000) { [self] in
-            for (number, node) in nodes.enumerated() where node.isRunning && !node.isPaused {
-                lastAnswer[number] = world.now
-            }
-            publish()
-            watch()
+    var term: Term { catalog.term }
+
+    /// Lets go of what refers to it.
+    func end() {
+        healer = nil
+        current = nil
+        removed = { _, _ in }
+        ledger.counted = { _, _, _ in }
+    }
+
+    // MARK: Office
+
+    /// Another coordinator takes over; the one before is dead, or does not know it yet.
+    func takeOver() {
+        guard !catalog.isAway else { return }
+        catalog.term = Term(rawValue: catalog.term.rawValue + 1)
+        if world.chance(50) { current?.die() } else { current?.linger() }
+        world.note("a coordinator takes over with term \(catalog.term.rawValue)")
+        current = TermOfOffice(self, ledger, catalog, in: world)
+    }
+
+    /// How the nodes stand, as the one in office knows.
+    var conditions: [NodeCondition] { current?.conditions ?? [] }
+
+    /// Whether so much is missing that none of it is declared out.
+    var isMassLoss: Bool { current?.isMassLoss ?? false }
+
+    func health(of node: StorageProcess) -> NodeStanding.Health? {
+        conditions.first { $0.node == node.store.id }?.standing.health
+    }
+
+    func isUp(_ node: StorageProcess) -> Bool { catalog.map[node.store.id] != nil && health(of: node) == .up }
+
+    func process(_ id: NodeID) -> StorageProcess? { nodes.first { $0.store.id == id } }
+
+    /// The nodes that answer when they are asked whether they live.
+    var answering: [StorageProcess] {
+        nodes.filter { node in
+            node.isMember && node.isRunning && !node.isPaused && !loses(node, "the status of \(node.name)")
         }
     }
+
+    /// The members that answered at the last beat.
+    func peers(_ conditions: [NodeCondition], _ map: PlacementMap) -> [SimulatedPeer] {
+        nodes.filter { node in
+            map[node.store.id] != nil
+                && conditions.contains { $0.node == node.store.id && $0.standing.health == .up }
+        }.map { SimulatedPeer($0, self) }
+    }
+
+    /// Whether a message to or from a node gets lost.
+    func loses(_ node: StorageProcess, _ what: @autoclosure () -> String) -> Bool {
+        if cut.contains(node.store.number) { return true }
+        guard world.chance(lossPercent) else { return false }
+        world.count(.orderLost, what())
+        return true
+    }
+
+    /// What is still to be done about copies; nil when all are where they are wanted and the queue is empty.
+    var unsettled: String? {
+        if catalog.openOrder != nil { return "an order is not decided" }
+        let planner = Planner(map: catalog.map, copies: world.plan.copies, nodes: conditions)
+        for row in catalog.live {
+            let set = ActualSet(placement: ledger.number(of: row.nodes), group: row.recordID.group, nodes: row.nodes)
+            guard let difference = planner.difference(of: set) else { continue }
+            if case .drop = difference.step { continue }
+            return "\(row.recordID) is to be brought where it is wanted: \(difference.step)"
+        }
+        guard let (record, item) = ledger.items.min(by: { $0.key < $1.key }) else { return nil }
+        return "\(ledger.items.count) in the queue: \(record) is \(item.state), \(item.note)"
+    }
+
+    // MARK: Orders about records
 
     /// What was compacted away is removed for good when its time in the trash is over.
     private func permitPurges() {
         world.after(world.time(200_000...1_500_000)) { [self] in
-            if let node = world.pick(nodes), node.isRunning, !loses("a permit for \(node.name)") {
+            if let node = world.pick(nodes), node.isRunning, !loses(node, "a permit for \(node.name)") {
                 sequence += 1
                 let stamp = OrderStamp(term: term, mapEpoch: catalog.map.epoch)
                 node.purge(Amendment.Reference(high: 2, low: sequence), stamp)
@@ -54,37 +124,6 @@ final class CoordinatorModel {
             permitPurges()
         }
     }
-
-    /// Whether a message to or from a node gets lost.
-    func loses(_ what: @autoclosure () -> String) -> Bool {
-        guard world.chance(lossPercent) else { return false }
-        world.count(.orderLost, what())
-        return true
-    }
-
-    /// Lets go of what refers to it.
-    func end() { healer = nil }
-
-    func state(_ number: Int) -> NodeState {
-        if let state = forced[number] { return state }
-        let silence = world.now - lastAnswer[number]
-        return silence >= 2_000_000 ? .down : silence >= 500_000 ? .suspect : .up
-    }
-
-    private func publish() {
-        let members = nodes.enumerated().map { number, node in
-            var member = node.member
-            member.state = state(number)
-            return member
-        }
-        guard members != catalog.map.members else { return }
-        catalog.publish(PlacementMap(epoch: MapEpoch(rawValue: catalog.map.epoch.rawValue + 1), members: members))
-    }
-
-    /// An operator takes a node out, or has it emptied; nil ends it.
-    func force(_ number: Int, _ state: NodeState?) { forced[number] = state }
-
-    func takeOver() { term = Term(rawValue: term.rawValue + 1) }
 
     /// A new order about a record.
     func order(_ kind: Amendment.Kind, _ subject: RecordID, term: Term? = nil, reference: UInt64 = 1) -> Amendment {

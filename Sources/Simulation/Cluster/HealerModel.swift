@@ -44,7 +44,7 @@ final class HealerModel: @unchecked Sendable {
         world.after(world.time(50_000...300_000)) { [self] in
             if !isHealing, !world.has(.neverHeal) {
                 let ill = nodes.filter { node in
-                    coordinator.state(node.store.number) == .up && node.isRunning && needsHealing(node)
+                    coordinator.isUp(node) && node.isRunning && needsHealing(node)
                         && pausedUntil[node.store.id, default: 0] <= world.now
                 }
                 if let node = world.pick(ill) { heal(node) }
@@ -57,7 +57,7 @@ final class HealerModel: @unchecked Sendable {
         isHealing = true
         let began = world.now
         let isUncertain = node.store.engine?.status.isUncertain ?? false
-        let others = nodes.filter { $0 !== node && coordinator.state($0.store.number) == .up }
+        let others = nodes.filter { $0 !== node && coordinator.isUp($0) }
         let (id, incarnation) = (node.store.id, node.incarnation)
         let stamp = OrderStamp(term: coordinator.term, mapEpoch: catalog.map.epoch)
         let healing = NodeHealing(
@@ -94,16 +94,6 @@ final class HealerModel: @unchecked Sendable {
                     + "\(outcome.doubtful.count) out of reach, \(outcome.remainingCount) ranges left, "
                     + "\(outcome.isReconciled ? "compared" : "not compared") \(outcome.obstacle ?? "")"
             )
-        }
-    }
-}
-
-extension Result where Failure == ReplicationError {
-    fileprivate init(_ body: () async throws(ReplicationError) -> Success) async {
-        do throws(ReplicationError) {
-            self = .success(try await body())
-        } catch {
-            self = .failure(error)
         }
     }
 }

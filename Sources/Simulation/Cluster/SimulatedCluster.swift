@@ -17,12 +17,14 @@ final class SimulatedCluster {
     init(_ world: World) {
         self.world = world
         let plan = world.plan
-        nodes = plan.hosts.enumerated().map { number, host in
+        nodes = (plan.hosts + plan.spareHosts).enumerated().map { number, host in
             StorageProcess(world: world, number: number, host: host, cluster: plan.cluster)
         }
+        for node in nodes.dropFirst(plan.hosts.count) { node.isMember = false }
         foreigner = StorageProcess(world: world, number: 99, host: 99, cluster: ClusterID(high: 6, low: 6))
-        let map = PlacementMap(epoch: MapEpoch(rawValue: 1), members: nodes.map(\.member))
+        let map = PlacementMap(epoch: MapEpoch(rawValue: 1), members: nodes.filter(\.isMember).map(\.member))
         let catalog = CatalogModel(world: world, map: map)
+        for member in map.members { catalog.register(member) }
         self.catalog = catalog
         coordinator = CoordinatorModel(world: world, nodes: nodes, catalog: catalog)
         let links = (0..<plan.ingestCount).map { [nodes] _ in nodes.map { _ in Link() } }
@@ -33,15 +35,28 @@ final class SimulatedCluster {
         oracle = Oracle(world: world, nodes: nodes, catalog: catalog)
         for node in nodes { node.denied = { [oracle] in oracle.denied($0, by: $1) } }
         for ingest in ingests { ingest.refused = { [oracle] in oracle.catalogRefused($0) } }
+        coordinator.ledger.counted = { [oracle] in oracle.counted($0, on: $1, under: $2) }
+        coordinator.removed = { [oracle] in oracle.removed($0, $1) }
     }
+
+    /// The storage nodes of the cluster, without those that are lost for good.
+    var members: [StorageProcess] { nodes.filter { $0.isMember && !$0.isLost } }
 
     func link(_ ingest: IngestProcess, _ node: StorageProcess) -> Link {
         links[Int(ingest.id.low) - 1][node.store.number]
     }
 
     func start() {
-        for node in nodes + [foreigner] where !node.start() { world.violate("\(node.name) does not start") }
+        for node in members + [foreigner] where !node.start() { world.violate("\(node.name) does not start") }
         for ingest in ingests { ingest.start() }
+    }
+
+    /// Starts a node, and again until it succeeds.
+    func startLater(_ node: StorageProcess) {
+        world.after(world.time(1_000...50_000)) { [self] in
+            guard !node.isRunning, !node.isLost, !node.start() else { return }
+            startLater(node)
+        }
     }
 
     /// Lets go of everything that refers to each other.

@@ -2,12 +2,13 @@
 
 import Healing
 import Placement
+import Repair
 import ReplicationProtocol
 import SegmentFormat
 
-/// A storage node as the coordinator's real `NodeHealing` speaks to it, over a way that delays and may lose.
+/// A storage node as the real `NodeHealing` and `RepairExecutor` speak to it, over a way that delays and may lose.
 // Safety: made, used and let go of on its world's one thread, where `WorldExecutor` runs the tasks that have it.
-final class SimulatedPeer: HealingPeer, @unchecked Sendable {
+final class SimulatedPeer: HealingPeer, RepairPeer, @unchecked Sendable {
     /// Small, so that there is more than one page.
     private static let pageCount = 3
 
@@ -35,6 +36,23 @@ final class SimulatedPeer: HealingPeer, @unchecked Sendable {
         }
         world.note("\(name) is to fetch \(id) from \(source.name)")
         try await ask { [node] in node.pull(id, from: source.node, stamp, $0) }
+        world.mix(id.low)
+    }
+
+    func hasWhole(_ id: RecordID) async throws(ReplicationError) -> Bool {
+        try await ask { [node] in node.hasWhole(id, $0) }
+    }
+
+    func fetch(_ id: RecordID, from source: any RepairPeer, _ stamp: OrderStamp) async throws(ReplicationError) {
+        guard let source = source as? SimulatedPeer else {
+            throw ReplicationError(.invalidRequest, "the source is not of this world")
+        }
+        world.note("\(name) is to have a copy of \(id) from \(source.name), term \(stamp.term.rawValue)")
+        try await ask { [world, node] reply in
+            guard world.has(.countBeforeDurable) else { return node.pull(id, from: source.node, stamp, reply) }
+            node.pull(id, from: source.node, stamp) { _ in }
+            reply(.success(()))
+        }
         world.mix(id.low)
     }
 
@@ -77,10 +95,10 @@ final class SimulatedPeer: HealingPeer, @unchecked Sendable {
         return try await world.calls.call(in: world, timeout: Limits.orderTimeout) { reply in
             world.after(world.time(100...1_500)) {
                 guard node.isRunning else { return reply(.failure(ReplicationError(.connectionLost, "it is down"))) }
-                guard !coordinator.loses("a request to \(node.name)") else { return }
+                guard !coordinator.loses(node, "a request to \(node.name)") else { return }
                 node.after(0) {
                     work { result in
-                        guard !coordinator.loses("an answer of \(node.name)") else { return }
+                        guard !coordinator.loses(node, "an answer of \(node.name)") else { return }
                         world.after(world.time(100...1_500)) { reply(result) }
                     }
                 }

@@ -85,14 +85,19 @@ final class IngestProcess: Process {
         isJournalBusy = false
         noting = []
         links = [:]
-        for (node, way) in zip(nodes, ways) {
+        connect()
+        watchCatalog()
+        drainSoon()
+        world.note("\(name) starts, \(journalCount) in its journal")
+    }
+
+    /// To all members that it has no way to yet.
+    private func connect() {
+        for (node, way) in zip(nodes, ways) where map[node.store.id] != nil && links[node.store.id] == nil {
             let link = ClientLink(self, node, way)
             links[node.store.id] = link
             link.start()
         }
-        watchCatalog()
-        drainSoon()
-        world.note("\(name) starts, \(journalCount) in its journal")
     }
 
     func die(withPower: Bool) {
@@ -265,7 +270,9 @@ final class IngestProcess: Process {
             catalog.fetchMap(
                 callback { [self] map in
                     catalogIsAway = map == nil
-                    if let map, map.epoch > self.map.epoch { self.map = map }
+                    guard let map, map.epoch > self.map.epoch else { return }
+                    self.map = map
+                    connect()
                 }
             )
             watchCatalog()

@@ -77,8 +77,13 @@ final class NodeStore {
 
     /// Opens the store as a process that starts does.
     func open() throws(SegmentStoreError) {
-        // Whoever runs the node sees to it that the directory above the store is there.
-        if (try? disk.createDirectory("/data")) != nil { _ = try? disk.syncDirectory("/") }
+        // Whoever runs the node sees to it that the directory above the store is there, and stays.
+        do throws(DiskError) {
+            try disk.createDirectory("/data")
+            try disk.syncDirectory("/")
+        } catch {
+            throw SegmentStoreError(.openFailed, "the directory above the store: \(error)")
+        }
         if world.has(.truncateDamage) { truncateDamage() }
         let defective = world.plan.defect.map { DefectiveDisk(disk, $0) }
         let forgetful = world.has(.dropTombstonesAtStart) ? ForgetfulIndexes(indexes) : nil

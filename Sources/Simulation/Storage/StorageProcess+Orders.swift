@@ -30,7 +30,8 @@ extension StorageProcess {
 
     // MARK: Amendments
 
-    /// `applied` is called in the step itself, so that the order of calls is that of the store.
+    /// `applied` is called in the step itself, so that the order of calls is that of the store; with a failure, too, when its
+    /// disk stopped in the middle of it.
     func amend(
         _ amendment: Amendment,
         _ stamp: OrderStamp,
@@ -51,7 +52,8 @@ extension StorageProcess {
                 let result =
                     engine.amend([new], under: authority).first
                     ?? .failure(SegmentStoreError(.invalid, "the amendment was not answered"))
-                if !store.disk.isCrashed { applied(result) }
+                let crash = SegmentStoreError(.closed, "the disk stopped")
+                applied(store.disk.isCrashed ? .failure(crash) : result)
                 return result
             } _: {
                 answer($0.map { _ in }.mapError(ReplicationError.init(store:)))
@@ -228,6 +230,27 @@ extension StorageProcess {
             }.mapError(ReplicationError.init(put:))
         } _: {
             answer($0)
+        }
+    }
+
+    // MARK: Repair
+
+    /// Whether it has a record, and whole; as the coordinator's connection asks it, with a HEAD and a VERIFY.
+    func hasWhole(_ id: RecordID, _ answer: @escaping Answer<Bool>) {
+        head(id) { [self] result in
+            switch result {
+            case .failure(let error): answer(.failure(error))
+            case .success(nil): answer(.success(false))
+            case .success:
+                step(50...600) { engine in
+                    Result { () throws(SegmentStoreError) in
+                        try engine.verify(id)
+                        return true
+                    }.mapError(ReplicationError.init(store:))
+                } _: {
+                    answer($0)
+                }
+            }
         }
     }
 

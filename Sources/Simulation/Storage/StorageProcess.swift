@@ -23,6 +23,12 @@ final class StorageProcess: Process {
     /// How much slower than usual the disk is.
     var slowness: Int64 = 1
     private(set) var incarnation: UInt64 = 0
+    /// Whether it has been taken into the cluster, ever.
+    var isMember = true
+    /// Its machine is gone with all its disks, for good.
+    private(set) var isLost = false
+    /// When it died or was stopped last.
+    private(set) var downSince: Int64 = 0
     /// Of this life.
     private(set) var fence: NodeFence?
     private var upkeep: NodeUpkeep?
@@ -88,6 +94,19 @@ final class StorageProcess: Process {
     }
 
     private(set) var lastStartFailure: SegmentStoreError?
+
+    override func died() {
+        super.died()
+        downSince = world.now
+    }
+
+    /// Is never seen again.
+    func lose() {
+        isLost = true
+        unchecked = []
+        if isRunning { die(withPower: true) }
+        world.note("\(name) is lost with all that it has")
+    }
 
     /// Dies; its system ends its connections, unless it dies too.
     func die(withPower: Bool) {

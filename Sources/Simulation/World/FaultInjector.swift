@@ -9,11 +9,13 @@ import SimulatedDisk
 final class FaultInjector {
     private let world: World
     private let cluster: SimulatedCluster
+    private let staff: Operator
     private var isActive = true
 
-    init(_ cluster: SimulatedCluster) {
+    init(_ cluster: SimulatedCluster, _ staff: Operator) {
         self.world = cluster.world
         self.cluster = cluster
+        self.staff = staff
         for node in cluster.nodes {
             node.crashed = { [unowned self] node in
                 self.world.count(.crashAtEffect, node.name)
@@ -59,15 +61,20 @@ final class FaultInjector {
             .nodeKill, .nodePowerLoss, .crashAtEffect, .nodePause, .nodeSlow, .clockJump, .nodeRestart, .diskFull,
             .bitRot, .badSector, .lostWrite, .misdirectedWrite, .syncError, .writeError, .partition, .partitionOneWay,
             .delay, .connectionCut, .halfOpen, .misroute, .wireCorruption, .ingestKill, .ingestPowerLoss, .ingestPause,
-            .catalogAway, .catalogSlow, .catalogUnknown, .catalogFailover, .mapChange,
+            .catalogAway, .catalogSlow, .catalogUnknown, .catalogFailover,
         ]
-        guard let kind = world.pick(drawn.filter(world.plan.allows)) else { return }
-        let spoils: Set<FaultKind> = [.bitRot, .badSector, .lostWrite, .misdirectedWrite]
+        let ofMembers: [FaultKind] = [
+            .nodeLoss, .nodeAbsence, .nodeDrain, .nodeRemove, .nodeAdd, .coordinatorCut, .coordinatorChange,
+        ]
+        // What moves copies takes its time: it is seldomer.
+        let kinds = world.chance(15) ? ofMembers : drawn
+        guard let kind = world.pick(kinds.filter(world.plan.allows)) else { return }
+        let spoils: Set<FaultKind> = [.bitRot, .badSector, .lostWrite, .misdirectedWrite, .nodeLoss, .nodeRemove]
         // Only on nodes that the atlas gives up.
-        let nodes = spoils.contains(kind) ? cluster.nodes.filter(\.store.isUnsound) : cluster.nodes
+        let nodes = spoils.contains(kind) ? cluster.members.filter(\.store.isUnsound) : cluster.members
         guard let node = world.pick(nodes) else { return }
         switch kind {
-        case .nodeKill, .nodePowerLoss, .crashAtEffect, .nodePause, .nodeSlow, .clockJump, .nodeRestart:
+        case .nodeKill, .nodePowerLoss, .crashAtEffect, .nodePause, .nodeSlow, .clockJump, .nodeRestart, .nodeAbsence:
             if node.isRunning { hit(node, kind) }
         case .diskFull, .bitRot, .badSector, .lostWrite, .misdirectedWrite, .syncError, .writeError:
             hitDisk(of: node, kind)
@@ -76,11 +83,30 @@ final class FaultInjector {
         case .ingestKill, .ingestPowerLoss, .ingestPause:
             if let ingest = world.pick(cluster.ingests), ingest.isRunning { hit(ingest, kind) }
         case .catalogAway, .catalogSlow, .catalogUnknown, .catalogFailover: hitCatalog(kind)
-        case .mapChange:
-            let state: NodeState = world.chance(50) ? .draining : .out
-            world.count(kind, "\(node.name) is \(state.name)")
-            cluster.coordinator.force(node.store.number, state)
-            world.after(world.time(200_000...1_500_000)) { [self] in cluster.coordinator.force(node.store.number, nil) }
+        default: hitMembership(of: node, kind)
+        }
+    }
+
+    private func hitMembership(of node: StorageProcess, _ kind: FaultKind) {
+        switch kind {
+        case .nodeLoss:
+            // Once, or there would be nothing left to rot.
+            guard !cluster.nodes.contains(where: \.isLost), world.chance(50) else { return }
+            for other in cluster.members where other === node || (other.domain == node.domain && world.chance(50)) {
+                world.count(kind, other.name)
+                other.lose()
+            }
+        case .nodeDrain: staff.drain(node)
+        case .nodeRemove: staff.remove(node)
+        case .nodeAdd: staff.addNode()
+        case .coordinatorCut:
+            let time = world.time(300_000...4_000_000)
+            world.count(kind, "\(node.name) for \(time / 1000) ms")
+            cluster.coordinator.cut.insert(node.store.number)
+            world.after(time) { [self] in cluster.coordinator.cut.remove(node.store.number) }
+        case .coordinatorChange:
+            world.count(kind, "")
+            cluster.coordinator.takeOver()
         default: break
         }
     }
@@ -97,6 +123,11 @@ final class FaultInjector {
             let time = world.time(50_000...2_000_000)
             world.count(kind, "\(node.name) for \(time / 1000) ms")
             node.pause(for: time)
+        case .nodeAbsence:
+            let time = world.time(1_500_000...6_000_000)
+            world.count(kind, "\(node.name) for \(time / 1000) ms")
+            node.die(withPower: world.chance(50))
+            restart(node, after: time)
         case .nodeSlow:
             world.count(kind, node.name)
             node.slowness = world.time(20...400)
@@ -121,7 +152,7 @@ final class FaultInjector {
 
     private func restart(_ node: StorageProcess, after delay: Int64) {
         world.after(delay) { [self] in
-            guard !node.isRunning else { return }
+            guard !node.isRunning, !node.isLost else { return }
             if isActive, world.plan.allows(.crashAtStart), world.chance(25) {
                 node.store.disk.setCrash(at: node.store.disk.effectCount + world.number(0...8))
             }
@@ -195,7 +226,7 @@ final class FaultInjector {
             let tellsClient = world.chance(50)
             wire.cut(tellsClient: isBoth || tellsClient, tellsServer: isBoth || (!tellsClient && world.chance(50)))
         case .misroute:
-            let others = cluster.nodes.filter { $0 !== node } + [cluster.foreigner]
+            let others = cluster.members.filter { $0 !== node } + [cluster.foreigner]
             link.misroute = world.chance(50) ? cluster.foreigner : world.pick(others)
             world.count(kind, "\(ingest.name) finds \(link.misroute?.name ?? "") as \(node.name)")
             for wire in link.wires { wire.cut(tellsClient: true, tellsServer: true) }
@@ -269,7 +300,7 @@ final class FaultInjector {
             node.store.disk.setCrash(at: nil)
             node.slowness = 1
             node.resume()
-            cluster.coordinator.force(node.store.number, nil)
+            guard node.isMember, !node.isLost else { continue }
             // An operator restarts what takes no records; of the rest some go on as they are.
             let acceptsWrites = node.store.engine?.status.acceptsWrites ?? false
             if node.isRunning, !acceptsWrites || world.chance(20) { node.die(withPower: world.chance(30)) }
@@ -278,11 +309,13 @@ final class FaultInjector {
                 world.note("\(node.name) stays down: \(node.lastStartFailure?.description ?? "")")
                 if !node.store.isUnsound { world.violate("\(node.name), which is sound, does not start again") }
                 // An operator gives it up.
-                cluster.coordinator.force(node.store.number, .removed)
+                node.lose()
+                continue
             }
             node.unchecked = Set(node.store.segments)
         }
         cluster.coordinator.lossPercent = 0
+        cluster.coordinator.cut = []
         cluster.catalog.isAway = false
         cluster.catalog.isSlow = false
         cluster.catalog.unknownPercent = 0

@@ -12,7 +12,10 @@ package enum FaultKind: String, CaseIterable, Sendable, Comparable {
     case ingestKill, ingestPowerLoss, ingestPause, journalSyncError, journalFull
     // Catalog, coordinator, clients.
     case catalogAway, catalogSlow, catalogUnknown, catalogFailover
-    case staleCoordinator, orderLost, mapChange, clientGivesUp
+    case staleCoordinator, orderLost, clientGivesUp
+    // Nodes that stay away, and what operators do about nodes.
+    case nodeLoss, nodeAbsence, nodeDrain, nodeRemove, nodeAdd
+    case coordinatorCut, coordinatorChange
 
     /// Its place in the list.
     var number: Int { Self.allCases.firstIndex(of: self) ?? 0 }

@@ -1,18 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Placement
+import Reconciliation
+import Repair
 import SimulatedDisk
 
 /// What a seed makes of a run: the shape of the cluster, its work, and the atlas of its faults.
 ///
 /// The atlas says which faults may hit which nodes, so that enough copies stay good: nodes on at most `acknowledgements
 /// - 1` hosts are *unsound*, their disks may lose or change what they have acknowledged. All others may die at any
-/// moment and lose what was not synced, but their disks keep their word.
+/// moment and lose what was not synced, but their disks keep their word. Only unsound nodes are lost for good while there is
+/// work. What is lost in the second act, when all has been repaired, may be any one host: the copies that were counted are there.
 struct Plan {
+    /// What happens when the work is done and everything is as it should be.
+    enum Scene: CaseIterable {
+        /// A host is lost with all that it has.
+        case loss
+        /// A node is emptied and removed.
+        case removal
+        /// A node is added.
+        case growth
+    }
+
     let seed: UInt64
     let defect: Defect?
     /// Hosts of the storage nodes, by number.
     var hosts: [Int] = []
+    /// Hosts of nodes that can be added, one each.
+    var spareHosts: [Int] = []
+    var secondAct: [Scene] = []
+    var repair = RepairLimits()
+    var membership = MembershipLimits()
     var copies = 2
     var acknowledgements = 2
     var ingestCount = 2
@@ -53,6 +71,29 @@ struct Plan {
             let unsound = Set(order.prefix(min(acknowledgements - 1, hostCount - acknowledgements)))
             unsoundNodes = Set(hosts.indices.filter { unsound.contains(hosts[$0]) })
         }
+        planRepair(hostCount, using: &random)
+    }
+
+    private mutating func planRepair(_ hostCount: Int, using random: inout SeededGenerator) {
+        if Int.random(in: 0..<100, using: &random) < 40 {
+            secondAct = Scene.allCases.filter { _ in Int.random(in: 0..<100, using: &random) < 60 }
+        }
+        // So many that what is lost can be removed, whatever else is: that needs the copies on other hosts.
+        let isAnythingLost = !unsoundNodes.isEmpty || !secondAct.isEmpty
+        let spareCount = isAnythingLost ? copies : Int.random(in: 0...1, using: &random)
+        spareHosts = (0..<spareCount).map { hostCount + $0 }
+        repair.streamsPerNode = Int.random(in: 1...4, using: &random)
+        repair.bytesPerSecond = Bool.random(using: &random) ? 0 : Int64.random(in: 20_000...200_000, using: &random)
+        repair.passingPause = .milliseconds(300)
+        repair.backOff.first = .milliseconds(200)
+        repair.backOff.longest = .milliseconds(1_600)
+        repair.surveyInterval = .milliseconds(1_000)
+        membership.suspectAfter = .milliseconds(450)
+        let downAfter = Int.random(in: 900...1_800, using: &random)
+        membership.downAfter = .milliseconds(downAfter)
+        membership.outAfter = .milliseconds(downAfter + Int.random(in: 600...2_000, using: &random))
+        membership.massLossWindow = .milliseconds(800)
+        membership.longestBeat = .milliseconds(500)
     }
 
     func allows(_ kind: FaultKind) -> Bool { kinds.contains(kind) }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import NIOConcurrencyHelpers
+import Repair
 import SimulatedDisk
 
 /// Time, chance, and what happened: everything that one run shares.
@@ -65,6 +66,27 @@ final class World {
 
     /// Has `body` run when the run is over.
     func atEnd(_ body: @escaping () -> Void) { endings.append(body) }
+
+    /// Has a task wait for so many microseconds, or until it is cancelled.
+    func sleep(_ time: Int64) async { await calls.sleep(in: self, for: time) }
+
+    /// The time of the world, for tasks that want a clock.
+    var repairClock: RepairClock {
+        let (clock, sleeper) = (clock, Sleeper(world: self))
+        return RepairClock(
+            now: { .microseconds(clock.now) },
+            sleep: { await sleeper.sleep($0) }
+        )
+    }
+
+    // Safety: used on the one thread of the world, where `WorldExecutor` runs the tasks that have it.
+    private final class Sleeper: @unchecked Sendable {
+        private let world: World
+
+        init(world: World) { self.world = world }
+
+        func sleep(_ time: Duration) async { await world.sleep(Int64(time / .microseconds(1))) }
+    }
 
     // MARK: Chance
 

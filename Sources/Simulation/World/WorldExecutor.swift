@@ -23,35 +23,61 @@ final class WorldExecutor: TaskExecutor {
 }
 
 /// The answers that tasks of a world wait for.
-final class OpenCalls {
+// Safety: made, used and let go of on its world's one thread; tasks are cancelled there, too.
+final class OpenCalls: @unchecked Sendable {
     private var cancellations: [Int: () -> Void] = [:]
     private var nextNumber = 0
     private var isOver = false
 
-    /// Waits for the first answer that `start` calls back with; after `timeout` microseconds for no answer any more.
+    /// Waits for the first answer that `start` calls back with; after `timeout` microseconds, or when the task is cancelled,
+    /// for no answer any more.
     func call<Value: Sendable>(
         in world: World,
         timeout: Int64,
         _ start: (@escaping (Result<Value, ReplicationError>) -> Void) -> Void
     ) async throws(ReplicationError) -> Value {
-        let result: Result<Value, ReplicationError> = await withCheckedContinuation { continuation in
-            let number = nextNumber
-            nextNumber += 1
-            let answer: (Result<Value, ReplicationError>) -> Void = { [self] result in
-                guard cancellations.removeValue(forKey: number) != nil else { return }
-                continuation.resume(returning: result)
+        let number = nextNumber
+        nextNumber += 1
+        let result: Result<Value, ReplicationError> = await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let answer: (Result<Value, ReplicationError>) -> Void = { [self] result in
+                    guard cancellations.removeValue(forKey: number) != nil else { return }
+                    continuation.resume(returning: result)
+                }
+                cancellations[number] = { answer(.failure(ReplicationError(.cancelled, "nobody waits any more"))) }
+                guard !isOver, !Task.isCancelled else { return cancel(number) }
+                world.after(timeout) { answer(.failure(ReplicationError(.deadlineExceeded, "no answer in time"))) }
+                start(answer)
             }
-            cancellations[number] = { answer(.failure(ReplicationError(.cancelled, "the run is over"))) }
-            guard !isOver else { return cancellations[number]?() ?? () }
-            world.after(timeout) { answer(.failure(ReplicationError(.deadlineExceeded, "no answer in time"))) }
-            start(answer)
+        } onCancel: {
+            cancel(number)
         }
         return try result.get()
     }
+
+    /// Waits for so many microseconds, or until the task is cancelled.
+    func sleep(in world: World, for time: Int64) async {
+        // Its end is that of a call that nobody answers; whether it came early is for the caller to see.
+        _ = await Result<Void, ReplicationError> { () async throws(ReplicationError) in
+            try await call(in: world, timeout: time) { _ in }
+        }
+    }
+
+    private func cancel(_ number: Int) { cancellations[number]?() }
 
     /// Ends all that wait, and lets nothing wait any more.
     func end() {
         isOver = true
         for number in cancellations.keys.sorted() { cancellations[number]?() }
+    }
+}
+
+extension Result where Failure == ReplicationError {
+    init(_ body: () async throws(ReplicationError) -> Success) async {
+        do throws(ReplicationError) {
+            self = .success(try await body())
+        } catch {
+            self = .failure(error)
+        }
     }
 }

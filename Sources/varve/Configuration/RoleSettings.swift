@@ -4,6 +4,7 @@ import Coordinator
 import Ingest
 import Placement
 import Reconciliation
+import Repair
 import ReplicationTransport
 import StorageNode
 

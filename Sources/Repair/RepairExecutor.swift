@@ -35,19 +35,21 @@ package struct RepairExecutor: Sendable {
     /// What is known of the cluster; nil when another coordinator leads.
     private let view: @Sendable () -> RepairView?
     private let done = NIOLockedValueBox(Progress())
-    private let start = ContinuousClock.now
+    private let clock: RepairClock
     private let logger: Logger
 
     package init(
         ledger: any RepairLedger,
         plan: RepairPlan,
         limits: RepairLimits,
+        clock: RepairClock = .continuous,
         logger: Logger,
         view: @escaping @Sendable () -> RepairView?
     ) {
         self.ledger = ledger
         self.plan = plan
         self.limits = limits
+        self.clock = clock
         self.logger = logger
         self.view = view
     }
@@ -63,7 +65,7 @@ package struct RepairExecutor: Sendable {
             var placements: [[NodeID]: Int32] = [:]
             var obstacle: RepairObstacle?
             var looksAgain = true
-            tasks.addTask { await Self.tick() }
+            tasks.addTask { await tick() }
             while true {
                 let view = view()
                 let isLeading = view?.stamp.term == term && !Task.isCancelled && obstacle == nil
@@ -72,7 +74,7 @@ package struct RepairExecutor: Sendable {
                         if looksAgain, hand.waitingCount < Self.lowCount {
                             looksAgain = try await takeUp(&hand, view)
                         }
-                        for transfer in hand.begin(view, now: ContinuousClock.now - start) {
+                        for transfer in hand.begin(view, now: clock.now()) {
                             tasks.addTask { await carryOut(transfer) }
                         }
                     } catch {
@@ -105,7 +107,7 @@ package struct RepairExecutor: Sendable {
                             obstacle = obstacle ?? error
                         }
                     }
-                    tasks.addTask { await Self.tick() }
+                    tasks.addTask { await tick() }
                 }
             }
             tasks.cancelAll()
@@ -114,9 +116,9 @@ package struct RepairExecutor: Sendable {
         return (progress.itemCount - before, obstacle)
     }
 
-    private static func tick() async -> Event {
+    private func tick() async -> Event {
         // Ends early when all is done.
-        try? await Task.sleep(for: .seconds(1))
+        await clock.sleep(.seconds(1))
         return .tick
     }
 
@@ -197,7 +199,7 @@ package struct RepairExecutor: Sendable {
         let record = transfer.item.record
         if transfer.delay > .zero {
             // Cancellation ends the wait, and the copy is left to another.
-            try? await Task.sleep(for: transfer.delay)
+            await clock.sleep(transfer.delay)
         }
         guard !Task.isCancelled else { return .ended(record, .passing("the coordinator stops")) }
         return .ended(record, await makeCopy(transfer))

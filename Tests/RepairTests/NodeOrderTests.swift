@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Catalog
-import Coordinator
 import Placement
 import Reconciliation
+import Repair
 import Testing
 
 @Suite struct NodeOrderTests {
@@ -115,6 +115,8 @@ import Testing
                 == .carriedOut(service: .removed, note: "removed")
         )
         let away = [
+            // One that has been silent for some seconds may be gone for good.
+            NodeStanding(health: .suspect),
             NodeStanding(health: .down), NodeStanding(health: .out), NodeStanding(health: .up, service: .draining),
         ]
         for (holders, other) in [([first, second], NodeStanding(health: .up))]

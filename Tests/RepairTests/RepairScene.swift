@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Catalog
-import Coordinator
 import Logging
 import NIOConcurrencyHelpers
 import Placement
 import Reconciliation
+import Repair
 import ReplicationProtocol
 
 /// A catalog's instances and repair queue, in memory, under a term in office.

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Catalog
-import Coordinator
 import NIOConcurrencyHelpers
 import Placement
 import Reconciliation
+import Repair
 import ReplicationProtocol
 import Testing
 

@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Catalog
-import Logging
+package import Logging
 import NIOConcurrencyHelpers
-import NIOCore
-import Placement
-import Reconciliation
-import ReplicationProtocol
-import ReplicationTransport
+package import Placement
+package import Reconciliation
+package import ReplicationProtocol
 
 /// Brings copies where they are wanted while its coordinator leads: surveys what differs, and has it done.
 ///
-/// ``run()`` is the only task that gives these orders; ``update(_:)`` tells it what the coordinator has learnt.
-final class RepairWorker: Sendable {
+/// ``run()`` is the only task that gives these orders; ``update(_:_:_:peers:alarm:)`` tells it what the coordinator has learnt.
+package final class RepairWorker: Sendable {
     private struct Known {
         var view: RepairView?
         var alarm = ""
@@ -29,10 +27,18 @@ final class RepairWorker: Sendable {
     private let executor: RepairExecutor
     private let survey: RepairSurvey
     private let known: NIOLockedValueBox<Known>
+    private let clock: RepairClock
     private let logger: Logger
 
     /// Looks every `interval` whether there is something to do.
-    init(ledger: any RepairLedger, copies: Int, limits: RepairLimits, interval: Duration, logger: Logger) {
+    package init(
+        ledger: any RepairLedger,
+        copies: Int,
+        limits: RepairLimits,
+        interval: Duration,
+        clock: RepairClock = .continuous,
+        logger: Logger
+    ) {
         let known = NIOLockedValueBox(Known())
         let plan = RepairPlan()
         self.known = known
@@ -41,35 +47,41 @@ final class RepairWorker: Sendable {
         self.limits = limits
         self.interval = interval
         self.ledger = ledger
+        self.clock = clock
         self.logger = logger
         self.survey = RepairSurvey(ledger: ledger, copies: copies)
-        self.executor = RepairExecutor(ledger: ledger, plan: plan, limits: limits, logger: logger) {
+        self.executor = RepairExecutor(ledger: ledger, plan: plan, limits: limits, clock: clock, logger: logger) {
             known.withLockedValue { $0.view }
         }
     }
 
-    /// Tells what is known now; `nil` when another coordinator leads.
-    func update(_ situation: Situation?) {
+    /// Tells what is known now: the map in force, how the nodes stand, the members that answer, and what operators have to know.
+    package func update(
+        _ map: PlacementMap,
+        _ conditions: [NodeCondition],
+        _ stamp: OrderStamp,
+        peers: [any RepairPeer],
+        alarm: String
+    ) {
         known.withLockedValue { known in
-            guard let situation else {
-                known.view = nil
-                return
-            }
-            if known.map != situation.map || known.conditions != situation.conditions { known.version += 1 }
-            known.map = situation.map
-            known.conditions = situation.conditions
-            known.alarm = situation.alarm
+            if known.map != map || known.conditions != conditions { known.version += 1 }
+            known.map = map
+            known.conditions = conditions
+            known.alarm = alarm
             known.view = RepairView(
-                stamp: situation.stamp,
-                planner: Planner(map: situation.map, copies: copies, nodes: situation.conditions),
-                peers: situation.peers,
+                stamp: stamp,
+                planner: Planner(map: map, copies: copies, nodes: conditions),
+                peers: peers,
                 version: known.version
             )
         }
     }
 
+    /// Another coordinator leads.
+    package func rest() { known.withLockedValue { $0.view = nil } }
+
     /// Works until the task is cancelled.
-    func run() async {
+    package func run() async {
         async let surveying: Void = keepSurveying()
         async let executing: Void = keepExecuting()
         _ = await (surveying, executing)
@@ -89,7 +101,7 @@ final class RepairWorker: Sendable {
                 lastFailure = ""
             }
             // Cancellation ends the wait, and with it the loop.
-            try? await Task.sleep(for: interval)
+            await clock.sleep(interval)
         }
     }
 
@@ -97,7 +109,7 @@ final class RepairWorker: Sendable {
     private struct Survey {
         let term: Term
         let version: Int
-        let time: ContinuousClock.Instant
+        let time: Duration
         let itemCount: Int
     }
 
@@ -118,12 +130,12 @@ final class RepairWorker: Sendable {
                         last = Survey(
                             term: view.stamp.term,
                             version: view.version,
-                            time: .now,
+                            time: clock.now(),
                             itemCount: itemCount
                         )
                     }
-                    let end = ContinuousClock.now + interval
-                    while ContinuousClock.now < end, try await survey.count(view.stamp.term) {}
+                    let end = clock.now() + interval
+                    while clock.now() < end, try await survey.count(view.stamp.term) {}
                     try await note(&report, view)
                 } catch {
                     if case .catalog(let reason) = error {
@@ -134,14 +146,14 @@ final class RepairWorker: Sendable {
                 last = nil
             }
             // Cancellation ends the wait, and with it the loop.
-            try? await Task.sleep(for: interval)
+            await clock.sleep(interval)
         }
     }
 
     /// At a takeover and when nodes or the map have changed; when what was found is done; and from time to time.
     private func isDue(_ last: Survey?, _ view: RepairView) -> Bool {
         guard let last, last.term == view.stamp.term else { return true }
-        let age = ContinuousClock.now - last.time
+        let age = clock.now() - last.time
         guard age >= min(interval * 2, limits.surveyInterval) else { return false }
         return last.version != view.version || age >= limits.surveyInterval
             || (plan.nextLivingCount == nil && executor.progress.itemCount != last.itemCount)
@@ -179,17 +191,16 @@ final class RepairWorker: Sendable {
     /// The rate, and when it was written down.
     private struct RateReport {
         var rate = TransferRate()
-        var time: ContinuousClock.Instant?
+        var time: Duration?
         var written = ""
-        let start = ContinuousClock.now
     }
 
     private func note(_ report: inout RateReport, _ view: RepairView) async throws(RepairObstacle) {
-        let now = ContinuousClock.now
+        let now = clock.now()
         guard report.time.map({ now - $0 >= .seconds(5) }) ?? true else { return }
         report.time = now
         let progress = executor.progress
-        report.rate.note(itemCount: progress.itemCount, byteCount: progress.byteCount, at: now - report.start)
+        report.rate.note(itemCount: progress.itemCount, byteCount: progress.byteCount, at: now)
         let (items, bytes) = report.rate.perSecond
         let alarm = known.withLockedValue { $0.alarm }
         let text = "\(view.stamp.term.rawValue) \(items) \(bytes) \(alarm)"
@@ -200,17 +211,5 @@ final class RepairWorker: Sendable {
             throw RepairObstacle(error)
         }
         report.written = text
-    }
-}
-
-extension ConnectedPeer: RepairPeer {
-    func hasWhole(_ id: RecordID) async throws(ReplicationError) -> Bool {
-        guard try await client.head(id, priority: .repair) != nil else { return false }
-        try await client.verify(id, priority: .repair, timeout: .minutes(10))
-        return true
-    }
-
-    func fetch(_ id: RecordID, from source: any RepairPeer, _ stamp: OrderStamp) async throws(ReplicationError) {
-        _ = try await client.pull(id, stamp, from: source.id, host: source.host, port: source.port)
     }
 }

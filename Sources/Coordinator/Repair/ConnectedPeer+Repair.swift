@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import NIOCore
+import Placement
+import Repair
+import ReplicationProtocol
+import ReplicationTransport
+
+extension ConnectedPeer: RepairPeer {
+    func hasWhole(_ id: RecordID) async throws(ReplicationError) -> Bool {
+        guard try await client.head(id, priority: .repair) != nil else { return false }
+        try await client.verify(id, priority: .repair, timeout: .minutes(10))
+        return true
+    }
+
+    func fetch(_ id: RecordID, from source: any RepairPeer, _ stamp: OrderStamp) async throws(ReplicationError) {
+        _ = try await client.pull(id, stamp, from: source.id, host: source.host, port: source.port)
+    }
+}
+
+extension RepairWorker {
+    /// Tells what is known now; `nil` when another coordinator leads.
+    func update(_ situation: Situation?) {
+        guard let situation else { return rest() }
+        update(
+            situation.map,
+            situation.conditions,
+            situation.stamp,
+            peers: situation.peers,
+            alarm: situation.alarm
+        )
+    }
+}
