@@ -117,7 +117,7 @@ package final class LocalRecords: Sendable {
     }
 
     /// Remembers what the node answered of `ids`.
-    package func note(_ places: [RecordPlace?], of ids: [RecordID]) {
+    package func note(_ places: [FilePlace?], of ids: [RecordID]) {
         var missing: Set<FileKey> = []
         state.withLockedValue { state in
             for (id, place) in zip(ids, places) {
@@ -238,7 +238,7 @@ extension LocalRecords.State {
 
 extension RecordLocator {
     /// `nil` when the lengths are over their limits.
-    fileprivate init?(_ place: RecordPlace) {
+    fileprivate init?(_ place: FilePlace) {
         guard place.payloadByteCount <= SegmentLayout.maximumPayloadByteCount,
             place.metadataByteCount <= SegmentLayout.maximumMetadataByteCount
         else { return nil }

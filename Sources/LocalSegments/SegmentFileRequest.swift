@@ -20,7 +20,7 @@ struct SegmentFileRequest: Hashable, Sendable {
     static let given: UInt8 = 0
     static let refused: UInt8 = 1
 
-    /// As in `RecordPlace`.
+    /// As in `FilePlace`.
     var disk: UInt16
     var segment: SegmentID
 

@@ -24,8 +24,17 @@ package struct RepairExecutor: Sendable {
         package var byteCount: Int64 = 0
     }
 
+    /// What was taken up from the queue.
+    private struct Taken: Sendable {
+        let items: [RepairItem]
+        let hasMore: Bool
+    }
+
     private enum Event: Sendable {
         case ended(RecordID, RepairHand.Failure?)
+        case tookUp(Result<Taken, RepairObstacle>)
+        /// The placements whose numbers are known now.
+        case wrote(Result<[[NodeID]: Int32], RepairObstacle>)
         case tick
     }
 
@@ -57,6 +66,8 @@ package struct RepairExecutor: Sendable {
     package var progress: Progress { done.withLockedValue { $0 } }
 
     /// Makes copies until nothing is due; how many were counted, and what is in the way of the rest.
+    ///
+    /// The catalog is asked, and told, beside the copying: no copy waits for another's row.
     package func drain() async -> (count: Int, obstacle: RepairObstacle?) {
         guard let term = view()?.stamp.term else { return (0, nil) }
         let before = progress.itemCount
@@ -64,49 +75,57 @@ package struct RepairExecutor: Sendable {
             var hand = RepairHand(limits: limits)
             var placements: [[NodeID]: Int32] = [:]
             var obstacle: RepairObstacle?
-            var looksAgain = true
+            var (looksAgain, isTakingUp, isWriting) = (true, false, false)
+            // What is done is counted within a second, however little it is.
+            var isOverdue = false
             tasks.addTask { await tick() }
             while true {
                 let view = view()
-                let isLeading = view?.stamp.term == term && !Task.isCancelled && obstacle == nil
-                if isLeading, let view {
-                    do throws(RepairObstacle) {
-                        if looksAgain, hand.waitingCount < Self.lowCount {
-                            looksAgain = try await takeUp(&hand, view)
-                        }
-                        for transfer in hand.begin(view, now: clock.now()) {
-                            tasks.addTask { await carryOut(transfer) }
-                        }
-                    } catch {
-                        obstacle = error
+                let mayGoOn = view?.stamp.term == term && !Task.isCancelled && obstacle == nil
+                if mayGoOn, let view {
+                    if looksAgain, !isTakingUp, hand.waitingCount < Self.lowCount {
+                        isTakingUp = true
+                        let held = hand.held
+                        tasks.addTask { await takeUp(held, term) }
+                    }
+                    for transfer in hand.begin(view, now: clock.now()) {
+                        tasks.addTask { await carryOut(transfer) }
                     }
                 }
-                if hand.noteCount >= Self.batchCount || (hand.running.isEmpty && hand.noteCount > 0) {
-                    do throws(RepairObstacle) {
-                        try await write(&hand, &placements, term)
-                    } catch {
-                        obstacle = obstacle ?? error
-                    }
+                let isEnough = hand.noteCount >= Self.batchCount || isOverdue || hand.running.isEmpty
+                if !isWriting, hand.noteCount > 0, isEnough, obstacle != .staleTerm {
+                    (isWriting, isOverdue) = (true, false)
+                    let (notes, known) = (hand.takeNotes(), placements)
+                    tasks.addTask { await write(notes, known, term) }
                 }
-                let mayGoOn = isLeading && obstacle == nil
-                if hand.running.isEmpty, !mayGoOn || (hand.waitingCount == 0 && !looksAgain) { break }
+                let isAtWork = !hand.running.isEmpty || isTakingUp || isWriting
+                if !isAtWork, !mayGoOn || (hand.waitingCount == 0 && !looksAgain) { break }
                 if !mayGoOn { tasks.cancelAll() }
                 guard let event = await tasks.next() else { break }
                 switch event {
                 case .ended(let record, let failure):
                     hand.end(record, failure)
                     if failure == .staleTerm { obstacle = .staleTerm }
+                case .tookUp(let result):
+                    isTakingUp = false
+                    switch result {
+                    case .success(let taken):
+                        looksAgain = taken.hasMore
+                        if let view { hand.take(taken.items, view) }
+                    case .failure(let failure): obstacle = obstacle ?? failure
+                    }
+                case .wrote(let result):
+                    isWriting = false
+                    hand.wrote()
+                    switch result {
+                    case .success(let known): placements = known
+                    case .failure(let failure): obstacle = obstacle ?? failure
+                    }
                 case .tick:
                     guard mayGoOn else { continue }
-                    // Also for what is more urgent than what runs, and so that what is done is soon counted.
+                    // Also for what is more urgent than what runs.
                     looksAgain = true
-                    if hand.noteCount > 0 {
-                        do throws(RepairObstacle) {
-                            try await write(&hand, &placements, term)
-                        } catch {
-                            obstacle = obstacle ?? error
-                        }
-                    }
+                    isOverdue = hand.noteCount > 0
                     tasks.addTask { await tick() }
                 }
             }
@@ -122,44 +141,44 @@ package struct RepairExecutor: Sendable {
         return .tick
     }
 
-    /// Takes up more; false when there is none now.
-    private func takeUp(_ hand: inout RepairHand, _ view: RepairView) async throws(RepairObstacle) -> Bool {
+    /// Takes up more.
+    private func takeUp(_ held: [RecordID], _ term: Term) async -> Event {
+        do throws(RepairObstacle) {
+            return .tookUp(.success(try await claim(held, term)))
+        } catch {
+            return .tookUp(.failure(error))
+        }
+    }
+
+    private func claim(_ held: [RecordID], _ term: Term) async throws(RepairObstacle) -> Taken {
         // What a new survey found may be more urgent than all that waits.
-        if plan.isFresh { _ = try await plan.fill(ledger, term: view.stamp.term) }
-        // Of what is in the queue already and waits there may be much: what has ended meanwhile is not to wait for that.
+        if plan.isFresh { _ = try await plan.fill(ledger, term: term) }
+        // Of what is in the queue already and waits there may be much.
         for _ in 0..<Self.pagesAtOnce {
             let items: [RepairItem]
             do throws(CatalogError) {
-                items = try await ledger.claimRepairs(
-                    term: view.stamp.term,
-                    limit: Self.batchCount,
-                    held: hand.held
-                )
+                items = try await ledger.claimRepairs(term: term, limit: Self.batchCount, held: held)
             } catch {
                 throw RepairObstacle(error)
             }
-            hand.take(items, view)
             if !items.isEmpty {
                 // What is more urgent than some of these comes first the next time.
                 if let next = plan.nextLivingCount, items.contains(where: { $0.livingCount > next }) {
-                    _ = try await plan.fill(ledger, term: view.stamp.term)
+                    _ = try await plan.fill(ledger, term: term)
                 }
-                return true
+                return Taken(items: items, hasMore: true)
             }
-            guard try await plan.fill(ledger, term: view.stamp.term) else { return false }
+            guard try await plan.fill(ledger, term: term) else { return Taken(items: [], hasMore: false) }
         }
-        return true
+        return Taken(items: [], hasMore: true)
     }
 
     /// Writes down what has come to its end.
-    private func write(
-        _ hand: inout RepairHand,
-        _ placements: inout [[NodeID]: Int32],
-        _ term: Term
-    ) async throws(RepairObstacle) {
+    private func write(_ notes: RepairHand.Notes, _ placements: [[NodeID]: Int32], _ term: Term) async -> Event {
+        var placements = placements
         do throws(CatalogError) {
             var counted: [CountedRepair] = []
-            for transfer in hand.made {
+            for transfer in notes.made {
                 let nodes = (transfer.item.nodes + [transfer.target.id]).sorted()
                 let number: Int32
                 if let known = placements[nodes] {
@@ -177,22 +196,22 @@ package struct RepairExecutor: Sendable {
                 )
             }
             if !counted.isEmpty { _ = try await ledger.countRepairs(counted, term: term) }
-            if !hand.needless.isEmpty { try await ledger.dropRepairs(hand.needless, term: term) }
-            if !hand.postponed.isEmpty { try await ledger.postponeRepairs(hand.postponed, term: term) }
+            if !notes.needless.isEmpty { try await ledger.dropRepairs(notes.needless, term: term) }
+            if !notes.postponed.isEmpty { try await ledger.postponeRepairs(notes.postponed, term: term) }
         } catch {
-            throw RepairObstacle(error)
+            return .wrote(.failure(RepairObstacle(error)))
         }
-        for repair in hand.postponed where repair.pause == nil {
+        for repair in notes.postponed where repair.pause == nil {
             logger.error(
                 "a copy cannot be made: a person has to look at it",
                 metadata: ["record": "\(repair.record)", "reason": "\(repair.note)"]
             )
         }
         done.withLockedValue { done in
-            done.itemCount += hand.made.count
-            done.byteCount += hand.made.reduce(0) { $0 + $1.item.byteCount }
+            done.itemCount += notes.made.count
+            done.byteCount += notes.made.reduce(0) { $0 + $1.item.byteCount }
         }
-        hand.wrote()
+        return .wrote(.success(placements))
     }
 
     private func carryOut(_ transfer: Transfer) async -> Event {
@@ -205,9 +224,8 @@ package struct RepairExecutor: Sendable {
         return .ended(record, await makeCopy(transfer))
     }
 
-    /// Nil when the target has a whole copy, durably.
+    /// Nil when the target has a whole copy, durably: one that it had before it compares with what it fetches.
     private func makeCopy(_ transfer: Transfer) async -> RepairHand.Failure? {
-        if await isThere(transfer) { return nil }
         var reasons: [String] = []
         var isPassing = false
         for source in transfer.sources {
@@ -224,16 +242,6 @@ package struct RepairExecutor: Sendable {
         }
         let reason = reasons.joined(separator: "; ")
         return isPassing ? .passing(reason) : .definite(reason)
-    }
-
-    /// Whether the target has it already, and whole: from a copy that was made and not counted, or from before.
-    private func isThere(_ transfer: Transfer) async -> Bool {
-        do throws(ReplicationError) {
-            return try await transfer.target.hasWhole(transfer.item.record)
-        } catch {
-            // It is fetched then, which says what is wrong.
-            return false
-        }
     }
 }
 

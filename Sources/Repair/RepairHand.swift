@@ -37,14 +37,24 @@ struct RepairHand {
         case staleTerm
     }
 
+    /// What has come to its end, to be written down.
+    struct Notes: Sendable {
+        var made: [Transfer] = []
+        var needless: [RecordID] = []
+        var postponed: [PostponedRepair] = []
+
+        var count: Int { made.count + needless.count + postponed.count }
+        var records: [RecordID] { made.map(\.item.record) + needless + postponed.map(\.record) }
+    }
+
     private let limits: RepairLimits
     private var slots: TransferSlots
     private var pacing: TransferPacing
     private var waiting: [Waiting] = []
     private(set) var running: [RecordID: Transfer] = [:]
-    private(set) var made: [Transfer] = []
-    private(set) var needless: [RecordID] = []
-    private(set) var postponed: [PostponedRepair] = []
+    private var notes = Notes()
+    /// What is being written down.
+    private var writing = Notes()
 
     init(limits: RepairLimits) {
         self.limits = limits
@@ -54,12 +64,11 @@ struct RepairHand {
 
     /// Everything that has been taken up and not been written down.
     var held: [RecordID] {
-        (waiting.map(\.item.record) + running.keys + made.map(\.item.record) + needless + postponed.map(\.record))
-            .sorted()
+        (waiting.map(\.item.record) + running.keys + notes.records + writing.records).sorted()
     }
 
     var waitingCount: Int { waiting.count }
-    var noteCount: Int { made.count + needless.count + postponed.count }
+    var noteCount: Int { notes.count }
 
     mutating func take(_ items: [RepairItem], _ view: RepairView) {
         for item in items {
@@ -68,33 +77,42 @@ struct RepairHand {
     }
 
     /// What can be begun now; what need not or cannot be done is noted.
+    ///
+    /// Looks no further than it has to: when one copy has ended there is room for one, however many wait.
     mutating func begin(_ view: RepairView, now: Duration) -> [Transfer] {
         var begun: [Transfer] = []
-        var left: [Waiting] = []
-        for var entry in waiting {
-            if entry.version != view.version {
-                entry.difference = Self.difference(of: entry.item, view)
-                entry.version = view.version
+        var open = view.peers.keys.count { slots.isOpen(target: $0) }
+        var done: [Int] = []
+        for index in waiting.indices {
+            guard open > 0 else { break }
+            if waiting[index].version != view.version {
+                waiting[index].difference = Self.difference(of: waiting[index].item, view)
+                waiting[index].version = view.version
             }
+            let entry = waiting[index]
             guard let placement = entry.item.placement, let difference = entry.difference else {
-                needless.append(entry.item.record)
+                notes.needless.append(entry.item.record)
+                done.append(index)
                 continue
             }
             switch difference.step {
             case .drop:
-                needless.append(entry.item.record)
+                notes.needless.append(entry.item.record)
+                done.append(index)
             case .wait(let obstacle):
                 postpone(entry.item, .passing(obstacle.reason))
+                done.append(index)
             case .copy(let target, let sources):
-                guard let peer = view.peers[target], sources.contains(where: { view.peers[$0] != nil }) else {
-                    postpone(entry.item, .passing("a node is away"))
-                    continue
-                }
                 let order = sources.filter { view.peers[$0] != nil }
-                guard let source = slots.take(target: target, sources: order) else {
-                    left.append(entry)
+                guard let peer = view.peers[target], !order.isEmpty else {
+                    postpone(entry.item, .passing("a node is away"))
+                    done.append(index)
                     continue
                 }
+                guard slots.isOpen(target: target), let source = slots.take(target: target, sources: order) else {
+                    continue
+                }
+                if !slots.isOpen(target: target) { open -= 1 }
                 let transfer = Transfer(
                     item: entry.item,
                     placement: placement,
@@ -105,9 +123,10 @@ struct RepairHand {
                 )
                 running[entry.item.record] = transfer
                 begun.append(transfer)
+                done.append(index)
             }
         }
-        waiting = left
+        for index in done.reversed() { waiting.remove(at: index) }
         return begun
     }
 
@@ -116,24 +135,29 @@ struct RepairHand {
         guard let transfer = running.removeValue(forKey: record) else { return }
         if let source = transfer.sources.first { slots.giveBack(target: transfer.target.id, source: source.id) }
         switch failure {
-        case nil: made.append(transfer)
+        case nil: notes.made.append(transfer)
         case .staleTerm: break
         case .passing, .definite:
             if let failure { postpone(transfer.item, failure) }
         }
     }
 
-    /// Forgets what has been written down.
+    /// Hands over what is to be written down; it stays in hand until ``wrote()``.
+    mutating func takeNotes() -> Notes {
+        writing = notes
+        notes = Notes()
+        return writing
+    }
+
+    /// Forgets what was handed over.
     mutating func wrote() {
-        made = []
-        needless = []
-        postponed = []
+        writing = Notes()
     }
 
     private mutating func postpone(_ item: RepairItem, _ failure: Failure) {
         switch failure {
         case .passing(let note):
-            postponed.append(
+            notes.postponed.append(
                 PostponedRepair(
                     record: item.record,
                     pause: limits.passingPause,
@@ -142,7 +166,7 @@ struct RepairHand {
                 )
             )
         case .definite(let note):
-            postponed.append(
+            notes.postponed.append(
                 PostponedRepair(
                     record: item.record,
                     pause: limits.backOff.pause(afterAttempts: item.attemptCount + 1),

@@ -4,7 +4,7 @@ public import Reconciliation
 
 /// How much is copied at once, how fast, and how long what fails is left alone.
 public struct RepairLimits: Hashable, Sendable {
-    /// Copies that a node gives or takes at once.
+    /// Copies that a node gives at once, and takes at once.
     public var streamsPerNode = 4
     /// Bytes a second that a node takes; 0 is without limit.
     public var bytesPerSecond: Int64 = 50_000_000

@@ -38,13 +38,13 @@ extension NodeStore {
     }
 
     /// Where records are, in their order, when that needs no disk; disks are numbered from 1 on, in the order of their ids.
-    package func placesInMemory(_ ids: [RecordID]) -> [RecordPlace?]? {
+    package func placesInMemory(_ ids: [RecordID]) -> [FilePlace?]? {
         guard !isUneven else { return nil }
-        var places = [RecordPlace?](repeating: nil, count: ids.count)
+        var places = [FilePlace?](repeating: nil, count: ids.count)
         for (number, disk) in disks.enumerated() {
             guard let found = disk.store.placesInMemory(ids) else { return nil }
             for (index, locator) in found.enumerated() where places[index] == nil {
-                places[index] = locator.map { RecordPlace($0, disk: UInt16(clamping: number + 1)) }
+                places[index] = locator.map { FilePlace($0, disk: UInt16(clamping: number + 1)) }
             }
         }
         return places
@@ -216,7 +216,7 @@ extension NodeStore {
     }
 }
 
-extension RecordPlace {
+extension FilePlace {
     fileprivate init(_ locator: RecordLocator, disk: UInt16) {
         self.init(
             disk: disk,

@@ -125,7 +125,7 @@ package struct RecordService: ReplicationService {
         return opened.map { source(id, range: range, $0.info, first: $0.bytes) }
     }
 
-    package func placesAtOnce(_ ids: [RecordID]) -> [RecordPlace?]? { store.placesInMemory(ids) }
+    package func placesAtOnce(_ ids: [RecordID]) -> [FilePlace?]? { store.placesInMemory(ids) }
 
     package func get(_ id: RecordID, range: Range<UInt64>?) async throws(ReplicationError) -> GetSource {
         let opened: (info: RecordInfo, bytes: ByteBuffer)?

@@ -70,7 +70,8 @@ public struct StorageNode: Service {
             identity: hello,
             group: MultiThreadedEventLoopGroup.singleton,
             logger: logger,
-            configuration: connections
+            configuration: connections,
+            socketDirectory: configuration.socketDirectory
         )
         var serverConfiguration = ReplicationServerConfiguration(
             host: configuration.host,

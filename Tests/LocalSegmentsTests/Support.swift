@@ -44,13 +44,13 @@ struct Node {
     }
 
     /// As a node answers PLACES.
-    func places(_ ids: [RecordID]) throws -> [RecordPlace?] {
+    func places(_ ids: [RecordID]) throws -> [FilePlace?] {
         // The store may say that this is not the time to look into memory.
         var found: [RecordLocator?]?
         while found == nil { found = store.placesInMemory(ids) }
         return try #require(found).map { locator in
             locator.map {
-                RecordPlace(
+                FilePlace(
                     disk: 1,
                     segment: $0.segment.rawValue,
                     offset: $0.offset,

@@ -45,7 +45,7 @@ extension Message {
         case .status: self = .status(timeoutMilliseconds: try reader.integer())
         case .statusResult: self = .statusResult(try NodeStatusReport(reading: &reader))
         case .places: self = .places(try PlacesRequest(reading: &reader))
-        case .placesResult: self = .placesResult(try RecordPlace.readAll(from: &reader))
+        case .placesResult: self = .placesResult(try FilePlace.readAll(from: &reader))
         case .amend: self = .amend(try AmendRequest(reading: &reader))
         case .amendResult: self = .amendResult(try reader.putOutcome())
         case .amendments: self = .amendments(try AmendmentsRequest(reading: &reader))

@@ -73,7 +73,7 @@ extension Message {
             buffer.reserveCapacity(minimumWritableBytes: ids.count * RecordID.byteCount)
             for id in ids { buffer.writeRecordID(id) }
         case .places(let request): request.write(to: &buffer)
-        case .placesResult(let places): for place in places { RecordPlace.write(place, to: &buffer) }
+        case .placesResult(let places): for place in places { FilePlace.write(place, to: &buffer) }
         case .status(let timeoutMilliseconds): buffer.writeLittle(timeoutMilliseconds)
         case .statusResult(let report):
             buffer.writeLittle(report.recordCount)

@@ -24,10 +24,10 @@ extension PlacesRequest {
     }
 }
 
-extension RecordPlace {
+extension FilePlace {
     /// All places of an answer.
-    static func readAll(from reader: inout PayloadReader) throws(ReplicationError) -> [RecordPlace?] {
-        var places: [RecordPlace?] = []
+    static func readAll(from reader: inout PayloadReader) throws(ReplicationError) -> [FilePlace?] {
+        var places: [FilePlace?] = []
         places.reserveCapacity(reader.bytes.readableBytes / byteCount)
         while reader.bytes.readableBytes > 0 {
             let segment: UInt64 = try reader.integer()
@@ -37,7 +37,7 @@ extension RecordPlace {
             let disk: UInt16 = try reader.integer()
             let recordType: UInt8 = try reader.integer()
             try reader.reserved(byteCount: 1)
-            let place = RecordPlace(
+            let place = FilePlace(
                 disk: disk,
                 segment: segment,
                 offset: offset,
@@ -54,7 +54,7 @@ extension RecordPlace {
     }
 
     /// What stands for no place.
-    private static let none = RecordPlace(
+    private static let none = FilePlace(
         disk: 0,
         segment: 0,
         offset: 0,
@@ -63,7 +63,7 @@ extension RecordPlace {
         recordType: 0
     )
 
-    static func write(_ place: RecordPlace?, to buffer: inout ByteBuffer) {
+    static func write(_ place: FilePlace?, to buffer: inout ByteBuffer) {
         let place = place ?? none
         buffer.writeLittle(place.segment)
         buffer.writeLittle(place.offset)

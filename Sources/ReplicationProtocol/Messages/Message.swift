@@ -31,7 +31,7 @@ public enum Message: Hashable, Sendable {
     case statusResult(NodeStatusReport)
     case places(PlacesRequest)
     /// In the order of the request; `nil` for a record that has no place to be read at.
-    case placesResult([RecordPlace?])
+    case placesResult([FilePlace?])
     case amend(AmendRequest)
     case amendResult(PutOutcome)
     case amendments(AmendmentsRequest)

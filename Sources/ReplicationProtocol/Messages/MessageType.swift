@@ -107,7 +107,7 @@ public enum MessageType: UInt8, Sendable, CaseIterable {
             64
         case .getBegin: 56
         case .places: 8 + PlacesRequest.maximumCount * RecordID.byteCount
-        case .placesResult: PlacesRequest.maximumCount * RecordPlace.byteCount
+        case .placesResult: PlacesRequest.maximumCount * FilePlace.byteCount
         case .pullProgress, .purgeResult, .mapResult: 16
         case .pull: 512
         case .digestResult: DigestPart.byteCount << DigestRequest.maximumSplitBitCount

@@ -17,11 +17,11 @@ public struct PlacesRequest: Hashable, Sendable {
     }
 }
 
-/// Where a record is: a segment file of a node, and its extent there (docs/segment-format.md).
+/// Where a record is: a segment file of a node, and its extent there (docs/formats/segment.md).
 ///
 /// True when it was said. The record may be moved or deleted afterwards; what was at that place stays there for as long as the
 /// file exists, and says itself which record it is.
-public struct RecordPlace: Hashable, Sendable {
+public struct FilePlace: Hashable, Sendable {
     /// Bytes of one place in a message.
     static let byteCount = 32
 

@@ -67,10 +67,10 @@ extension ReplicationClient {
     public func startPlaces(
         _ ids: [RecordID],
         timeout: TimeAmount? = nil,
-        completion: @escaping @Sendable (Result<[RecordPlace?], ReplicationError>) -> Void
+        completion: @escaping @Sendable (Result<[FilePlace?], ReplicationError>) -> Void
     ) -> PendingRequest {
         let timeout = timeout ?? configuration.requestTimeout
-        return start(RequestSlot<ClientQuery<[RecordPlace?]>>(self), nil, completion) { completion in
+        return start(RequestSlot<ClientQuery<[FilePlace?]>>(self), nil, completion) { completion in
             ClientQuery(
                 { .places(PlacesRequest(recordIDs: ids, timeoutMilliseconds: $0)) },
                 priority: .foreground,

@@ -18,8 +18,8 @@ public final class RecordFetcher: Sendable {
         public var maximumPulls = 8
         /// Connections kept, at least as many as pulls.
         public var maximumConnections = 16
-        /// Payloads up to this are stored whole.
-        public var maximumWholePayloadByteCount = 16 << 20
+        /// Payloads up to this are fetched and stored whole; others stream, and say how far they are.
+        public var maximumWholePayloadByteCount = 4 << 20
 
         public init() {}
     }
@@ -48,15 +48,17 @@ public final class RecordFetcher: Sendable {
     private let logger: Logger
     private let configuration: ReplicationClientConfiguration
     private let limits: Limits
+    private let socketDirectory: String?
     private let state = NIOLockedValueBox(State())
 
-    /// Presents itself to its sources as `identity`.
+    /// Presents itself to its sources as `identity`; those on this host have sockets in `socketDirectory`.
     public init(
         identity: HelloIdentity,
         group: any EventLoopGroup,
         logger: Logger,
         configuration: ReplicationClientConfiguration = ReplicationClientConfiguration(),
-        limits: Limits = Limits()
+        limits: Limits = Limits(),
+        socketDirectory: String? = nil
     ) {
         precondition(limits.maximumConnections >= limits.maximumPulls, "every pull has a connection")
         self.identity = identity
@@ -64,6 +66,7 @@ public final class RecordFetcher: Sendable {
         self.logger = logger
         self.configuration = configuration
         self.limits = limits
+        self.socketDirectory = socketDirectory
     }
 
     /// Fetches a record, compares it with its digest, and puts it into `service`; returns when it is durable there.
@@ -81,10 +84,6 @@ public final class RecordFetcher: Sendable {
         guard let head = try await client.head(request.recordID, priority: .repair) else {
             throw ReplicationError(.notFound, "the source does not have the record")
         }
-        let stream = try await client.getStream(request.recordID, priority: .repair)
-        guard stream.payloadDigest == head.payloadDigest, stream.payloadByteCount == head.payloadByteCount else {
-            throw ReplicationError(.conflict, "the source has changed the record meanwhile", retry: .otherNode)
-        }
         let put = PutRequest(
             recordID: request.recordID,
             recordType: request.recordType,
@@ -95,6 +94,15 @@ public final class RecordFetcher: Sendable {
             term: request.stamp.term
         )
         progress(PullProgress(receivedByteCount: 0, payloadByteCount: put.payloadByteCount))
+        guard put.payloadByteCount > UInt64(limits.maximumWholePayloadByteCount) else {
+            let payload = try await client.get(request.recordID, priority: .repair)
+            progress(PullProgress(receivedByteCount: put.payloadByteCount, payloadByteCount: put.payloadByteCount))
+            return try await service.put(put, data: .whole(try Self.checked(payload, put)))
+        }
+        let stream = try await client.getStream(request.recordID, priority: .repair)
+        guard stream.payloadDigest == head.payloadDigest, stream.payloadByteCount == head.payloadByteCount else {
+            throw ReplicationError(.conflict, "the source has changed the record meanwhile", retry: .otherNode)
+        }
         let received = NIOLockedValueBox<UInt64>(0)
         let chunks = stream.chunks.observed { byteCount in
             let total = received.withLockedValue { total in
@@ -103,24 +111,14 @@ public final class RecordFetcher: Sendable {
             }
             progress(PullProgress(receivedByteCount: total, payloadByteCount: put.payloadByteCount))
         }
-        guard put.payloadByteCount <= UInt64(limits.maximumWholePayloadByteCount) else {
-            return try await service.put(put, data: .stream(chunks))
-        }
-        return try await service.put(put, data: .whole(try await Self.collect(chunks, put)))
+        return try await service.put(put, data: .stream(chunks))
     }
 
-    /// All bytes, which match the digest.
-    private static func collect(
-        _ chunks: ChunkSequence,
-        _ put: PutRequest
-    ) async throws(ReplicationError) -> ByteBuffer {
-        var payload = ByteBuffer()
-        payload.reserveCapacity(Int(put.payloadByteCount))
-        for try await chunk in chunks { payload.writeImmutableBuffer(chunk) }
-        // docs/decisions/0006-who-computes-digests.md: whoever puts has compared them.
-        guard SHA256Hasher.digest(of: payload) == put.payloadDigest else {
-            throw ReplicationError(.corrupt, "the source's bytes do not match its digest")
-        }
+    /// docs/decisions/0006-who-computes-digests.md: whoever puts has compared them.
+    private static func checked(_ payload: ByteBuffer, _ put: PutRequest) throws(ReplicationError) -> ByteBuffer {
+        guard UInt64(payload.readableBytes) == put.payloadByteCount,
+            SHA256Hasher.digest(of: payload) == put.payloadDigest
+        else { throw ReplicationError(.corrupt, "the source's bytes do not match its digest") }
         return payload
     }
 
@@ -173,6 +171,7 @@ public final class RecordFetcher: Sendable {
         ReplicationClient(
             host: source.host,
             port: Int(source.port),
+            localSocket: socketDirectory.flatMap { LocalSocket.path(of: source.node, in: $0) },
             identity: identity,
             expectedNodeID: source.node,
             group: group,

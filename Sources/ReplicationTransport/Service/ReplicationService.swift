@@ -24,7 +24,7 @@ public protocol ReplicationService: Sendable {
     func getAtOnce(_ id: RecordID, range: Range<UInt64>?) -> GetSource?
 
     /// Where records are, in their order, when that needs no disk; `nil` when it does. On the connection's event loop.
-    func placesAtOnce(_ ids: [RecordID]) -> [RecordPlace?]?
+    func placesAtOnce(_ ids: [RecordID]) -> [FilePlace?]?
 
     /// Opens a record's payload for reading; the range's part beyond its end is ignored.
     func get(_ id: RecordID, range: Range<UInt64>?) async throws(ReplicationError) -> GetSource
@@ -74,7 +74,7 @@ public protocol ReplicationService: Sendable {
 extension ReplicationService {
     public func getAtOnce(_ id: RecordID, range: Range<UInt64>?) -> GetSource? { nil }
 
-    public func placesAtOnce(_ ids: [RecordID]) -> [RecordPlace?]? { nil }
+    public func placesAtOnce(_ ids: [RecordID]) -> [FilePlace?]? { nil }
 
     public func amend(_ request: AmendRequest) async throws(ReplicationError) -> PutOutcome {
         throw .notOffered("amendments")

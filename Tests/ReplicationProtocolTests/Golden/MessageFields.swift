@@ -277,7 +277,7 @@ extension PutOutcome {
 
 extension MessageFields {
     /// Disk/segment/offset/payload length/metadata length/record type.
-    private static func text(of place: RecordPlace?) -> String {
+    private static func text(of place: FilePlace?) -> String {
         guard let place else { return "-" }
         let lengths = "\(place.payloadByteCount)/\(place.metadataByteCount)"
         return "\(place.disk)/\(place.segment)/\(place.offset)/\(lengths)/\(place.recordType)"

@@ -209,7 +209,7 @@ enum Samples {
         Sample(
             name: "PLACES-RESULT",
             message: .placesResult([
-                RecordPlace(
+                FilePlace(
                     disk: 2,
                     segment: 7,
                     offset: 4096,
