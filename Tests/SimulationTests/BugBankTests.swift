@@ -6,7 +6,7 @@ import Testing
 /// The simulator is not blind: each deliberate mistake is found.
 @Suite struct BugBankTests {
     /// The most seeds that a mistake may take; docs/testing.md has how many each took.
-    private static let limit: UInt64 = 200
+    private static let limit: UInt64 = 400
 
     @Test(arguments: Defect.allCases)
     func `the simulation finds`(defect: Defect) {
