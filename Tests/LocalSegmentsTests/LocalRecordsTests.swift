@@ -20,7 +20,7 @@ struct LocalRecordsTests {
             #expect(records.read(ids[0], range: nil) == nil)
             records.note(try node.places(ids), of: ids)
             #expect(try await eventually { records.read(ids[0], range: nil) } == Node.payload(1))
-            #expect(records.read(ids[1], range: nil) == Node.payload(2))
+            #expect(try await eventually { records.read(ids[1], range: nil) } == Node.payload(2))
             let middle = records.read(ids[1], range: 70_000..<140_001)
             #expect(middle == Node.payload(2).getSlice(at: 70_000, length: 70_001))
             // As of a node: what is beyond the end is left out, and what begins there is for the node to refuse.
@@ -64,7 +64,7 @@ struct LocalRecordsTests {
             try file.write(contentsOf: [byte ^ 4])
             try file.close()
             #expect(records.read(ids[0], range: nil) == nil)
-            #expect(records.read(ids[1], range: nil) == Node.payload(2))
+            #expect(try await eventually { records.read(ids[1], range: nil) } == Node.payload(2))
             await server.shutdown()
         }
     }
@@ -81,7 +81,7 @@ struct LocalRecordsTests {
             #expect(records.read(ids[1], range: nil) == nil)
             // Not asked for a second time in vain: the wrong place is forgotten, and the right one is welcome.
             records.note(places, of: ids)
-            #expect(records.read(ids[1], range: nil) == Node.payload(2))
+            #expect(try await eventually { records.read(ids[1], range: nil) } == Node.payload(2))
             await server.shutdown()
         }
     }

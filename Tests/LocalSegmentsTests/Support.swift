@@ -103,7 +103,7 @@ struct Node {
     }
 }
 
-/// Asks again until there is an answer: files are opened beside whoever reads.
+/// Asks again until there is an answer: files are opened, and their bytes come into memory, beside whoever reads.
 func eventually<Value>(_ body: () -> Value?) async throws -> Value {
     let end = ContinuousClock.now + .seconds(60)
     while ContinuousClock.now < end {

@@ -12,12 +12,17 @@ import Testing
         #expect(slots.take(target: nodes[0], sources: [nodes[1], nodes[2]]) == nodes[1])
         #expect(slots.take(target: nodes[0], sources: [nodes[1], nodes[2]]) == nodes[2], "the less busy one")
         #expect(slots.take(target: nodes[0], sources: [nodes[3]]) == nil, "the target has its two")
-        #expect(slots.take(target: nodes[3], sources: [nodes[0]]) == nil, "giving counts as taking")
+        #expect(!slots.isOpen(target: nodes[0]) && slots.isOpen(target: nodes[1]))
+        #expect(
+            slots.take(target: nodes[3], sources: [nodes[0]]) == nodes[0],
+            "what it takes does not keep it from giving"
+        )
         #expect(slots.take(target: nodes[3], sources: [nodes[1]]) == nodes[1])
-        #expect(slots.take(target: nodes[3], sources: [nodes[1]]) == nil)
+        #expect(slots.take(target: nodes[2], sources: [nodes[1]]) == nil, "the source gives its two")
+        #expect(slots.count(at: nodes[0]) == 3 && slots.count(at: nodes[1]) == 2)
         slots.giveBack(target: nodes[0], source: nodes[1])
-        #expect(slots.count(at: nodes[0]) == 1 && slots.count(at: nodes[1]) == 1)
-        #expect(slots.take(target: nodes[3], sources: [nodes[1]]) == nodes[1])
+        #expect(slots.count(at: nodes[0]) == 2 && slots.count(at: nodes[1]) == 1)
+        #expect(slots.take(target: nodes[2], sources: [nodes[1]]) == nodes[1])
         #expect(slots.take(target: nodes[2], sources: []) == nil)
     }
 
