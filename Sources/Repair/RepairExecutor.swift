@@ -239,7 +239,7 @@ package struct RepairExecutor: Sendable {
 
 extension ReplicationError {
     /// Whether it may be otherwise soon, without anybody's doing.
-    fileprivate var mayPass: Bool {
+    var mayPass: Bool {
         switch code {
         case .notConnected, .connectionLost, .overloaded, .shuttingDown, .deadlineExceeded, .cancelled, .outcomeUnknown,
             .staleEpoch, .readOnly, .diskFull, .unknown:
