@@ -37,6 +37,9 @@ final class SurplusWorld: Sendable {
         var putOff: [RecordID: PostponedRepair] = [:]
         var nodes: [NodeID: Node] = [:]
         var log: [String] = []
+        /// When so many copies have been read, the node that read the last of them is away.
+        var readsUntilAway = Int.max
+        var byteCount: Int64 = 1000
         /// Steps until the process is as good as dead.
         var stepsLeft = Int.max
     }
@@ -118,7 +121,11 @@ extension SurplusWorld: SurplusLedger {
                     && state.unconfirmed[record] == nil && state.putOff[record]?.pause != .some(.seconds(1 << 40))
             }
             return found.keys.sorted().prefix(limit).map {
-                SurplusRecord(record: $0, byteCount: 1000, attemptCount: state.putOff[$0]?.attemptCount ?? 0)
+                SurplusRecord(
+                    record: $0,
+                    byteCount: state.byteCount,
+                    attemptCount: state.putOff[$0]?.attemptCount ?? 0
+                )
             }
         }
     }
@@ -209,6 +216,10 @@ struct SurplusTestPeer: SurplusPeer {
             state.stepsLeft -= 1
             state.log.append("\(what) \(name)")
             defer { state.nodes[id] = node }
+            if what == "verify" {
+                state.readsUntilAway -= 1
+                if state.readsUntilAway == 0 { node.isAway = true }
+            }
             return body(&node)
         }
         return try result.get()

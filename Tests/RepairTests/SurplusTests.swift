@@ -153,6 +153,27 @@ import Testing
         for record in records { #expect(world.whole(record).count == 3) }
     }
 
+    @Test func `a node that goes away while copies are read keeps what was found whole before`() async {
+        for reads in 1...16 {
+            let world = SurplusWorld(nodes: 3)
+            let records = (1...8).compactMap { RecordID(high: 0, low: UInt64($0)) }
+            for record in records { world.store(record, on: world.ids) }
+            world.state.withLockedValue { $0.readsUntilAway = reads }
+            #expect(await SurplusScene(world).run(rounds: 1) == nil)
+            for record in records { #expect(world.whole(record).count == 3 && world.counted(record).count == 3) }
+        }
+    }
+
+    @Test func `no more is read at once than takes some minutes`() async {
+        let world = SurplusWorld(nodes: 3)
+        let records = (1...40).compactMap { RecordID(high: 0, low: UInt64($0)) }
+        for record in records { world.store(record, on: world.ids) }
+        world.state.withLockedValue { $0.byteCount = 100 << 20 }
+        #expect(await SurplusScene(world).run(rounds: 1) == nil)
+        for record in records { #expect(world.whole(record).count == 2) }
+        #expect(log(world).count { $0 == "begin" } == 20)
+    }
+
     @Test func `copying comes first`() async {
         let world = SurplusWorld(nodes: 3)
         let records = SurplusScene.store(world, 8)

@@ -14,7 +14,8 @@ import ReplicationProtocol
 /// has confirmed. What was not confirmed is asked for first of all, and counted again when it is there.
 package struct SurplusDropper: Sendable {
     private static let recordsAtOnce = 64
-    private static let unconfirmedAtOnce = 256
+    /// Bytes of one copy of what is checked before any of it is dropped, about: not for long, so that little changes meanwhile.
+    private static let bytesAtOnce: Int64 = 256 << 20
     /// Nodes that drop at the same time.
     private static let nodesAtOnce = 4
     /// How long a deleted record is left alone.
@@ -34,11 +35,11 @@ package struct SurplusDropper: Sendable {
         var sequence: UInt64 = 0
     }
 
-    private let ledger: any SurplusLedger
+    let ledger: any SurplusLedger
     private let plan: SurplusPlan
-    private let limits: RepairLimits
+    let limits: RepairLimits
     /// What is known of the cluster; nil when another coordinator leads.
-    private let view: @Sendable () -> SurplusView?
+    let view: @Sendable () -> SurplusView?
     private let state: NIOLockedValueBox<State>
     private let start = ContinuousClock.now
     /// Tells the permits of this process from those of others.
@@ -146,14 +147,16 @@ package struct SurplusDropper: Sendable {
             let owner = view.peers[step.node], keepers.allSatisfy({ view.peers[$0] != nil })
         else { return plan.advance(step, to: nil) }
         do throws(CatalogError) {
-            let records = try await ledger.surplusRecords(
+            let page = try await ledger.surplusRecords(
                 placement: step.set.placement,
                 group: step.set.group,
                 node: step.node,
                 after: step.after,
                 limit: Self.recordsAtOnce
             )
-            plan.advance(step, to: records.count < Self.recordsAtOnce ? nil : records.last?.record)
+            let records = Self.beginning(of: page)
+            let isLast = page.count < Self.recordsAtOnce && records.count == page.count
+            plan.advance(step, to: isLast ? nil : records.last?.record)
             let check = SurplusCheck(
                 owner: owner,
                 keepers: keepers.compactMap { view.peers[$0] },
@@ -173,11 +176,25 @@ package struct SurplusDropper: Sendable {
                 }
             }
             try await postpone(postponed, on: owner, view.stamp.term)
-            guard !wanted.isEmpty, !Task.isCancelled else { return }
+            // As it is now, not as it was when the reading began.
+            guard !wanted.isEmpty, !Task.isCancelled, let now = self.view(), now.stamp == view.stamp,
+                now.planner.keepers(of: step.set, without: step.node) == keepers,
+                keepers.allSatisfy({ now.peers[$0] != nil })
+            else { return }
             try await order(wanted, step, owner, view)
         } catch {
             throw RepairObstacle(error)
         }
+    }
+
+    /// As many records as are read within minutes, and one at least.
+    private static func beginning(of records: [SurplusRecord]) -> [SurplusRecord] {
+        var byteCount: Int64 = 0
+        let end = records.firstIndex { record in
+            byteCount += record.byteCount
+            return byteCount > bytesAtOnce
+        }
+        return Array(records.prefix(max(1, end ?? records.count)))
     }
 
     /// Counts the copies no more, has the node drop them, and notes what came of it.
@@ -247,7 +264,7 @@ package struct SurplusDropper: Sendable {
         }
     }
 
-    private func tell(
+    func tell(
         _ node: any SurplusPeer,
         _ items: [DropRequest.Item],
         _ stamp: OrderStamp
@@ -259,82 +276,6 @@ package struct SurplusDropper: Sendable {
         }
         let permit = ReferenceID(high: permitPrefix, low: sequence)
         return try await node.drop(items, permit: permit, stamp, sequence: sequence)
-    }
-
-    // MARK: What was not confirmed
-
-    /// Finds out what became of what was ordered and not confirmed: it is gone, or is counted again.
-    private func settle(_ term: Term) async throws(RepairObstacle) {
-        guard let view = view(), view.stamp.term == term else { return }
-        do throws(CatalogError) {
-            while !Task.isCancelled {
-                let open = try await ledger.unconfirmedDrops(
-                    of: view.peers.keys.sorted(),
-                    limit: Self.unconfirmedAtOnce,
-                    term: term
-                )
-                for (node, drops) in Dictionary(grouping: open, by: \.node).sorted(by: { $0.key < $1.key }) {
-                    guard let peer = view.peers[node] else { continue }
-                    try await settle(drops, on: peer, view.stamp)
-                }
-                guard open.count == Self.unconfirmedAtOnce else { return }
-            }
-        } catch {
-            throw RepairObstacle(error)
-        }
-    }
-
-    private func settle(
-        _ drops: [UnconfirmedDrop],
-        on node: any SurplusPeer,
-        _ stamp: OrderStamp
-    ) async throws(CatalogError) {
-        var gone: [RecordID] = []
-        var present: [UnconfirmedDrop] = []
-        var postponed: [PostponedRepair] = []
-        do throws(ReplicationError) {
-            // From here on nothing takes effect that was ordered before.
-            _ = try await tell(node, [], stamp)
-            for drop in drops {
-                do throws(ReplicationError) {
-                    if try await node.digest(of: drop.record) == nil {
-                        gone.append(drop.record)
-                    } else {
-                        present.append(drop)
-                    }
-                } catch {
-                    // Damaged, it is there, and counts as any other damaged one.
-                    guard error.code != .corrupt else {
-                        present.append(drop)
-                        continue
-                    }
-                    postponed.append(self.postponed(drop, "\(node.name): \(error)"))
-                }
-            }
-        } catch {
-            if error.code == .staleTerm { throw CatalogError(.staleTerm, "another coordinator leads") }
-            postponed = drops.map { self.postponed($0, "\(node.name): \(error)") }
-        }
-        if !gone.isEmpty { try await ledger.finishDrops(gone, on: node.id, term: stamp.term) }
-        if !present.isEmpty {
-            let restored = try await restoration(present.map { ($0.record, $0.nodes) }, node.id)
-            try await ledger.restoreDrops(restored, on: node.id, term: stamp.term)
-        }
-        try await postpone(postponed, on: node, stamp.term)
-    }
-
-    /// The instances' copies, and that on `node` with them.
-    private func restoration(
-        _ counted: [(record: RecordID, nodes: [NodeID])],
-        _ node: NodeID
-    ) async throws(CatalogError) -> [CountedRepair] {
-        var restored: [CountedRepair] = []
-        for (record, nodes) in counted {
-            let old = try await ledger.placementNumber(of: nodes.sorted())
-            let new = try await ledger.placementNumber(of: Set(nodes + [node]).sorted())
-            restored.append(CountedRepair(record: record, placement: old, newPlacement: new))
-        }
-        return restored
     }
 
     // MARK: Notes
@@ -349,16 +290,7 @@ package struct SurplusDropper: Sendable {
         )
     }
 
-    private func postponed(_ drop: UnconfirmedDrop, _ note: String) -> PostponedRepair {
-        PostponedRepair(
-            record: drop.record,
-            pause: limits.passingPause,
-            attemptCount: drop.attemptCount,
-            note: note
-        )
-    }
-
-    private func postpone(
+    func postpone(
         _ postponed: [PostponedRepair],
         on node: any SurplusPeer,
         _ term: Term
