@@ -10,8 +10,8 @@ import Testing
         term: Term(rawValue: 0x0807_0605_0403_0201),
         permit: Amendment.Reference(high: 0x1011_1213_1415_1617, low: 0x1819_1A1B_1C1D_1E1F),
         places: [
-            RecordPlace(segment: SegmentID(rawValue: 0x2827_2625_2423_2221), offset: 0x3837_3635_3433_3231),
-            RecordPlace(segment: SegmentID(rawValue: 1), offset: 4096),
+            SegmentPlace(segment: SegmentID(rawValue: 0x2827_2625_2423_2221), offset: 0x3837_3635_3433_3231),
+            SegmentPlace(segment: SegmentID(rawValue: 1), offset: 4096),
         ]
     )
 

@@ -4,7 +4,7 @@ public import NIOCore
 public import Placement
 
 /// Where in a store a record begins; no two records ever have the same place, because segment numbers are not used again.
-public struct RecordPlace: Hashable, Comparable, Sendable {
+public struct SegmentPlace: Hashable, Comparable, Sendable {
     public let segment: SegmentID
     public let offset: UInt64
 
@@ -35,10 +35,10 @@ public struct DropNote: Hashable, Sendable {
     /// What it permitted that with.
     public var permit: Amendment.Reference
     /// Every place that the record had in the store.
-    public var places: [RecordPlace]
+    public var places: [SegmentPlace]
 
     /// A note about 1 to `maximumPlaceCount` places.
-    public init(term: Term, permit: Amendment.Reference, places: [RecordPlace]) {
+    public init(term: Term, permit: Amendment.Reference, places: [SegmentPlace]) {
         precondition((1...Self.maximumPlaceCount).contains(places.count), "whoever makes a note counts its places")
         self.term = term
         self.permit = permit
@@ -77,10 +77,10 @@ public struct DropNote: Hashable, Sendable {
         try fields.skip(4)
         let term = Term(rawValue: try fields.next())
         let permit = try fields.nextHalves()
-        var places: [RecordPlace] = []
+        var places: [SegmentPlace] = []
         for _ in 0..<count {
             let segment = SegmentID(rawValue: try fields.next())
-            places.append(RecordPlace(segment: segment, offset: try fields.next()))
+            places.append(SegmentPlace(segment: segment, offset: try fields.next()))
         }
         guard fields.remainingByteCount == 0 else {
             throw SegmentFormatError(.malformed, "drop note has \(fields.remainingByteCount) bytes too many")

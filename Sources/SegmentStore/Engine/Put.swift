@@ -35,7 +35,7 @@ struct Put: Sendable {
     /// What it says, when it is a tombstone or an amendment.
     var amendment: Amendment? = nil
     /// The places that it names, when it is a drop note.
-    var dropped: [RecordPlace] = []
+    var dropped: [SegmentPlace] = []
     /// The term of the coordinator that asks for an amendment.
     var authority = Term(rawValue: 0)
     /// The stored record that was found damaged and that this one takes the place of.

@@ -154,7 +154,7 @@ extension StoreView {
         if lookup.standing.isDeleted, !lookup.standing.isHeld { return found }
         guard let locator = lookup.locator else {
             // Nobody misses what was dropped.
-            let place = RecordPlace(segment: range.segment, offset: entry.offset)
+            let place = SegmentPlace(segment: range.segment, offset: entry.offset)
             if try isDropped(entry.id, place) { return found }
             // It may have been an amendment of a record that is not stored here at all.
             return entry.type == nil && !amendments.isEmpty ? .unknown : .missing
@@ -163,7 +163,7 @@ extension StoreView {
         return range.covers(locator) ? .sound : found
     }
 
-    private func isDropped(_ id: RecordID, _ place: RecordPlace) throws(SegmentStoreError) -> Bool {
+    private func isDropped(_ id: RecordID, _ place: SegmentPlace) throws(SegmentStoreError) -> Bool {
         do {
             return try index.drops(of: [id]).joined().contains { $0.place == place }
         } catch {

@@ -90,13 +90,13 @@ extension LMDBIndex {
         _ table: LMDBTable,
         _ transaction: OpaquePointer?,
         of id: RecordID
-    ) throws(IndexFailure) -> [(RecordPlace, RecordLocator)] {
-        var found: [(RecordPlace, RecordLocator)] = []
+    ) throws(IndexFailure) -> [(SegmentPlace, RecordLocator)] {
+        var found: [(SegmentPlace, RecordLocator)] = []
         let wanted = Self.key(id)
         var start: PlaceKey = (wanted.0, wanted.1, 0, 0)
         try table.scan(transaction, from: &start) { (key: PlaceKey, value: LocatorValue) throws(IndexFailure) in
             guard key.0 == wanted.0, key.1 == wanted.1 else { return false }
-            let place = RecordPlace(
+            let place = SegmentPlace(
                 segment: SegmentID(rawValue: UInt64(bigEndian: key.2)),
                 offset: UInt64(bigEndian: key.3)
             )
@@ -106,7 +106,7 @@ extension LMDBIndex {
         return found
     }
 
-    private static func key(_ id: RecordID, _ place: RecordPlace) -> PlaceKey {
+    private static func key(_ id: RecordID, _ place: SegmentPlace) -> PlaceKey {
         let id = key(id)
         return (id.0, id.1, place.segment.rawValue.bigEndian, place.offset.bigEndian)
     }

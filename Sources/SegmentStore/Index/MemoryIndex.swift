@@ -11,8 +11,8 @@ package final class MemoryIndex: RecordIndex {
         var amendments: [RecordID: [Amendment.Order: IndexedRecord]] = [:]
         var standings: [RecordID: RecordStanding] = [:]
         var ends: [SegmentID: UInt64] = [:]
-        var others: [RecordID: [RecordPlace: RecordLocator]] = [:]
-        var drops: [RecordID: [RecordPlace: RecordLocator]] = [:]
+        var others: [RecordID: [SegmentPlace: RecordLocator]] = [:]
+        var drops: [RecordID: [SegmentPlace: RecordLocator]] = [:]
 
         func lookUp(_ id: RecordID) -> IndexLookup {
             IndexLookup(locator: locators[id], standing: standings[id] ?? RecordStanding())

@@ -53,13 +53,13 @@ package struct IndexedRecord: Hashable, Sendable {
     package var locator: RecordLocator
     package var amendment: Amendment?
     /// The places that it names, when it is a drop note.
-    package var dropped: [RecordPlace]
+    package var dropped: [SegmentPlace]
 
     package init(
         id: RecordID,
         locator: RecordLocator,
         amendment: Amendment? = nil,
-        dropped: [RecordPlace] = []
+        dropped: [SegmentPlace] = []
     ) {
         self.id = id
         self.locator = locator
@@ -73,7 +73,7 @@ package struct IndexedRecord: Hashable, Sendable {
 
 /// A place that does not count any more, and the note that says so.
 package struct DroppedPlace: Hashable, Sendable {
-    package var place: RecordPlace
+    package var place: SegmentPlace
     package var note: RecordLocator
 }
 

@@ -198,7 +198,7 @@ enum SegmentFuzz {
         let note = DropNote(
             term: Term(rawValue: 1),
             permit: Amendment.Reference(high: 1, low: 2),
-            places: [RecordPlace(segment: self.segment, offset: 4096)]
+            places: [SegmentPlace(segment: self.segment, offset: 4096)]
         )
         seeds.append(self.seed(3, .drop, note.encoded()))
         let entry = FooterEntry(
