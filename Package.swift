@@ -165,7 +165,7 @@ let engineTargets: [Target] =
     + engineTarget("Catalog", ["DICOM", "Checksums", "Placement", "CPostgres", nioCore, nioLocks, logging])
     + engineTarget(
         "Repair",
-        ["Catalog", "Reconciliation", "ReplicationProtocol", "Placement", nioLocks, logging]
+        ["Catalog", "Reconciliation", "ReplicationProtocol", "Placement", "Checksums", nioLocks, logging]
     )
     // Whole clusters on one thread, for tests and `varve-sim`.
     + engineTarget(
@@ -200,7 +200,7 @@ let roleTargets: [Target] =
         "Coordinator",
         [
             "Catalog", "Healing", "Repair", "Reconciliation", "ReplicationTransport", "ReplicationProtocol",
-            "Placement", "Telemetry",
+            "Placement", "Checksums", "Telemetry",
             nioCore, nioPosix, nioLocks, logging, lifecycle,
         ]
     )

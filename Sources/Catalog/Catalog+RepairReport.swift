@@ -33,7 +33,9 @@ extension Catalog {
                 surveyedAtMilliseconds: totals.int(6).map(Int64.init),
                 alarm: totals.text(7),
                 differences: backlog,
-                queue: queue
+                queue: queue,
+                droppedCount: totals.int(8) ?? 0,
+                droppedByteCount: Int64(totals.int(9) ?? 0)
             )
         }
     }
@@ -87,7 +89,7 @@ extension Catalog {
         """
         SELECT copies, item_count, byte_count, items_per_second::text, bytes_per_second::text,
             coalesce(rated_at > now() - interval '90 seconds', false),
-            (extract(epoch FROM surveyed_at) * 1000)::int8, alarm
+            (extract(epoch FROM surveyed_at) * 1000)::int8, alarm, dropped_count, dropped_bytes
         FROM repair_totals
         """
     )
@@ -103,7 +105,10 @@ extension Catalog {
 
     private static let queueByState = PreparedStatement(
         "repair_queue_by_state",
-        "SELECT kind, state, count(*) FROM repair_items GROUP BY 1, 2 ORDER BY 1, 2"
+        """
+        SELECT kind, state, count(*) FROM repair_items GROUP BY 1, 2
+        UNION ALL SELECT 4, state, count(*) FROM surplus_drops GROUP BY 1, 2 ORDER BY 1, 2
+        """
     )
 
     private static let backlogByNode = PreparedStatement(
@@ -126,7 +131,10 @@ extension Catalog {
         "stuck_repairs",
         """
         SELECT q.record, i.uid, t.uid, q.attempts, q.note
-        FROM repair_items q LEFT JOIN instances i ON i.record = q.record
+        FROM (
+            SELECT record, state, attempts, note, entered_at FROM repair_items
+            UNION ALL SELECT record, state, attempts, note, entered_at FROM surplus_drops
+        ) q LEFT JOIN instances i ON i.record = q.record
             LEFT JOIN series e ON e.id = i.series LEFT JOIN studies t ON t.id = e.study
         WHERE q.state = 3 ORDER BY q.entered_at, q.record LIMIT $1::int4
         """
@@ -134,7 +142,14 @@ extension Catalog {
 
     private static let retryStuckRepairs = PreparedStatement(
         "retry_stuck_repairs",
-        "UPDATE repair_items SET state = 1, attempts = 0, due_at = now() WHERE state = 3 RETURNING record"
+        """
+        WITH dropped AS (
+            UPDATE surplus_drops SET state = 1, attempts = 0, due_at = now() WHERE state = 3 RETURNING record
+        ), copied AS (
+            UPDATE repair_items SET state = 1, attempts = 0, due_at = now() WHERE state = 3 RETURNING record
+        )
+        SELECT record FROM dropped UNION ALL SELECT record FROM copied
+        """
     )
 }
 

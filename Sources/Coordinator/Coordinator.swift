@@ -54,6 +54,7 @@ public struct Coordinator: Service {
         let trash = TrashWorker(catalog: catalog, interval: heartbeat, logger: logger)
         let repair = RepairWorker(
             ledger: catalog,
+            surplus: catalog,
             copies: configuration.copies,
             limits: configuration.repair,
             interval: heartbeat,

@@ -224,8 +224,9 @@ package struct RepairExecutor: Sendable {
         return .ended(record, await makeCopy(transfer))
     }
 
-    /// Nil when the target has a whole copy, durably: one that it had before it compares with what it fetches.
+    /// Nil when the target has a whole copy, durably.
     private func makeCopy(_ transfer: Transfer) async -> RepairHand.Failure? {
+        if await isThere(transfer) { return nil }
         var reasons: [String] = []
         var isPassing = false
         for source in transfer.sources {
@@ -243,11 +244,21 @@ package struct RepairExecutor: Sendable {
         let reason = reasons.joined(separator: "; ")
         return isPassing ? .passing(reason) : .definite(reason)
     }
+
+    /// Whether the target has it already, and whole: from a copy that was made and not counted, or from before.
+    private func isThere(_ transfer: Transfer) async -> Bool {
+        do throws(ReplicationError) {
+            return try await transfer.target.hasWhole(transfer.item.record)
+        } catch {
+            // It is fetched then, which says what is wrong.
+            return false
+        }
+    }
 }
 
 extension ReplicationError {
     /// Whether it may be otherwise soon, without anybody's doing.
-    fileprivate var mayPass: Bool {
+    var mayPass: Bool {
         switch code {
         case .notConnected, .connectionLost, .overloaded, .shuttingDown, .deadlineExceeded, .cancelled, .outcomeUnknown,
             .staleEpoch, .readOnly, .diskFull, .unknown:

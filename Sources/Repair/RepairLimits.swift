@@ -13,6 +13,8 @@ public struct RepairLimits: Hashable, Sendable {
     public var backOff = RepairBackOff()
     /// How often all sets of copies are compared with what is wanted, when nothing happens.
     public var surveyInterval = Duration.seconds(60)
+    /// Whether copies beyond those wanted are dropped, once all that are wanted have been read.
+    public var dropsSurplus = true
 
     public init() {}
 }

@@ -13,6 +13,7 @@ package import ReplicationProtocol
 package final class RepairWorker: Sendable {
     private struct Known {
         var view: RepairView?
+        var surplusView: SurplusView?
         var alarm = ""
         var conditions: [NodeCondition] = []
         var map: PlacementMap?
@@ -25,14 +26,17 @@ package final class RepairWorker: Sendable {
     private let ledger: any RepairLedger
     private let plan: RepairPlan
     private let executor: RepairExecutor
+    private let surplus: SurplusPlan
+    private let dropper: SurplusDropper?
     private let survey: RepairSurvey
     private let known: NIOLockedValueBox<Known>
     private let clock: RepairClock
     private let logger: Logger
 
-    /// Looks every `interval` whether there is something to do.
+    /// Looks every `interval` whether there is something to do; without a ledger for `surplus` no copy is dropped.
     package init(
         ledger: any RepairLedger,
+        surplus surplusLedger: (any SurplusLedger)? = nil,
         copies: Int,
         limits: RepairLimits,
         interval: Duration,
@@ -53,6 +57,13 @@ package final class RepairWorker: Sendable {
         self.executor = RepairExecutor(ledger: ledger, plan: plan, limits: limits, clock: clock, logger: logger) {
             known.withLockedValue { $0.view }
         }
+        let surplus = SurplusPlan()
+        self.surplus = surplus
+        self.dropper = surplusLedger.map { ledger in
+            SurplusDropper(ledger: ledger, plan: surplus, limits: limits, logger: logger) {
+                known.withLockedValue { $0.surplusView }
+            }
+        }
     }
 
     /// Tells what is known now: the map in force, how the nodes stand, the members that answer, and what operators have to know.
@@ -68,17 +79,20 @@ package final class RepairWorker: Sendable {
             known.map = map
             known.conditions = conditions
             known.alarm = alarm
-            known.view = RepairView(
-                stamp: stamp,
-                planner: Planner(map: map, copies: copies, nodes: conditions),
-                peers: peers,
-                version: known.version
-            )
+            let planner = Planner(map: map, copies: copies, nodes: conditions)
+            known.view = RepairView(stamp: stamp, planner: planner, peers: peers, version: known.version)
+            let droppers = peers.compactMap { $0 as? any SurplusPeer }
+            known.surplusView = SurplusView(stamp: stamp, planner: planner, peers: droppers)
         }
     }
 
     /// Another coordinator leads.
-    package func rest() { known.withLockedValue { $0.view = nil } }
+    package func rest() {
+        known.withLockedValue { known in
+            known.view = nil
+            known.surplusView = nil
+        }
+    }
 
     /// Works until the task is cancelled.
     package func run() async {
@@ -90,11 +104,15 @@ package final class RepairWorker: Sendable {
     private func keepExecuting() async {
         var lastFailure = ""
         while !Task.isCancelled {
-            let (_, obstacle) = await executor.drain()
+            var (_, obstacle) = await executor.drain()
+            // After all copying, and never beside it: no copy is counted while it is dropped.
+            if obstacle == nil, let dropper {
+                obstacle = await dropper.run(while: { [plan] in plan.nextLivingCount == nil }).obstacle
+            }
             // Said once, not each second; that another leads its coordinator finds out by itself.
             if case .catalog(let reason) = obstacle {
                 if reason != lastFailure {
-                    logger.warning("copies cannot be made now", metadata: ["reason": "\(reason)"])
+                    logger.warning("copies cannot be made or dropped now", metadata: ["reason": "\(reason)"])
                 }
                 lastFailure = reason
             } else {
@@ -111,6 +129,7 @@ package final class RepairWorker: Sendable {
         let version: Int
         let time: Duration
         let itemCount: Int
+        let droppedCount: Int
     }
 
     private func keepSurveying() async {
@@ -123,15 +142,18 @@ package final class RepairWorker: Sendable {
                 do throws(RepairObstacle) {
                     if isDue(last, view) {
                         let itemCount = executor.progress.itemCount
+                        let droppedCount = dropper?.progress.itemCount ?? 0
                         let differences = try await survey.run(view)
                         plan.replace(differences)
+                        surplus.replace(differences)
                         if last?.term != view.stamp.term { summary = "" }
                         say(differences, &summary)
                         last = Survey(
                             term: view.stamp.term,
                             version: view.version,
                             time: clock.now(),
-                            itemCount: itemCount
+                            itemCount: itemCount,
+                            droppedCount: droppedCount
                         )
                     }
                     let end = clock.now() + interval
@@ -157,6 +179,7 @@ package final class RepairWorker: Sendable {
         guard age >= min(interval * 2, limits.surveyInterval) else { return false }
         return last.version != view.version || age >= limits.surveyInterval
             || (plan.nextLivingCount == nil && executor.progress.itemCount != last.itemCount)
+            || (surplus.nodes.isEmpty && dropper?.progress.itemCount ?? 0 != last.droppedCount)
     }
 
     private func say(_ differences: [Difference], _ summary: inout String) {

@@ -3,6 +3,7 @@
 import Glibc
 import NIOConcurrencyHelpers
 import Placement
+import SegmentFormat
 package import SegmentStore
 
 /// The stores of all disks of a node as one (docs/decisions/0027-several-disks-a-node.md).
@@ -32,6 +33,8 @@ package final class NodeStore: Sendable {
         var isUneven: Bool
         /// Whether records may be missing because a disk was, or is.
         var isLacking: Bool
+        /// The last order to drop copies that was taken up.
+        var lastDrop: Amendment.Order?
     }
 
     /// Puts of one record that are on their way at once, all to the same disk.
@@ -45,6 +48,8 @@ package final class NodeStore: Sendable {
     package let missing: [MissingDisk]
     let registry: DiskRegistry?
     let state: NIOLockedValueBox<State>
+    /// One order to drop copies at a time, in the order of their numbers.
+    let dropping = Turn()
     /// One amendment at a time: two disks must not judge two of them in different order.
     let amending = Turn()
 

@@ -75,7 +75,7 @@ import Testing
         // Decides which copies to make, and has them made; ledger, peers and clock are passed in.
         Rule(
             "Repair",
-            ["Catalog", "Reconciliation", "ReplicationProtocol", "Placement"],
+            ["Catalog", "Reconciliation", "ReplicationProtocol", "Placement", "Checksums"],
             ["Logging", "NIOConcurrencyHelpers"]
         ),
         Rule(

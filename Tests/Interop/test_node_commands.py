@@ -64,7 +64,7 @@ def test_a_node_is_drained_under_load_and_removed(five):
     wait_whole(cluster)
     row = node(cluster, "storage-4")
     assert row["node"]["state"] == "draining" and row["leaving"]["instances"] == 0
-    assert row["node"]["records"] > 0, "its copies are kept until it is removed"
+    wait_until("storage-4 empty", lambda: node(cluster, "storage-4")["node"]["records"] == 0, 180)
     assert_redundant(cluster, load.acknowledged, 3, besides=["storage-4"])
 
     shown = cluster.run("node", "show", "storage-4")

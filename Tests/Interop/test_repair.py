@@ -92,7 +92,7 @@ def test_a_node_is_lost_under_load_and_the_coordinator_in_the_middle(make_cluste
 
 
 def test_what_has_one_copy_left_is_copied_before_its_node_is_out(make_cluster):
-    cluster = make_cluster(out_seconds=3000)
+    cluster = make_cluster(out_seconds=3000, repair_drop_surplus="no")
     made = [instance("repair-alone", index, study=index // 4) for index in range(80)]
     assert set(send_all(cluster.port, made).values()) == {0}
     wait_whole(cluster)

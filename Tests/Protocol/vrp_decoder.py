@@ -385,6 +385,35 @@ def purge_result(p):
     p.integer("remaining", 8)
 
 
+def drop(p):
+    p.octets("permit", 16)
+    p.integer("timeout", 4)
+    p.take(4)
+    stamp(p)
+    p.integer("sequence", 8)
+    records = []
+    while p.data:
+        p.record_id("id")
+        p.octets("digest", 32)
+        p.claim("held")
+        p.take(7)
+        fields = [p.fields.pop(name) for name in ("id", "digest", "held")]
+        records.append("/".join(fields[:2] + ["1" if fields[2] == "yes" else "0"]))
+    if len(records) > 1024:
+        wrong("%d records" % len(records))
+    p.fields["records"] = " ".join(records) or "none"
+
+
+def drop_result(p):
+    outcomes = []
+    while p.data:
+        outcome = p.take(1)[0]
+        if not 1 <= outcome <= 6:
+            wrong("outcome %d" % outcome)
+        outcomes.append(str(outcome))
+    p.fields["outcomes"] = " ".join(outcomes) or "none"
+
+
 def placement_map(p):
     p.integer("timeout", 4)
     stamp(p)
@@ -476,6 +505,8 @@ TYPES = {
     0x4E: ("DAMAGE-RESULT", 50, MAXIMUM_PAYLOAD, damage_result),
     0x4F: ("HEALED", 29, 29, healed),
     0x50: ("HEALED-RESULT", 8, 8, lambda p: p.integer("remaining", 8)),
+    0x51: ("DROP", 48, 48 + 1024 * 56, drop),
+    0x52: ("DROP-RESULT", 0, 1024, drop_result),
 }
 HANDSHAKE = ("HELLO", "HELLO-ACK", "ERROR")
 

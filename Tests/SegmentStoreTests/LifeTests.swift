@@ -51,7 +51,8 @@ private struct Life {
     private var unclear: Set<RecordID> = []
     /// Records whose tombstone was handed in and not answered.
     private var maybeDeleted: Set<RecordID> = []
-    /// Records that were deleted for so long that they may be gone.
+    /// Records whose drop was answered, and that were not stored again.
+    private var dropped: [NewRecord] = []
     private(set) var log: [String] = []
 
     init(seed: UInt64) throws {
@@ -80,8 +81,9 @@ private struct Life {
         case ..<35: try append()
         case ..<42: try appendLarge()
         case ..<62: try amend()
-        case ..<68: try repeatOne()
-        case ..<75: try compact()
+        case ..<66: try repeatOne()
+        case ..<71: try drop()
+        case ..<76: try compact()
         case ..<80: try scrub()
         case ..<83: try purge()
         case ..<85: try seal()
@@ -153,7 +155,7 @@ private struct Life {
 
     /// The same record again is no second one.
     private mutating func repeatOne() throws {
-        guard let record = (stored + attempted).randomElement(using: &generator) else { return }
+        guard let record = (stored + attempted + dropped).randomElement(using: &generator) else { return }
         log.append("repeat")
         let isKnown = stored.contains { $0.id == record.id }
         do {
@@ -161,9 +163,32 @@ private struct Life {
             if !isKnown {
                 stored.append(record)
                 attempted.removeAll { $0.id == record.id }
+                dropped.removeAll { $0.id == record.id }
             }
         } catch let error as SegmentStoreError {
             try require([.full, .writeFailed, .deleted].contains(error.code), "repeating failed: \(error)")
+            // It may be there now.
+            if dropped.contains(where: { $0.id == record.id }) {
+                dropped.removeAll { $0.id == record.id }
+                attempted.append(record)
+            }
+        }
+    }
+
+    /// Copies of which nothing was said are let go, and may come back.
+    private mutating func drop() throws {
+        let all = stored.filter { amended[$0.id] == nil && !unclear.contains($0.id) }
+        let count = Int.random(in: 1...4, using: &generator)
+        let chosen = Array(all.shuffled(using: &generator).prefix(count))
+        log.append("drop \(chosen.count)")
+        stored.removeAll { record in chosen.contains { $0.id == record.id } }
+        do {
+            let outcomes = try engine.drop(chosen, under: term)
+            try require(outcomes.allSatisfy { $0 == .dropped }, "what is stored was not dropped: \(outcomes)")
+            dropped += chosen
+        } catch let error as SegmentStoreError {
+            try require([.full, .writeFailed].contains(error.code), "dropping failed: \(error)")
+            attempted += chosen
         }
     }
 
@@ -317,6 +342,8 @@ private struct Life {
 
     /// What can't be healed here (nobody has another copy of what is deleted) is out of the game.
     private mutating func forgetDamage() {
+        // A note that rots lets a copy come back, once the index is lost.
+        dropped = []
         let lost = Set(engine.status.quarantinedRanges.filter { $0.kind == .damaged }.compactMap(\.record))
         stored.removeAll { lost.contains($0.id) || unclear.contains($0.id) }
         // Of what was never answered nobody has another copy.
@@ -355,6 +382,10 @@ private struct Life {
         for record in attempted {
             guard let error = failure(of: { try engine.expectSame(record) }) else { continue }
             try require(error.code == .notFound, "half a record: \(error)")
+        }
+        for record in dropped {
+            let code = failure(of: { try engine.expectSame(record) })?.code
+            try require(code == .notFound, "\(record.id) was dropped and is there: \(code?.description ?? "readable")")
         }
         try require(engine.status.highestTerm.rawValue <= term, "a term appeared")
     }

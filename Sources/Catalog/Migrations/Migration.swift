@@ -36,6 +36,6 @@ struct Migration: Sendable {
     /// All steps in order.
     static let all: [Migration] = [
         .clusterTables, .imageTables, .commitFunctions, .seriesCodecs, .nameWords, .recordIndex, .uidKey, .uidKeyIndex,
-        .withoutUIDText, .commitments, .trash, .repair, .placementIndex,
+        .withoutUIDText, .commitments, .trash, .repair, .placementIndex, .surplus,
     ]
 }

@@ -29,7 +29,7 @@ public struct RepairAmount: Hashable, Sendable {
 public struct RepairOverview: Hashable, Sendable {
     /// Part of what the last survey found, less what has been done since.
     public struct Difference: Hashable, Sendable {
-        /// 1 repair, 2 drain, 3 rebalance, 4 surplus.
+        /// 1 repair, 2 drain, 3 rebalance, 4 surplus: to be dropped.
         public var kind: Int
         /// Copies that can be read.
         public var livingCount: Int
@@ -64,6 +64,9 @@ public struct RepairOverview: Hashable, Sendable {
     public var alarm: String
     public var differences: [Difference]
     public var queue: [Queued]
+    /// Surplus copies dropped since the cluster began, and their bytes.
+    public var droppedCount: Int
+    public var droppedByteCount: Int64
 
     /// Instances with fewer copies that can be read than wanted, by how many can.
     public var underReplicated: [(livingCount: Int, amount: RepairAmount)] {
@@ -92,7 +95,7 @@ public struct RepairOverview: Hashable, Sendable {
     public var stuckCount: Int { queue.filter { $0.state == 3 }.reduce(0) { $0 + $1.count } }
 }
 
-/// A copy that could not be made and is not tried again.
+/// A copy that could not be made, or dropped, and is not tried again.
 public struct StuckRepair: Hashable, Sendable {
     public var record: RecordID
     /// Of the instance; empty when it has been deleted.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Checksums
 import NIOCore
 import Placement
 import Repair
@@ -29,5 +30,24 @@ extension RepairWorker {
             peers: situation.peers,
             alarm: situation.alarm
         )
+    }
+}
+
+extension ConnectedPeer: SurplusPeer {
+    func digest(of id: RecordID) async throws(ReplicationError) -> SHA256Digest? {
+        try await client.head(id, priority: .repair)?.payloadDigest
+    }
+
+    func verify(_ id: RecordID) async throws(ReplicationError) {
+        try await client.verify(id, priority: .repair, timeout: .minutes(10))
+    }
+
+    func drop(
+        _ items: [DropRequest.Item],
+        permit: ReferenceID,
+        _ stamp: OrderStamp,
+        sequence: UInt64
+    ) async throws(ReplicationError) -> [RecordDropOutcome] {
+        try await client.drop(items, permit: permit, stamp, sequence: sequence, timeout: .minutes(2))
     }
 }

@@ -41,7 +41,7 @@ final class RepairMetrics: Sendable {
         }
         collect("varve_repair_queue_items", "Copies in the repair queue, by kind and state.") {
             guard let overview = $0.overview else { return [] }
-            return (1...3).flatMap { kind in
+            return (1...4).flatMap { kind in
                 (1...3).map { state in
                     let count = overview.queue.first { $0.kind == kind && $0.state == state }?.count ?? 0
                     let labels = [
@@ -62,6 +62,18 @@ final class RepairMetrics: Sendable {
         }
         collect("varve_repaired_instances_total", "Copies that were made and counted.", isCounter: true) {
             $0.overview.map { [("", Double($0.madeCount))] } ?? []
+        }
+        collect("varve_surplus_instances", "Copies beyond those wanted.") {
+            $0.overview.map { [("", Double($0.surplus.instanceCount))] } ?? []
+        }
+        collect("varve_surplus_bytes", "Bytes of copies beyond those wanted.") {
+            $0.overview.map { [("", Double($0.surplus.byteCount))] } ?? []
+        }
+        collect("varve_dropped_instances_total", "Surplus copies that were dropped.", isCounter: true) {
+            $0.overview.map { [("", Double($0.droppedCount))] } ?? []
+        }
+        collect("varve_dropped_bytes_total", "Bytes of surplus copies that were dropped.", isCounter: true) {
+            $0.overview.map { [("", Double($0.droppedByteCount))] } ?? []
         }
         collect("varve_repair_bytes_per_second", "Bytes of copies made a second, over the last minute.") {
             $0.overview.map { [("", $0.rate?.bytes ?? 0)] } ?? []

@@ -28,7 +28,7 @@ public struct RepairReport: Codable, Sendable {
 
     /// Items of the queue that are alike.
     public struct Queued: Codable, Sendable {
-        /// `repair`, `drain` or `rebalance`.
+        /// `repair`, `drain` or `rebalance`; `surplus`: a copy that is being dropped.
         public var kind: String
         /// `waiting`, `running` or `stuck`.
         public var state: String
@@ -45,12 +45,15 @@ public struct RepairReport: Codable, Sendable {
     /// Copies that are to be made.
     public var remaining: Amount
     public var waiting: [Waiting]
-    /// Copies beyond those wanted: they take room, and are not dropped.
+    /// Copies beyond those wanted, which take room until they are dropped.
     public var surplus: Amount
     public var queue: [Queued]
     /// Copies made since the cluster began, and their bytes.
     public var madeCopies: Int
     public var madeBytes: Int64
+    /// Surplus copies dropped since the cluster began, and their bytes.
+    public var droppedCopies: Int
+    public var droppedBytes: Int64
     /// Over the last minute; nil when nothing has been written down lately.
     public var bytesPerSecond: Double?
     public var copiesPerSecond: Double?
@@ -82,6 +85,8 @@ extension RepairReport {
             },
             madeCopies: overview.madeCount,
             madeBytes: overview.madeByteCount,
+            droppedCopies: overview.droppedCount,
+            droppedBytes: overview.droppedByteCount,
             bytesPerSecond: overview.rate?.bytes,
             copiesPerSecond: overview.rate?.items,
             expectedSeconds: Self.expectedSeconds(
@@ -130,7 +135,7 @@ extension RepairReport.Amount {
     }
 }
 
-/// One row of `GET /api/v1/repair/stuck`: a copy that could not be made and is not tried again.
+/// One row of `GET /api/v1/repair/stuck`: a copy that could not be made, or dropped, and is not tried again.
 public struct StuckRepairReport: Codable, Sendable {
     public var recordID: String
     public var studyInstanceUID: String

@@ -52,6 +52,19 @@ public struct Planner: Sendable {
         return Set(rest.compactMap { map[$0]?.domain }).count >= copies
     }
 
+    /// The nodes whose copies are enough without the one on `node`, which is surplus: all that the map wants, in service and up,
+    /// on as many hosts as copies are wanted; nil when that copy is to stay.
+    public func keepers(of set: ActualSet, without node: NodeID) -> [NodeID]? {
+        guard case .drop(let surplus) = difference(of: set)?.step, surplus.contains(node) else { return nil }
+        let keepers = map.holders(of: set.group, copies: copies).filter { wanted in
+            guard wanted != node, set.nodes.contains(wanted), let standing = conditions[wanted]?.standing else {
+                return false
+            }
+            return standing.health == .up && standing.service == .inService
+        }
+        return Set(keepers.compactMap { map[$0]?.domain }).count >= copies ? keepers : nil
+    }
+
     private func difference(of set: ActualSet, wanted: [NodeID]) -> Difference? {
         let counted = set.nodes.filter { conditions[$0]?.standing.isCounted ?? false }
         let living = counted.filter { conditions[$0]?.standing.isLiving ?? false }

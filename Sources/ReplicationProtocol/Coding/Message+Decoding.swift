@@ -63,6 +63,8 @@ extension Message {
         case .damageResult: self = .damageResult(try DamageReport(reading: &reader))
         case .healed: self = .healed(try HealedRequest(reading: &reader))
         case .healedResult: self = .healedResult(remainingCount: try reader.integer())
+        case .drop: self = .drop(try DropRequest(reading: &reader))
+        case .dropResult: self = .dropResult(try RecordDropOutcome.readAll(from: &reader))
         }
         if !type.mayGrow { try reader.end() }
     }

@@ -100,6 +100,8 @@ extension Message {
         case .damageResult(let report): report.write(to: &buffer)
         case .healed(let request): request.write(to: &buffer)
         case .healedResult(let remainingCount): buffer.writeLittle(remainingCount)
+        case .drop(let request): request.write(to: &buffer)
+        case .dropResult(let outcomes): buffer.writeBytes(outcomes.map(\.rawValue))
         }
     }
 }

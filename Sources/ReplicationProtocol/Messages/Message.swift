@@ -51,6 +51,9 @@ public enum Message: Hashable, Sendable {
     case healed(HealedRequest)
     /// How many damaged ranges are left.
     case healedResult(remainingCount: UInt64)
+    case drop(DropRequest)
+    /// In the order of the request.
+    case dropResult([RecordDropOutcome])
 
     public var type: MessageType {
         switch self {
@@ -96,6 +99,8 @@ public enum Message: Hashable, Sendable {
         case .damageResult: .damageResult
         case .healed: .healed
         case .healedResult: .healedResult
+        case .drop: .drop
+        case .dropResult: .dropResult
         }
     }
 }

@@ -46,6 +46,8 @@ public enum MessageType: UInt8, Sendable, CaseIterable {
     case damageResult = 0x4e
     case healed = 0x4f
     case healedResult = 0x50
+    case drop = 0x51
+    case dropResult = 0x52
 
     /// The name as in docs/replication-protocol.md.
     public var name: String {
@@ -92,6 +94,8 @@ public enum MessageType: UInt8, Sendable, CaseIterable {
         case .damageResult: "DAMAGE-RESULT"
         case .healed: "HEALED"
         case .healedResult: "HEALED-RESULT"
+        case .drop: "DROP"
+        case .dropResult: "DROP-RESULT"
         }
     }
 
@@ -112,6 +116,8 @@ public enum MessageType: UInt8, Sendable, CaseIterable {
         case .pull: 512
         case .digestResult: DigestPart.byteCount << DigestRequest.maximumSplitBitCount
         case .amend: RecordAmendment.maximumPayloadByteCount + 128
+        case .drop: 48 + DropRequest.Item.byteCount * DropRequest.maximumCount
+        case .dropResult: DropRequest.maximumCount
         case .putBegin, .metadata, .data, .headResult, .listResult, .amendmentsResult, .damageResult:
             MessageHeader.maximumPayloadByteCount
         }
@@ -121,12 +127,12 @@ public enum MessageType: UInt8, Sendable, CaseIterable {
     public var opensStream: Bool {
         switch self {
         case .putBegin, .get, .head, .verify, .list, .status, .places, .amend, .amendments, .digest, .pull,
-            .purgePermit, .map, .damage, .healed:
+            .purgePermit, .map, .damage, .healed, .drop:
             true
         case .hello, .helloAck, .ping, .pong, .goAway, .credit, .cancel, .error, .metadata, .data, .putCommit, .putAck,
             .getBegin, .headResult, .verifyResult, .listResult, .statusResult, .placesResult,
             .amendResult, .amendmentsResult, .digestResult, .pullProgress, .pullResult, .purgeResult, .mapResult,
-            .damageResult, .healedResult:
+            .damageResult, .healedResult, .dropResult:
             false
         }
     }

@@ -203,6 +203,7 @@ extension Message {
         case .pull(let request): .addition(term: request.stamp.term, mapEpoch: request.stamp.mapEpoch)
         case .amend(let request): request.fenceDemand
         case .purgePermit(let request): .removal(request.stamp)
+        case .drop(let request): .removal(request.stamp)
         // A node that has forgotten its damage says "not found" where it said "unknown".
         case .healed(let request): .removal(request.stamp)
         case .map(let request): .map(request.stamp, isMember: request.isMember)
@@ -229,6 +230,7 @@ extension Message {
         case .map(let request): request.timeoutMilliseconds
         case .damage(let request): request.timeoutMilliseconds
         case .healed(let request): request.timeoutMilliseconds
+        case .drop(let request): request.timeoutMilliseconds
         default: 0
         }
     }

@@ -92,6 +92,39 @@ extension ReplicationClient {
         }
     }
 
+    /// Has the peer let copies go that are surplus; what became of each, in their order.
+    ///
+    /// Not repeated by itself: an order whose outcome is not known is followed by another of a higher `sequence`, of the same
+    /// or of no records. `.invalidRequest` when the peer has had a later one.
+    public func drop(
+        _ items: [DropRequest.Item],
+        permit: ReferenceID,
+        _ stamp: OrderStamp,
+        sequence: UInt64,
+        priority: RequestPriority = .repair,
+        timeout: TimeAmount? = nil
+    ) async throws(ReplicationError) -> [RecordDropOutcome] {
+        guard items.count <= DropRequest.maximumCount else {
+            throw ReplicationError(
+                .invalidRequest,
+                "\(items.count) records; an order has at most \(DropRequest.maximumCount)"
+            )
+        }
+        return try await ask(priority, timeout) {
+            let request = DropRequest(
+                permit: permit,
+                stamp: stamp,
+                sequence: sequence,
+                items: items,
+                timeoutMilliseconds: $0
+            )
+            return .drop(request)
+        } read: {
+            guard case .dropResult(let outcomes) = $0, outcomes.count == items.count else { return .unexpected }
+            return .answer(outcomes)
+        }
+    }
+
     /// Tells the peer which map is in force; returns the highest term and epoch it knows then.
     public func announceMap(
         _ stamp: OrderStamp,

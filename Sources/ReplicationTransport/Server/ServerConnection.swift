@@ -101,7 +101,7 @@ final class ServerConnection: MessageConnection {
         case .get(let request): try open(header, ServerGet(header, request, connection: self))
         case .pull(let request): try open(header, ServerPull(header, request, connection: self))
         case .head, .verify, .list, .status, .places, .amend, .amendments, .digest, .purgePermit,
-            .map, .damage, .healed:
+            .map, .damage, .healed, .drop:
             try open(header, ServerQuery(header, message, connection: self))
         case .credit, .cancel, .metadata, .putCommit:
             guard let stream = streams[header.streamID] else { return try stray(header) }

@@ -74,6 +74,12 @@ final class ServerQuery: ServerStream {
             return .other(.damageResult(report))
         case .healed(let request):
             return .other(.healedResult(remainingCount: try await service.healed(request)))
+        case .drop(let request):
+            let outcomes = try await service.drop(request)
+            guard outcomes.count == request.items.count else {
+                throw ReplicationError(.internal, "\(outcomes.count) outcomes, asked were \(request.items.count)")
+            }
+            return .other(.dropResult(outcomes))
         case .map:
             // The fence has done all that is to be done.
             let position = fence.position

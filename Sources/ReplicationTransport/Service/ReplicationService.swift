@@ -62,6 +62,9 @@ public protocol ReplicationService: Sendable {
     /// Forgets damage that misses nothing any more; returns how many damaged ranges are left.
     func healed(_ request: HealedRequest) async throws(ReplicationError) -> UInt64
 
+    /// Lets copies go that are surplus; returns what became of each when that is durable.
+    func drop(_ request: DropRequest) async throws(ReplicationError) -> [RecordDropOutcome]
+
     /// What ``persist(_:)`` was last told; the server asks once, before it listens.
     func fencePosition() async throws(ReplicationError) -> FencePosition
 
@@ -105,6 +108,10 @@ extension ReplicationService {
 
     public func healed(_ request: HealedRequest) async throws(ReplicationError) -> UInt64 {
         throw .notOffered("lists of damage")
+    }
+
+    public func drop(_ request: DropRequest) async throws(ReplicationError) -> [RecordDropOutcome] {
+        throw .notOffered("drops")
     }
 }
 

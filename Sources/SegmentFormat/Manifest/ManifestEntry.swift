@@ -49,6 +49,8 @@ public enum ManifestEntry: Hashable, Sendable {
     case purged(SegmentID, permit: Amendment.Reference)
     /// An unreadable range holds sound records after all: damage found there later is another.
     case sound(SegmentID, UnreadableRange)
+    /// Records of type drop may be in segments: a program that does not know them must not read the store.
+    case drops
 
     /// The number of bytes of an entry.
     static let byteCount = 48
@@ -108,6 +110,7 @@ public enum ManifestEntry: Hashable, Sendable {
             Fields(kind: 14, segment: segment.rawValue, first: UInt64(bitPattern: time))
         case .purged(let segment, let permit): Fields(kind: 15, segment, permit)
         case .sound(let segment, let unreadable): Fields(kind: 16, segment, unreadable)
+        case .drops: Fields(kind: 17)
         }
     }
 
@@ -159,6 +162,7 @@ public enum ManifestEntry: Hashable, Sendable {
         case 13: self = .scrubbed(segment, atMilliseconds: Int64(bitPattern: first))
         case 14: self = .retired(segment, atMilliseconds: Int64(bitPattern: first))
         case 15: self = .purged(segment, permit: Amendment.Reference(high: name.high, low: name.low))
+        case 17: self = .drops
         default:
             throw SegmentFormatError(.unsupportedVersion, "manifest has an entry of unknown kind \(kind)")
         }

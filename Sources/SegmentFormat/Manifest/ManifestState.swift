@@ -33,6 +33,8 @@ public struct ManifestState: Sendable {
     public private(set) var isUncertain = false
     /// The highest term of a coordinator that was heard of.
     public private(set) var highestTerm = Term(rawValue: 0)
+    /// Whether records of type drop may be in segments.
+    public private(set) var hasDrops = false
     /// Whether blocks are missing or out of order: facts may be lost, and the segments themselves must be looked at.
     public private(set) var isDamaged = false
     /// Where the next block goes.
@@ -106,6 +108,7 @@ public struct ManifestState: Sendable {
             retired[segment] = time
         case .purged(let segment, _): retired[segment] = nil
         case .writeFailed: break
+        case .drops: hasDrops = true
         case .closed: isClosed = true
         case .uncertain: isUncertain = true
         case .reconciled: isUncertain = false

@@ -15,6 +15,8 @@ public struct RecordType: RawRepresentable, Hashable, Sendable {
     public static let tombstone = RecordType(rawValue: 4)
     /// A fact about an instance that its pixels and elements do not hold: a hold, a correction, a retention period.
     public static let amendment = RecordType(rawValue: 5)
+    /// Says that a record at another place is not kept here any more (`DropNote`); its id is that of the record.
+    public static let drop = RecordType(rawValue: 6)
     /// Fills a batch up to a multiple of 4 KiB; has no id.
     public static let padding = RecordType(rawValue: 255)
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Checksums
 import NIOCore
 import Placement
 import SegmentFormat
@@ -104,8 +105,35 @@ package struct Compaction: Sendable {
         precondition(places.count == next && start < next, "each record has a place")
     }
 
-    /// A record as it is on the disk, every checksum and the digest checked.
+    /// The records with content, where they are in the copy.
+    var copies: [IndexedRecord] {
+        zip(usage.live, places).filter { $0.0.hasContent }.map { IndexedRecord(id: $0.0.id, locator: $0.1) }
+    }
+
+    /// A drop note that cannot be read is made anew of what the index knows of it.
     private func image(of record: IndexedRecord) throws -> RecordImage {
+        do {
+            return try soundImage(of: record)
+        } catch let error as SegmentStoreError {
+            guard record.locator.type == .drop, [.checksumMismatch, .readFailed].contains(error.code) else {
+                throw error
+            }
+            let nobody = Amendment.Reference(high: 0, low: 0)
+            let note = DropNote(term: Term(rawValue: 0), permit: nobody, places: record.dropped)
+            return try RecordImage(
+                id: record.id,
+                type: .drop,
+                metadata: note.encoded(),
+                payload: ByteBuffer(),
+                payloadDigest: SHA256Hasher.digest(of: ByteBuffer()),
+                mapEpoch: MapEpoch(rawValue: 0),
+                writtenAtMilliseconds: view.clock.wallMilliseconds()
+            )
+        }
+    }
+
+    /// A record as it is on the disk, every checksum and the digest checked.
+    private func soundImage(of record: IndexedRecord) throws -> RecordImage {
         var reader = view.reader
         reader.isPastCache = true
         do {
@@ -122,7 +150,7 @@ package struct Compaction: Sendable {
                 writtenAtMilliseconds: info.writtenAtMilliseconds
             )
         } catch let error as SegmentStoreError {
-            if [.checksumMismatch, .readFailed].contains(error.code) {
+            if record.locator.type != .drop, [.checksumMismatch, .readFailed].contains(error.code) {
                 view.noteDamage(record.id, at: record.locator)
             }
             throw error

@@ -15,11 +15,14 @@ package struct SegmentUsage: Sendable {
     private(set) var live: [IndexedRecord] = []
     /// What the index points to still, but that may go with the segment.
     private(set) var droppable: [IndexedRecord] = []
+    /// All records.
+    private(set) var records: [IndexedRecord] = []
 
     init(_ segment: SegmentID) { self.segment = segment }
 
     mutating func add(_ record: IndexedRecord, isLive: Bool, isIndexed: Bool) {
         byteCount += record.locator.extent.paddedByteCount
+        records.append(record)
         if isLive {
             liveByteCount += record.locator.extent.paddedByteCount
             live.append(record)
@@ -61,6 +64,13 @@ extension StoreView {
             let isLive = record != nil
             usage.add(record ?? IndexedRecord(id: entry.id, locator: locator), isLive: isLive, isIndexed: isLive)
             return
+        }
+        if entry.type == .drop {
+            // Needed for as long as what it names is in another segment of the store; with this one its own goes, too.
+            let places = try index.drops(of: [entry.id])[0].filter { $0.note == locator }.map(\.place)
+            let isLive = places.contains { $0.segment != usage.segment && segments.entry(of: $0.segment) != nil }
+            let record = IndexedRecord(id: entry.id, locator: locator, dropped: places)
+            return usage.add(record, isLive: isLive, isIndexed: false)
         }
         let lookup = try index.lookUp(entry.id)
         let isIndexed = lookup.locator == locator

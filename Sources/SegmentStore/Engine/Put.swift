@@ -34,12 +34,17 @@ struct Put: Sendable {
     let content: Content
     /// What it says, when it is a tombstone or an amendment.
     var amendment: Amendment? = nil
+    /// The places that it names, when it is a drop note.
+    var dropped: [SegmentPlace] = []
     /// The term of the coordinator that asks for an amendment.
     var authority = Term(rawValue: 0)
     /// The stored record that was found damaged and that this one takes the place of.
     var replaced: RecordLocator? = nil
 
     var key: Key { Key(id: id, order: amendment?.order) }
+
+    /// Whether it takes little and lets space be given back, so that it is taken when space is low.
+    var isSmall: Bool { amendment != nil || !dropped.isEmpty }
 
     /// What it adds to a batch.
     var byteCount: UInt64 {
@@ -89,9 +94,34 @@ extension Put {
         )
     }
 
+    /// Lays out a note that copies of a record do not count any more.
+    init(
+        _ note: DropNote,
+        of id: RecordID,
+        mapEpoch: MapEpoch,
+        writtenAtMilliseconds: Int64
+    ) throws(SegmentStoreError) {
+        let digest = SHA256Hasher.digest(of: ByteBuffer())
+        let image: RecordImage
+        do {
+            image = try RecordImage(
+                id: id,
+                type: .drop,
+                metadata: note.encoded(),
+                payload: ByteBuffer(),
+                payloadDigest: digest,
+                mapEpoch: mapEpoch,
+                writtenAtMilliseconds: writtenAtMilliseconds
+            )
+        } catch {
+            throw SegmentStoreError(.tooLarge, error.message, record: id)
+        }
+        self.init(id: id, type: .drop, digest: digest, content: .image(image), dropped: note.places)
+    }
+
     /// Lays out a record and computes its checksums (and its digest, unless the caller has verified it).
     init(_ record: NewRecord, limits configuration: SegmentStore.Configuration) throws(SegmentStoreError) {
-        guard record.type != .tombstone, record.type != .amendment, record.type != .padding else {
+        guard ![.tombstone, .amendment, .drop, .padding].contains(record.type) else {
             throw SegmentStoreError(
                 .invalid,
                 "a record of type \(record.type.rawValue) has no content",

@@ -126,7 +126,7 @@ extension StoreEngine {
             switch put.content {
             case .large(let large): answer(put, publish(put, large))
             case .image:
-                if space.accepts(isAmendment: put.amendment != nil) {
+                if space.accepts(isAmendment: put.isSmall) {
                     images.append(put)
                 } else {
                     answer(put, .failed(space.error(put.id, configuration)))
@@ -202,7 +202,12 @@ extension StoreEngine {
         }
         lastBatchNanoseconds = view.clock.monotonicNanoseconds() - start
         let entries = zip(image.entries, batch).map { entry, put in
-            IndexedRecord(id: entry.id, locator: RecordLocator(entry, in: segment.id), amendment: put.amendment)
+            IndexedRecord(
+                id: entry.id,
+                locator: RecordLocator(entry, in: segment.id),
+                amendment: put.amendment,
+                dropped: put.dropped
+            )
         }
         let change: Int
         do {

@@ -31,6 +31,13 @@ extension StoreEngine {
     package mutating func publish(_ compaction: Compaction) throws(SegmentStoreError) {
         precondition(compaction.isDurable, "only what is durable is made known")
         guard let target = compaction.target else { return }
+        try dropAgain(compaction)
+        do {
+            // Known before it is a part of the store: a drop names all places.
+            try index.noteOthers(compaction.copies)
+        } catch {
+            throw fail("\(error)")
+        }
         try append([.sealed(target, .compacted, footerOffset: compaction.footerOffset)])
         let now = view.clock.wallMilliseconds()
         segments.set(target, .sealed, end: compaction.footerOffset, createdAtMilliseconds: now)
@@ -49,7 +56,7 @@ extension StoreEngine {
         guard !moves.isEmpty else { return false }
         do {
             // What was undeleted or held meanwhile keeps its bytes.
-            for move in moves where move.target == nil && move.record.amendment == nil {
+            for move in moves where move.target == nil && move.record.hasContent {
                 let lookup = try index.lookUp(move.record.id)
                 guard lookup.locator != move.record.locator || (lookup.standing.isDeleted && !lookup.standing.isHeld)
                 else { throw SegmentStoreError(.conflict, "a record came back to life", record: move.record.id) }
@@ -78,7 +85,7 @@ extension StoreEngine {
             facts.trash[segment] = now
         }
         do {
-            try index.forget(segment)
+            try index.forget(segment, compaction.usage.records)
             try files.trash(segment, to: trashDirectory)
             try disk.syncDirectory(trashDirectory)
             try disk.syncDirectory(files.directory)

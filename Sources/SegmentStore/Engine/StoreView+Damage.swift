@@ -91,7 +91,7 @@ extension StoreView {
         var found: [QuarantinedRange: [Entry]] = [:]
         func note(_ id: RecordID, _ locator: RecordLocator) {
             for range in bySegment[locator.segment] ?? [] where range.covers(locator) {
-                found[range, default: []].append(Entry(id: id, type: locator.type))
+                found[range, default: []].append(Entry(id: id, type: locator.type, offset: locator.offset))
             }
         }
         do {
@@ -120,6 +120,7 @@ extension StoreView {
         let id: RecordID
         /// `nil` when only the id is known.
         let type: RecordType?
+        let offset: UInt64
     }
 
     private enum Fate {
@@ -144,17 +145,30 @@ extension StoreView {
         case .tombstone?, .amendment?:
             // Which one it was is written in what is damaged, unless the index knows it.
             return inRange.isEmpty ? .unknown : .sound
+        // What it said the index knows; when that is lost, too, a copy too many is back.
+        case .drop?: return .kept
         default: break
         }
         let found: Fate = inRange.isEmpty ? .kept : .sound
         let lookup = try lookUp(entry.id)
         if lookup.standing.isDeleted, !lookup.standing.isHeld { return found }
         guard let locator = lookup.locator else {
+            // Nobody misses what was dropped.
+            let place = SegmentPlace(segment: range.segment, offset: entry.offset)
+            if try isDropped(entry.id, place) { return found }
             // It may have been an amendment of a record that is not stored here at all.
             return entry.type == nil && !amendments.isEmpty ? .unknown : .missing
         }
         guard isSound(IndexedRecord(id: entry.id, locator: locator)) else { return .missing }
         return range.covers(locator) ? .sound : found
+    }
+
+    private func isDropped(_ id: RecordID, _ place: SegmentPlace) throws(SegmentStoreError) -> Bool {
+        do {
+            return try index.drops(of: [id]).joined().contains { $0.place == place }
+        } catch {
+            throw Self.indexError(error)
+        }
     }
 
     /// On the disk: what the page cache has is not what the next start will find.
@@ -164,7 +178,9 @@ extension StoreView {
 
     /// The records that were in a range, as far as the footer or their own headers tell, and whether these are all.
     private func contents(of quarantined: QuarantinedRange) -> (entries: [Entry], isComplete: Bool) {
-        if let record = quarantined.record { return ([Entry(id: record, type: nil)], true) }
+        if let record = quarantined.record {
+            return ([Entry(id: record, type: nil, offset: quarantined.range.lowerBound)], true)
+        }
         if let entry = segments.entry(of: quarantined.segment), entry.state == .sealed,
             let footer = FooterReader(files: files, cluster: configuration.clusterID)
                 .footer(of: quarantined.segment, at: entry.end)
@@ -173,7 +189,7 @@ extension StoreView {
                 entry.offset < quarantined.range.upperBound
                     && entry.offset + entry.extent.byteCount > quarantined.range.lowerBound
             }
-            return (inside.map { Entry(id: $0.id, type: $0.type) }, true)
+            return (inside.map { Entry(id: $0.id, type: $0.type, offset: $0.offset) }, true)
         }
         return (headers(in: quarantined), false)
     }
@@ -194,7 +210,7 @@ extension StoreView {
                     offset: offset
                 )) != nil
             {
-                if header.type != .padding { entries.append(Entry(id: header.id, type: header.type)) }
+                if header.type != .padding { entries.append(Entry(id: header.id, type: header.type, offset: offset)) }
                 next = offset + header.extent.paddedByteCount
             }
             offset = next

@@ -15,20 +15,25 @@ import SegmentFormat
 final class LMDBIndex: RecordIndex, @unchecked Sendable {
     private var environment: OpaquePointer?
     /// Record id to locator.
-    private let records: LMDBTable
+    let records: LMDBTable
     /// Subject, term and sequence to locator, kind, time and reference.
     private let amendments: LMDBTable
     /// Record id to standing, where anything was said about it.
     private let standings: LMDBTable
     /// Up to where segments are indexed, and whose index this is.
     private let states: LMDBTable
+    /// Record id and place to locator: where else its bytes are.
+    let others: LMDBTable
+    /// Record id and place to the locator of the drop note that names it.
+    let dropped: LMDBTable
 
     /// Changed whenever the meaning of keys or values changes: an index of another version is rebuilt.
-    private static let version: UInt64 = 2
+    private static let version: UInt64 = 3
 
-    private typealias RecordKey = (UInt64, UInt64)
+    typealias RecordKey = (UInt64, UInt64)
     private typealias AmendmentKey = (UInt64, UInt64, UInt64, UInt64)
-    private typealias LocatorValue = (UInt64, UInt64, UInt64, UInt64)
+    typealias PlaceKey = (UInt64, UInt64, UInt64, UInt64)
+    typealias LocatorValue = (UInt64, UInt64, UInt64, UInt64)
     private typealias AmendmentValue = (LocatorValue, UInt64, UInt64, UInt64, UInt64)
     private typealias StandingValue = (UInt64, UInt64, UInt64)
     private typealias StateValue = (UInt64, UInt64, UInt64, UInt64)
@@ -41,7 +46,7 @@ final class LMDBIndex: RecordIndex, @unchecked Sendable {
         var isOpen = false
         defer { if !isOpen { mdb_env_close(environment) } }
         try LMDBTable.check(mdb_env_set_mapsize(environment, mapByteCount), "set map size")
-        try LMDBTable.check(mdb_env_set_maxdbs(environment, 4), "set databases")
+        try LMDBTable.check(mdb_env_set_maxdbs(environment, 6), "set databases")
         try LMDBTable.check(mdb_env_set_maxreaders(environment, 512), "set readers")
         let flags = UInt32(MDB_NOSYNC) | UInt32(MDB_NOTLS) | UInt32(MDB_NORDAHEAD)
         try LMDBTable.check(mdb_env_open(environment, directory, flags, 0o640), "open")
@@ -56,6 +61,8 @@ final class LMDBIndex: RecordIndex, @unchecked Sendable {
         self.amendments = try LMDBTable("amendments", transaction)
         self.standings = try LMDBTable("standings", transaction)
         self.states = try LMDBTable("states", transaction)
+        self.others = try LMDBTable("others", transaction)
+        self.dropped = try LMDBTable("dropped", transaction)
         let wanted: StateValue = (identity.0 ^ Self.version, identity.1, identity.2, identity.3)
         if let found = try states.get(transaction, Self.identityKey, as: StateValue.self) {
             guard found == wanted else { throw IndexFailure("open another store's index", number: EINVAL) }
@@ -114,16 +121,18 @@ final class LMDBIndex: RecordIndex, @unchecked Sendable {
         try writing { (transaction) throws(IndexFailure) in
             var change = 0
             for entry in entries {
-                let wasLive = try lookUp(transaction, entry.id).isLive
+                let before = try lookUp(transaction, entry.id)
                 if let amendment = entry.amendment {
                     try amendments.put(transaction, Self.key(amendment), Self.value(amendment, entry.locator))
                     let all = try amendments(transaction, of: entry.id).compactMap(\.amendment)
                     try standings.put(transaction, Self.key(entry.id), Self.value(RecordStanding(all)))
+                } else if entry.locator.type == .drop {
+                    try drop(transaction, entry, before.locator)
                 } else {
-                    try records.put(transaction, Self.key(entry.id), entry.locator.words)
+                    try place(transaction, entry, before.locator)
                 }
                 let isLive = try lookUp(transaction, entry.id).isLive
-                change += (isLive ? 1 : 0) - (wasLive ? 1 : 0)
+                change += (isLive ? 1 : 0) - (before.isLive ? 1 : 0)
             }
             try states.put(transaction, Self.key(of: segment), (end, UInt64(0), UInt64(0), UInt64(0)))
             return change
@@ -148,9 +157,12 @@ final class LMDBIndex: RecordIndex, @unchecked Sendable {
                     } else {
                         try standings.put(transaction, key, Self.value(RecordStanding(rest)))
                     }
+                } else if move.record.locator.type == .drop {
+                    try moveNote(transaction, move)
                 } else if try lookUp(transaction, move.record.id).locator == move.record.locator {
                     if let target = move.target {
-                        try records.put(transaction, key, target.words)
+                        let new = IndexedRecord(id: move.record.id, locator: target)
+                        try place(transaction, new, move.record.locator)
                     } else {
                         try records.remove(transaction, key)
                     }
@@ -159,8 +171,11 @@ final class LMDBIndex: RecordIndex, @unchecked Sendable {
         }
     }
 
-    func forget(_ segment: SegmentID) throws(IndexFailure) {
-        try writing { (transaction) throws(IndexFailure) in try states.remove(transaction, Self.key(of: segment)) }
+    func forget(_ segment: SegmentID, _ records: [IndexedRecord]) throws(IndexFailure) {
+        try writing { (transaction) throws(IndexFailure) in
+            try states.remove(transaction, Self.key(of: segment))
+            for record in records { try forget(transaction, record) }
+        }
     }
 
     func indexedEnd(of segment: SegmentID) throws(IndexFailure) -> UInt64? {
@@ -244,14 +259,14 @@ final class LMDBIndex: RecordIndex, @unchecked Sendable {
         return found
     }
 
-    private func reading<Value>(_ body: (OpaquePointer?) throws(IndexFailure) -> Value) throws(IndexFailure) -> Value {
+    func reading<Value>(_ body: (OpaquePointer?) throws(IndexFailure) -> Value) throws(IndexFailure) -> Value {
         var transaction: OpaquePointer?
         try LMDBTable.check(mdb_txn_begin(environment, nil, UInt32(MDB_RDONLY), &transaction), "begin")
         defer { mdb_txn_abort(transaction) }
         return try body(transaction)
     }
 
-    private func writing<Value>(_ body: (OpaquePointer?) throws(IndexFailure) -> Value) throws(IndexFailure) -> Value {
+    func writing<Value>(_ body: (OpaquePointer?) throws(IndexFailure) -> Value) throws(IndexFailure) -> Value {
         var transaction: OpaquePointer?
         try LMDBTable.check(mdb_txn_begin(environment, nil, 0, &transaction), "begin")
         var isCommitted = false
@@ -267,7 +282,7 @@ final class LMDBIndex: RecordIndex, @unchecked Sendable {
 
     private static let identityKey: RecordKey = (0, 0)
 
-    private static func key(_ id: RecordID) -> RecordKey { (id.high.bigEndian, id.low.bigEndian) }
+    static func key(_ id: RecordID) -> RecordKey { (id.high.bigEndian, id.low.bigEndian) }
 
     private static func key(of segment: SegmentID) -> RecordKey { (UInt64(1).bigEndian, segment.rawValue.bigEndian) }
 
@@ -296,7 +311,7 @@ final class LMDBIndex: RecordIndex, @unchecked Sendable {
         )
     }
 
-    private static func locator(_ words: LocatorValue) throws(IndexFailure) -> RecordLocator {
+    static func locator(_ words: LocatorValue) throws(IndexFailure) -> RecordLocator {
         guard let locator = RecordLocator(words: words) else { throw IndexFailure("read", number: MDB_CORRUPTED) }
         return locator
     }

@@ -11,6 +11,8 @@ package final class MemoryIndex: RecordIndex {
         var amendments: [RecordID: [Amendment.Order: IndexedRecord]] = [:]
         var standings: [RecordID: RecordStanding] = [:]
         var ends: [SegmentID: UInt64] = [:]
+        var others: [RecordID: [SegmentPlace: RecordLocator]] = [:]
+        var drops: [RecordID: [SegmentPlace: RecordLocator]] = [:]
 
         func lookUp(_ id: RecordID) -> IndexLookup {
             IndexLookup(locator: locators[id], standing: standings[id] ?? RecordStanding())
@@ -57,7 +59,17 @@ package final class MemoryIndex: RecordIndex {
                     state.amendments[record.id, default: [:]][amendment.order] = record
                     let all = state.amendments[record.id]?.values.compactMap(\.amendment) ?? []
                     state.standings[record.id] = RecordStanding(all)
+                } else if record.locator.type == .drop {
+                    for place in record.dropped {
+                        state.drops[record.id, default: [:]][place] = record.locator
+                        state.others[record.id]?[place] = nil
+                        if state.locators[record.id]?.place == place { state.locators[record.id] = nil }
+                    }
                 } else {
+                    if let before = state.locators[record.id], before != record.locator {
+                        state.others[record.id, default: [:]][before.place] = before
+                    }
+                    state.others[record.id]?[record.locator.place] = nil
                     state.locators[record.id] = record.locator
                 }
                 let isLive = state.lookUp(record.id).isLive
@@ -85,15 +97,55 @@ package final class MemoryIndex: RecordIndex {
                         if rest.isEmpty { state.amendments[id] = nil }
                         state.standings[id] = rest.isEmpty ? nil : RecordStanding(rest)
                     }
+                } else if move.record.locator.type == .drop {
+                    for (place, note) in state.drops[id] ?? [:] where note == move.record.locator {
+                        state.drops[id]?[place] = move.target
+                    }
                 } else if state.locators[id] == move.record.locator {
                     state.locators[id] = move.target
+                    guard let target = move.target else { continue }
+                    state.others[id, default: [:]][move.record.locator.place] = move.record.locator
+                    state.others[id]?[target.place] = nil
                 }
             }
         }
     }
 
-    package func forget(_ segment: SegmentID) throws(IndexFailure) {
-        state.withLockedValue { $0.ends[segment] = nil }
+    package func forget(_ segment: SegmentID, _ records: [IndexedRecord]) throws(IndexFailure) {
+        state.withLockedValue { state in
+            state.ends[segment] = nil
+            for record in records {
+                let (id, place) = (record.id, record.locator.place)
+                state.others[id]?[place] = nil
+                state.drops[id]?[place] = nil
+                for place in record.dropped where state.drops[id]?[place] == record.locator {
+                    state.drops[id]?[place] = nil
+                }
+                if state.others[id]?.isEmpty == true { state.others[id] = nil }
+                if state.drops[id]?.isEmpty == true { state.drops[id] = nil }
+            }
+        }
+    }
+
+    package func noteOthers(_ records: [IndexedRecord]) throws(IndexFailure) {
+        state.withLockedValue { state in
+            for record in records where state.locators[record.id] != record.locator {
+                if state.drops[record.id]?[record.locator.place] != nil { continue }
+                state.others[record.id, default: [:]][record.locator.place] = record.locator
+            }
+        }
+    }
+
+    package func others(of id: RecordID) throws(IndexFailure) -> [RecordLocator] {
+        state.withLockedValue { state in (state.others[id] ?? [:]).sorted { $0.key < $1.key }.map(\.value) }
+    }
+
+    package func drops(of ids: [RecordID]) throws(IndexFailure) -> [[DroppedPlace]] {
+        state.withLockedValue { state in
+            ids.map { id in
+                (state.drops[id] ?? [:]).sorted { $0.key < $1.key }.map { DroppedPlace(place: $0.key, note: $0.value) }
+            }
+        }
     }
 
     package func indexedEnd(of segment: SegmentID) throws(IndexFailure) -> UInt64? {

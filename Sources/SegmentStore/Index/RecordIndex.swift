@@ -21,10 +21,17 @@ package protocol RecordIndex: AnyObject, Sendable {
     ///
     /// Returns by how much the number of live records changed.
     func insert(_ records: [IndexedRecord], segment: SegmentID, indexedUpTo end: UInt64) throws(IndexFailure) -> Int
-    /// Points to other places, or to none, where the index points to the old ones still.
+    /// Points to other places, or to none, where the index points to the old ones still; these are known from then on as
+    /// other places of the record.
     func move(_ moves: [IndexMove]) throws(IndexFailure)
-    /// Forgets up to where a segment was indexed that nothing points to any more.
-    func forget(_ segment: SegmentID) throws(IndexFailure)
+    /// Forgets up to where a segment was indexed that is no more, and what is known of the places of `records`, all in it.
+    func forget(_ segment: SegmentID, _ records: [IndexedRecord]) throws(IndexFailure)
+    /// Notes where else the bytes of records are, beside the place that counts.
+    func noteOthers(_ records: [IndexedRecord]) throws(IndexFailure)
+    /// Where else the bytes of a record are; some of it may be in segments that are no more.
+    func others(of id: RecordID) throws(IndexFailure) -> [RecordLocator]
+    /// The places of each of `ids` that drop notes name.
+    func drops(of ids: [RecordID]) throws(IndexFailure) -> [[DroppedPlace]]
     /// Up to where the records of `segment` are known.
     func indexedEnd(of segment: SegmentID) throws(IndexFailure) -> UInt64?
     /// At most `limit` ids of live records of `group` in order, after `previous`.
@@ -45,12 +52,29 @@ package struct IndexedRecord: Hashable, Sendable {
     package var id: RecordID
     package var locator: RecordLocator
     package var amendment: Amendment?
+    /// The places that it names, when it is a drop note.
+    package var dropped: [SegmentPlace]
 
-    package init(id: RecordID, locator: RecordLocator, amendment: Amendment? = nil) {
+    package init(
+        id: RecordID,
+        locator: RecordLocator,
+        amendment: Amendment? = nil,
+        dropped: [SegmentPlace] = []
+    ) {
         self.id = id
         self.locator = locator
         self.amendment = amendment
+        self.dropped = dropped
     }
+
+    /// Whether it is one with content.
+    var hasContent: Bool { amendment == nil && locator.type != .drop }
+}
+
+/// A place that does not count any more, and the note that says so.
+package struct DroppedPlace: Hashable, Sendable {
+    package var place: SegmentPlace
+    package var note: RecordLocator
 }
 
 /// A record whose place changes.

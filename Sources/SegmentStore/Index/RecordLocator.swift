@@ -24,6 +24,8 @@ package struct RecordLocator: Hashable, Sendable {
         self.init(segment: segment, offset: entry.offset, type: entry.type, extent: entry.extent)
     }
 
+    package var place: SegmentPlace { SegmentPlace(segment: segment, offset: offset) }
+
     /// The number of bytes of a locator in the index.
     static let byteCount = 32
 

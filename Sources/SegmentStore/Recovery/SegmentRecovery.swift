@@ -24,8 +24,10 @@ struct SegmentRecovery {
     private(set) var hasDamage = false
     private(set) var hasRemovedFiles = false
     private(set) var usedBytes: UInt64 = 0
-    /// The highest term that an amendment names.
+    /// The highest term that an amendment or a drop note names.
     private(set) var highestTerm = Term(rawValue: 0)
+    /// Whether there are drop notes, and the highest segment that they name.
+    private(set) var highestDropped: SegmentID?
 
     /// How many records go into the index at a time.
     private static let insertCount = 4096
@@ -261,9 +263,12 @@ struct SegmentRecovery {
         indexedUpTo end: UInt64
     ) throws(IndexFailure) {
         let lookups = try index.lookUp(batch.map(\.id))
+        let drops = try index.drops(of: batch.map(\.id))
         var wanted: [IndexedRecord] = []
-        for (record, lookup) in zip(batch, lookups) {
-            var existing = lookup.locator
+        var others: [IndexedRecord] = []
+        for (number, record) in batch.enumerated() {
+            if record.hasContent, drops[number].contains(where: { $0.place == record.locator.place }) { continue }
+            var existing = record.locator.type == .drop ? nil : lookups[number].locator
             if let amendment = record.amendment {
                 existing = try index.amendments(of: record.id).first { $0.amendment?.order == amendment.order }?.locator
             }
@@ -271,15 +276,30 @@ struct SegmentRecovery {
                 // Any failure means the same: the record elsewhere is not to be relied on.
                 (try? reader.verify(record.id, at: existing, includesDigest: false)) != nil
             {
+                if record.hasContent { others.append(record) }
                 continue
             }
             wanted.append(record)
         }
+        try index.noteOthers(others)
         _ = try index.insert(wanted, segment: segment, indexedUpTo: end)
+        for note in wanted where note.locator.type == .drop { try fillPlace(of: note.id) }
+    }
+
+    /// Points to another place of a record whose place was dropped, if there is one that was not.
+    ///
+    /// A copy that was stored after the drop may have been read before the note.
+    private func fillPlace(of id: RecordID) throws(IndexFailure) {
+        guard try index.lookUp(id).locator == nil else { return }
+        let others = try index.others(of: id)
+        let sound = others.first { (try? reader.verify(id, at: $0, includesDigest: false)) != nil }
+        guard let place = sound ?? others.last, let end = try index.indexedEnd(of: place.segment) else { return }
+        _ = try index.insert([IndexedRecord(id: id, locator: place)], segment: place.segment, indexedUpTo: end)
     }
 
     /// What the index is to know of a sound record; notes an amendment that says nothing as damage.
     private mutating func indexed(_ id: RecordID, _ locator: RecordLocator) -> IndexedRecord? {
+        if locator.type == .drop { return indexedDrop(id, locator) }
         guard locator.type == .tombstone || locator.type == .amendment else {
             return IndexedRecord(id: id, locator: locator)
         }
@@ -291,6 +311,20 @@ struct SegmentRecovery {
         } catch {
             logger.error("amendment can't be read", metadata: ["reason": "\(error)"])
             note(locator.segment, locator.offset..<(locator.offset + locator.extent.byteCount), .damaged)
+            return nil
+        }
+    }
+
+    /// What a drop note says; `nil` when it can't be read: then a copy is back that nobody needs, which does no harm.
+    private mutating func indexedDrop(_ id: RecordID, _ locator: RecordLocator) -> IndexedRecord? {
+        do {
+            let note = try DropNote(decoding: try reader.head(id, at: locator).metadata)
+            highestTerm = max(highestTerm, note.term)
+            let highest = note.places.reduce(SegmentID(rawValue: 0)) { max($0, $1.segment) }
+            highestDropped = max(highestDropped ?? highest, highest)
+            return IndexedRecord(id: id, locator: locator, dropped: note.places)
+        } catch {
+            logger.warning("drop note can't be read", metadata: ["reason": "\(error)"])
             return nil
         }
     }

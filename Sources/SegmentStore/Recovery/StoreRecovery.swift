@@ -88,13 +88,16 @@ struct StoreRecovery {
         facts.highestTerm = max(state.highestTerm, segments.highestTerm)
 
         let highest = present.last.map { $0.rawValue + 1 } ?? 1
-        let next = max(highest, state.reservedBelow.rawValue, 1)
+        // No number that a drop note names is ever used again.
+        let dropped = (segments.highestDropped?.rawValue).map { $0 + 1 } ?? 1
+        let next = max(highest, state.reservedBelow.rawValue, dropped)
         facts.firstSegment = next
         var entries: [ManifestEntry] = [
             .opened(environment.boot), .reserved(below: SegmentID(rawValue: next + StoreEngine.reservationCount)),
         ]
         // Lost with a manifest, and found again in what was ordered under it.
         if facts.highestTerm > state.highestTerm { entries.append(.term(facts.highestTerm)) }
+        if segments.highestDropped != nil, !state.hasDrops { entries.append(.drops) }
         if becomesUncertain, !state.isUncertain { entries.append(.uncertain) }
         let newEntries = entries + segments.entries
         let pendingEntries = try note(newEntries, in: &manifest)

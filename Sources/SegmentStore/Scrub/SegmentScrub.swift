@@ -111,6 +111,8 @@ package struct SegmentScrub {
 
     /// Whether the record at `locator` is the one that the store gives out or must keep.
     private func counts(_ id: RecordID, _ locator: RecordLocator) -> Bool {
+        // What the index knows of a drop, it keeps; when that is lost as well, a copy too many is back.
+        if locator.type == .drop { return false }
         // When the index can't tell, it counts.
         guard let lookup = try? view.index.lookUp(id), let amendments = try? view.index.amendments(of: id) else {
             return true

@@ -52,7 +52,15 @@ private final class ForgetfulIndex: RecordIndex {
 
     func move(_ moves: [IndexMove]) throws(IndexFailure) { try index.move(moves) }
 
-    func forget(_ segment: SegmentID) throws(IndexFailure) { try index.forget(segment) }
+    func forget(_ segment: SegmentID, _ records: [IndexedRecord]) throws(IndexFailure) {
+        try index.forget(segment, records)
+    }
+
+    func noteOthers(_ records: [IndexedRecord]) throws(IndexFailure) { try index.noteOthers(records) }
+
+    func others(of id: RecordID) throws(IndexFailure) -> [RecordLocator] { try index.others(of: id) }
+
+    func drops(of ids: [RecordID]) throws(IndexFailure) -> [[DroppedPlace]] { try index.drops(of: ids) }
 
     func indexedEnd(of segment: SegmentID) throws(IndexFailure) -> UInt64? { try index.indexedEnd(of: segment) }
 

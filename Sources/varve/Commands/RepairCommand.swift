@@ -70,7 +70,7 @@ struct RepairStuckCommand: AsyncParsableCommand {
 struct RepairRetryCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "retry",
-        abstract: "Have the copies tried again that could not be made.",
+        abstract: "Have the copies tried again that could not be made, or dropped.",
         discussion: "Example: varve repair retry"
     )
 
@@ -124,10 +124,10 @@ extension RepairReport {
         let queued = queue.map { "\($0.items) \($0.kind) \($0.state)" }
         if !queued.isEmpty { lines.append("queue        \(queued.joined(separator: ", "))") }
         if queue.contains(where: { $0.state == "stuck" }) {
-            lines.append("NEEDS YOU    'varve repair stuck' lists what could not be copied")
+            lines.append("NEEDS YOU    'varve repair stuck' lists what could not be copied or dropped")
         }
         if surplus.instances > 0 {
-            lines.append("surplus      \(surplus.longText) have more copies than wanted; they are kept")
+            lines.append("surplus      \(surplus.longText) have more copies than wanted")
         }
         return lines
     }

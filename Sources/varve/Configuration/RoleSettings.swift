@@ -90,6 +90,11 @@ extension CoordinatorConfiguration {
         repair.backOff.first = .seconds(try settings.integer("repair-retry-seconds", default: 60, in: 1...3_600))
         repair.passingPause = min(repair.passingPause, repair.backOff.first)
         repair.surveyInterval = .seconds(try settings.integer("survey-seconds", default: 60, in: 1...86_400))
+        let drops = settings.string("repair-drop-surplus", default: "yes")
+        guard ["yes", "no"].contains(drops) else {
+            throw SettingsError("'repair-drop-surplus' must be yes or no")
+        }
+        repair.dropsSurplus = drops == "yes"
         try settings.finish()
     }
 

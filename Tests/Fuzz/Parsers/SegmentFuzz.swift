@@ -141,6 +141,9 @@ enum SegmentFuzz {
     private static func decode(_ bytes: inout ByteBuffer) {
         let type = RecordType(rawValue: bytes.takeByte())
         guard let subject = RecordID(high: 1, low: 1) else { return }
+        if let note = try? DropNote(decoding: bytes) {
+            FuzzTarget.check((try? DropNote(decoding: note.encoded())) == note, "a drop note decodes to another")
+        }
         if let amendment = try? Amendment(decoding: bytes, subject: subject, type: type) {
             let again = try? Amendment(decoding: amendment.encoded(), subject: subject, type: type)
             FuzzTarget.check(again == amendment, "an amendment decodes to another")
@@ -167,7 +170,8 @@ enum SegmentFuzz {
         let entries: [ManifestEntry] = [
             .reserved(below: self.segment), .created(self.segment), .unreadable(self.segment, range),
             .healed(self.segment, range), .sealed(self.segment, .shared, footerOffset: 8192),
-            .sound(self.segment, range), .retired(self.segment, atMilliseconds: 7), .term(Term(rawValue: 3)), .closed,
+            .drops, .sound(self.segment, range), .retired(self.segment, atMilliseconds: 7), .term(Term(rawValue: 3)),
+            .closed,
         ]
         var manifest = ByteBuffer(integer: UInt8(0))
         let block = ManifestBlock(sequence: 0, cluster: self.cluster, node: self.node, entries: entries).encoded()
@@ -191,6 +195,12 @@ enum SegmentFuzz {
             issuedAtMilliseconds: 3
         )
         seeds.append(self.seed(3, hold.recordType, hold.encoded()))
+        let note = DropNote(
+            term: Term(rawValue: 1),
+            permit: Amendment.Reference(high: 1, low: 2),
+            places: [SegmentPlace(segment: self.segment, offset: 4096)]
+        )
+        seeds.append(self.seed(3, .drop, note.encoded()))
         let entry = FooterEntry(
             id: subject,
             type: .instance,

@@ -95,6 +95,17 @@ struct MessageFields {
         case .purgeResult(let result):
             add("purged", result.purgedSegmentCount)
             add("remaining", result.remainingSegmentCount)
+        case .drop(let request):
+            add("permit", Self.hex(high: request.permit.high, low: request.permit.low))
+            add("timeout", request.timeoutMilliseconds)
+            add(request.stamp)
+            add("sequence", request.sequence)
+            let items = request.items.map {
+                "\(Self.hex($0.recordID.bytes))/\($0.payloadDigest)/\($0.isHeldElsewhere ? 1 : 0)"
+            }
+            add("records", text: items.joined(separator: " "))
+        case .dropResult(let outcomes):
+            add("outcomes", text: outcomes.map { "\($0.rawValue)" }.joined(separator: " "))
         case .map(let request):
             add("timeout", request.timeoutMilliseconds)
             add(request.stamp)

@@ -168,6 +168,7 @@ struct TermFenceTests {
     @Test func messagesClaimWhatTheyDo() {
         let stamp = Samples.stamp
         #expect(Message.purgePermit(Samples.purge).fenceDemand == .removal(stamp))
+        #expect(Message.drop(Samples.drop).fenceDemand == .removal(stamp))
         #expect(Message.healed(HealedRequest(stamp: stamp, reconciled: nil)).fenceDemand == .removal(stamp))
         #expect(Message.pull(Samples.pull).fenceDemand == .addition(term: stamp.term, mapEpoch: stamp.mapEpoch))
         let hold = AmendRequest(Samples.amendment(), stamp)

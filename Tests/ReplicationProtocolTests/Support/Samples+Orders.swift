@@ -49,6 +49,17 @@ extension Samples {
         timeoutMilliseconds: 60_000
     )
 
+    static let drop = DropRequest(
+        permit: permit,
+        stamp: stamp,
+        sequence: 7,
+        items: [
+            DropRequest.Item(recordID: record(9), payloadDigest: digest),
+            DropRequest.Item(recordID: record(10), payloadDigest: digest, isHeldElsewhere: true),
+        ],
+        timeoutMilliseconds: 60_000
+    )
+
     static let cursor = DamageCursor(disk: 1, segment: 12, offset: 1 << 30, after: record(9))
 
     static let orders: [Sample] = [
@@ -112,6 +123,13 @@ extension Samples {
             message: .purgeResult(PurgeResult(purgedSegmentCount: 1 << 29, remainingSegmentCount: 4096)),
             streamID: 31
         ),
+        Sample(name: "DROP", message: .drop(drop), flags: MessageFlags(.repair), streamID: 31),
+        Sample(
+            name: "DROP of nothing",
+            message: .drop(DropRequest(permit: permit, stamp: stamp, sequence: 8, items: [])),
+            streamID: 31
+        ),
+        Sample(name: "DROP-RESULT", message: .dropResult(RecordDropOutcome.allCases), streamID: 31),
         Sample(
             name: "MAP",
             message: .map(MapRequest(stamp: stamp, isMember: true, timeoutMilliseconds: 500)),

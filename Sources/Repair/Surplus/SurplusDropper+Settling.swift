@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Catalog
+import Placement
+import ReplicationProtocol
+
+/// What was ordered and not confirmed: by a coordinator that died, or because an answer was lost.
+extension SurplusDropper {
+    private static var unconfirmedAtOnce: Int { 256 }
+
+    /// Finds out what became of what was ordered and not confirmed: it is gone, or is counted again.
+    func settle(_ term: Term) async throws(RepairObstacle) {
+        guard let view = view(), view.stamp.term == term else { return }
+        do throws(CatalogError) {
+            while !Task.isCancelled {
+                let open = try await ledger.unconfirmedDrops(
+                    of: view.peers.keys.sorted(),
+                    limit: Self.unconfirmedAtOnce,
+                    term: term
+                )
+                for (node, drops) in Dictionary(grouping: open, by: \.node).sorted(by: { $0.key < $1.key }) {
+                    guard let peer = view.peers[node] else { continue }
+                    try await settle(drops, on: peer, view.stamp)
+                }
+                guard open.count == Self.unconfirmedAtOnce else { return }
+            }
+        } catch {
+            throw RepairObstacle(error)
+        }
+    }
+
+    private func settle(
+        _ drops: [UnconfirmedDrop],
+        on node: any SurplusPeer,
+        _ stamp: OrderStamp
+    ) async throws(CatalogError) {
+        var gone: [RecordID] = []
+        var present: [UnconfirmedDrop] = []
+        var postponed: [PostponedRepair] = []
+        do throws(ReplicationError) {
+            // From here on nothing takes effect that was ordered before.
+            _ = try await tell(node, [], stamp)
+            for drop in drops {
+                do throws(ReplicationError) {
+                    if try await node.digest(of: drop.record) == nil {
+                        gone.append(drop.record)
+                    } else {
+                        present.append(drop)
+                    }
+                } catch {
+                    // Damaged, it is there, and counts as any other damaged one.
+                    guard error.code != .corrupt else {
+                        present.append(drop)
+                        continue
+                    }
+                    postponed.append(self.postponed(drop, "\(node.name): \(error)"))
+                }
+            }
+        } catch {
+            if error.code == .staleTerm { throw CatalogError(.staleTerm, "another coordinator leads") }
+            postponed = drops.map { self.postponed($0, "\(node.name): \(error)") }
+        }
+        if !gone.isEmpty { try await ledger.finishDrops(gone, on: node.id, term: stamp.term) }
+        if !present.isEmpty {
+            let restored = try await restoration(present.map { ($0.record, $0.nodes) }, node.id)
+            try await ledger.restoreDrops(restored, on: node.id, term: stamp.term)
+        }
+        try await postpone(postponed, on: node, stamp.term)
+    }
+
+    /// The instances' copies, and that on `node` with them.
+    func restoration(
+        _ counted: [(record: RecordID, nodes: [NodeID])],
+        _ node: NodeID
+    ) async throws(CatalogError) -> [CountedRepair] {
+        var restored: [CountedRepair] = []
+        for (record, nodes) in counted {
+            let old = try await ledger.placementNumber(of: nodes.sorted())
+            let new = try await ledger.placementNumber(of: Set(nodes + [node]).sorted())
+            restored.append(CountedRepair(record: record, placement: old, newPlacement: new))
+        }
+        return restored
+    }
+
+    private func postponed(_ drop: UnconfirmedDrop, _ note: String) -> PostponedRepair {
+        PostponedRepair(
+            record: drop.record,
+            pause: limits.passingPause,
+            attemptCount: drop.attemptCount,
+            note: note
+        )
+    }
+}
