@@ -33,11 +33,12 @@ import Testing
     }
 
     @Test func `every kind of fault takes place`() {
-        var counts: [FaultKind: Int] = [:]
-        for seed in UInt64(500)..<600 {
-            counts.merge(Simulation.run(seed: seed).faultCounts, uniquingKeysWith: +)
+        // A full journal is rare: a hundred seeds in a row may have none.
+        var missing = Set(FaultKind.allCases)
+        for seed in UInt64(500)..<1500 where !missing.isEmpty {
+            missing.subtract(Simulation.run(seed: seed).faultCounts.filter { $0.value > 0 }.keys)
         }
-        for kind in FaultKind.allCases { #expect(counts[kind, default: 0] > 0, "\(kind.rawValue)") }
+        #expect(missing.isEmpty, "\(missing.map(\.rawValue).sorted())")
     }
 
     @Test func `the same seed gives the same run`() {
