@@ -203,8 +203,23 @@ package final class LocalRecords: Sendable {
                 }
                 state.add(OpenFile(reader: reader, since: .now()), key, limit: Self.fileCount)
             }
+            // Also when nobody reads from it any more: an open file keeps the room of a segment that was purged.
+            guard reader != nil else { return }
+            MultiThreadedEventLoopGroup.singleton.any().scheduleTask(in: Self.lifetime) { [weak self] in
+                self?.closeOldFiles()
+            }
         }
     }
+
+    /// Closes the files whose time is over.
+    package func closeOldFiles(now: NIODeadline = .now()) {
+        state.withLockedValue { state in
+            state.files = state.files.filter { now - $0.value.since < Self.lifetime }
+        }
+    }
+
+    /// The files that are open.
+    package var openFileCount: Int { state.withLockedValue { $0.files.count } }
 }
 
 extension LocalRecords.State {

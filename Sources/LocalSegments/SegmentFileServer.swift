@@ -58,10 +58,10 @@ package final class SegmentFileServer: Sendable {
                 switch errno {
                 case EPERM: logger.warning("another user's process asked for segment files and was refused")
                 case EINVAL, EBADF: return
-                case EMFILE, ENFILE, ENOMEM, ENOBUFS:
-                    // Asked again at once it would be the same, over and over.
+                case ECONNABORTED: break
+                default:
+                    // No descriptor or memory left, say: asked again at once it would be the same, over and over.
                     usleep(100_000)
-                default: break
                 }
                 continue
             }

@@ -101,6 +101,21 @@ struct LocalRecordsTests {
         }
     }
 
+    @Test func `a file that nobody reads is closed all the same`() async throws {
+        try await Node.with { node in
+            try await node.add(1)
+            let server = try node.serve()
+            let (records, id) = (node.records(), try Node.id(1))
+            records.note(try node.places([id]), of: [id])
+            _ = try await eventually { records.read(id, range: nil) }
+            records.closeOldFiles()
+            #expect(records.openFileCount == 1)
+            records.closeOldFiles(now: .now() + .seconds(61))
+            #expect(records.openFileCount == 0, "the room of a purged segment is not held")
+            await server.shutdown()
+        }
+    }
+
     @Test func `a node that gives no files is not asked for places`() async throws {
         try await Node.with { node in
             let (records, id) = (node.records(), try Node.id(1))
