@@ -225,7 +225,8 @@ extension StorageProcess {
         step(200...2_000) { engine in
             Result { () throws(SegmentStoreError) in
                 var large = try engine.beginLarge(record)
-                if !large.isAlreadyStored { try large.write(payload) }
+                // As the product does: what is there already is compared with what comes.
+                try large.write(payload)
                 _ = try engine.commit(large)
             }.mapError(ReplicationError.init(put:))
         } _: {
