@@ -185,9 +185,22 @@ def test_failures_and_warnings(mover, stored):
 
 
 def test_a_receiver_that_breaks_off_gets_the_rest_over_another_association(mover, stored):
-    def status(number, event):
-        if number == 3:
-            event.assoc.abort()
+    changed = threading.Condition()
+    counts_of, broken = {}, []
+
+    def status(_, event):
+        with changed:
+            number = counts_of[event.assoc] = counts_of.get(event.assoc, 0) + 1
+            changed.notify_all()
+            if number == 1:
+                # Both associations have instances before either goes on, whichever is quicker.
+                changed.wait_for(lambda: len(counts_of) > 1, timeout=30)
+            elif number == 2 and not broken:
+                broken.append(event.assoc)
+                event.assoc.abort()
+            elif number == 2:
+                # Nor has the other one taken all before the broken one is made up for.
+                changed.wait_for(lambda: len(counts_of) > 2, timeout=30)
         return 0x0000
 
     with Receiver(status=status) as receiver:

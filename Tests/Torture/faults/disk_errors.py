@@ -30,6 +30,9 @@ ERRORS = (
     ("read", "short", 20, "segments/", "serves"),
 )
 
+# Sources/SegmentStore/Recovery/SegmentRecovery.swift, Sources/SegmentStore/Engine: of a start, and of a store that runs.
+SYNC_FAILED, STOPPED = "segment can't be synced", "segment store takes no more records"
+
 
 class DiskErrors(Fault):
     looks = True
@@ -67,10 +70,24 @@ class DiskErrors(Fault):
         if self.may_lose:
             self.scene.hurt.add(self.node)
         self.before = self._faults()
+        self.log_begin = os.path.getsize(self._log())
         prefix = os.path.join(self.scene.directory_of(self.node), self.part)
         with open(self.scene.rules + ".new", "w") as file:
             file.write("%s %s %d %d %s\n" % (prefix, self.call, self.after, self.times, self.how))
         os.rename(self.scene.rules + ".new", self.scene.rules)
+
+    def _log(self):
+        return os.path.join(self.scene.cluster.data, "log", self.node + ".log")
+
+    def _fell_into_a_start(self):
+        """Whether the last such call was one of a start, which another fault had brought about.
+
+        That start takes no further records into the segment, and has the node compared with the catalog; it goes on.
+        """
+        with open(self._log(), errors="replace") as file:
+            file.seek(self.log_begin)
+            said = [line for line in file if SYNC_FAILED in line or STOPPED in line]
+        return self.call == "sync" and bool(said) and SYNC_FAILED in said[-1]
 
     def _fails(self):
         return self.scene.has_lost_a_disk(self.node, "no more records")
@@ -112,7 +129,7 @@ class DiskErrors(Fault):
         has_failed = self._fails()
         if self.follows == "serves" and has_failed:
             self.problems.append("%s takes no more records: %s" % (self.node, status["reason"]))
-        if self.follows == "failed" and self.noted and not has_failed:
+        if self.follows == "failed" and self.noted and not has_failed and not self._fell_into_a_start():
             self.problems.append("%s goes on after a failed %s" % (self.node, self.call))
         if has_failed:
             self._restart()
