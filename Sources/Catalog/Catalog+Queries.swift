@@ -46,17 +46,9 @@ extension Catalog {
 
     /// As `instances`, with the place after each row.
     public func instancePage(_ query: CatalogQuery) async throws(CatalogError) -> CatalogRows<InstanceQueryRow> {
-        try await page(query, .instance, UpperColumns.afterSeries + InstanceRow.columnCount) {
-            row throws(PostgresFailure) in
-            guard let instance = InstanceRow(row: row, from: UpperColumns.afterSeries) else {
-                throw PostgresFailure(kind: .unexpected, message: "a row of the table instances cannot be read")
-            }
-            return InstanceQueryRow(
-                patient: PatientAttributes(row: row, from: 0),
-                study: StudyAttributes(row: row, from: UpperColumns.studyStart),
-                series: SeriesAttributes(row: row, from: UpperColumns.seriesStart),
-                instance: instance
-            )
+        let page = try CatalogPage(query, level: .instance)
+        return try await perform(.repeatable) { connection, deadline throws(PostgresFailure) in
+            try InstancePage.read(page.result(connection, deadline), page)
         }
     }
 
@@ -70,11 +62,7 @@ extension Catalog {
         let page = try CatalogPage(query, level: level)
         return try await perform(.repeatable) { connection, deadline throws(PostgresFailure) in
             var found = CatalogRows<Row>(rows: [], cursors: [])
-            let result =
-                page.keepsPlan
-                ? try connection.query(keeping: page.sql, page.values, deadline: deadline)
-                : try connection.query(page.sql, page.values, deadline: deadline)
-            for row in result.rows {
+            for row in try page.result(connection, deadline).rows {
                 found.rows.append(try read(row))
                 found.cursors.append(page.cursor(row, from: keys))
             }

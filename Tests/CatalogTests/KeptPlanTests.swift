@@ -34,10 +34,10 @@ struct KeptPlanTests {
                 let instances = try await catalog.instances(
                     query([(.studyInstanceUID, uid), (.seriesInstanceUID, seriesUID)])
                 )
-                #expect(instances.map(\.instance.instance.number) == Array(1...study))
+                #expect(instances.map(\.instance.number) == Array(1...study))
                 // The limit is part of the question.
                 let first = try await catalog.instances(query([(.studyInstanceUID, uid)], limit: 1))
-                #expect(first.map(\.instance.instance.number) == [1])
+                #expect(first.map(\.instance.number) == [1])
                 #expect(try await catalog.studies(query([(.accessionNumber, "B\(study)")])).isEmpty)
             }
         }) { $0.poolSize = 1 }

@@ -79,6 +79,28 @@ struct PageTests {
         }
     }
 
+    @Test func `pages of the instances of one series make the whole answer, in their order`() async throws {
+        try await CatalogFixture.with { fixture in
+            try await Self.archive(fixture)
+            let wanted = InstanceEntry.sample(study: "4", series: "2")
+            let query = CatalogQuery(
+                matches: [
+                    CatalogMatch(.studyInstanceUID, .single(wanted.study.studyInstanceUID)),
+                    CatalogMatch(.seriesInstanceUID, .single(wanted.series.seriesInstanceUID)),
+                ],
+                limit: 10_000
+            )
+            let instances = try await fixture.catalog.instances(query)
+            #expect(instances.map(\.instance.number) == [1, 2, nil, nil])
+            #expect(instances.allSatisfy { $0.series.seriesInstanceUID == wanted.series.seriesInstanceUID })
+            #expect(instances.allSatisfy { $0.study.studyInstanceUID == wanted.study.studyInstanceUID })
+            for limit in 1...5 {
+                let paged = try await Self.all(query, limit: limit) { try await fixture.catalog.instancePage($0) }
+                #expect(paged == instances)
+            }
+        }
+    }
+
     @Test func `what comes and goes between two pages neither shifts nor repeats a row`() async throws {
         try await CatalogFixture.with { fixture in
             try await Self.archive(fixture)

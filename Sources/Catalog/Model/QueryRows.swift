@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+public import Placement
+
 /// A patient that matched a query.
 public struct PatientRow: Sendable, Hashable {
     public var patient: PatientAttributes
@@ -39,10 +41,38 @@ public struct SeriesRow: Sendable, Hashable {
 
 /// An instance that matched a query.
 public struct InstanceQueryRow: Sendable, Hashable {
-    public var patient: PatientAttributes
-    public var study: StudyAttributes
-    public var series: SeriesAttributes
-    public var instance: InstanceRow
+    /// The same object for all instances of a series in one answer.
+    public var upper: UpperAttributes
+    public var instance: InstanceAttributes
+    public var storedTransferSyntax: String
+    public var recordID: RecordID
+
+    public var patient: PatientAttributes { upper.patient }
+    public var study: StudyAttributes { upper.study }
+    public var series: SeriesAttributes { upper.series }
+}
+
+/// What the instances of a series have in common.
+public final class UpperAttributes: Sendable, Hashable {
+    public let patient: PatientAttributes
+    public let study: StudyAttributes
+    public let series: SeriesAttributes
+
+    public init(patient: PatientAttributes, study: StudyAttributes, series: SeriesAttributes) {
+        self.patient = patient
+        self.study = study
+        self.series = series
+    }
+
+    public static func == (left: UpperAttributes, right: UpperAttributes) -> Bool {
+        left === right || (left.patient == right.patient && left.study == right.study && left.series == right.series)
+    }
+
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(patient)
+        hasher.combine(study)
+        hasher.combine(series)
+    }
 }
 
 /// A study in a listing of the archive.

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import NIOCore
+
 /// The statement for one page of a query's answer.
 ///
 /// The page is found first, by the conditions alone; counts and modalities are then computed for its rows only. The
@@ -22,7 +24,11 @@ struct CatalogPage: Sendable {
         // Every study has its patient: the table is needed only to match its attributes.
         let patients = query.matches.contains(where: \.key.isOfPatient) ? "JOIN patients p ON p.id = t.patient" : ""
         let isNarrow = query.matches.contains { $0.key == .studyInstanceUID || $0.key == .seriesInstanceUID }
-        let order = PageOrder(level, isNarrow: isNarrow)
+        // Of one study and one series, what comes before the instance's own number is the same for all.
+        let isOneSeries = [.studyInstanceUID, .seriesInstanceUID].allSatisfy { (key: CatalogKey) in
+            query.matches.contains { $0.key == key && $0.isSingle }
+        }
+        let order = PageOrder(level, isNarrow: isNarrow, isOneSeries: isOneSeries)
         if let cursor = query.after { try order.check(cursor) }
         if level == .study {
             sql = Self.studies(patients, &builder, limit, offset, after: query.after)
@@ -31,7 +37,8 @@ struct CatalogPage: Sendable {
             let range = "\(builder.whereClause) ORDER BY \(order.sql) LIMIT \(limit) OFFSET \(offset)"
             sql =
                 level == .series
-                ? Self.series(patients, range, order) : Self.instances(patients, range, order)
+                ? Self.series(patients, range, order)
+                : InstancePage.sql(patients, range, keys: order.columns, sorted: order.sortedCount)
         }
         values = builder.values
         keepsPlan =
@@ -94,28 +101,28 @@ struct CatalogPage: Sendable {
     private static func series(_ patients: String, _ range: String, _ order: PageOrder) -> String {
         """
         WITH page AS (SELECT e.id FROM series e JOIN studies t ON t.id = e.study \(patients) \(range))
-        SELECT \(UpperColumns.series), (SELECT count(*) FROM instances i WHERE i.series = e.id), \(order.list)
+        SELECT \(UpperColumns.series), (SELECT count(*) FROM instances i WHERE i.series = e.id), \(order.columns.joined(separator: ", "))
         FROM page JOIN series e ON e.id = page.id JOIN studies t ON t.id = e.study
             JOIN patients p ON p.id = t.patient
         ORDER BY \(order.sql)
         """
     }
 
-    private static func instances(_ patients: String, _ range: String, _ order: PageOrder) -> String {
-        """
-        WITH page AS (
-            SELECT i.* FROM instances i JOIN series e ON e.id = i.series JOIN studies t ON t.id = e.study
-                \(patients) \(range)
-        )
-        SELECT \(UpperColumns.series), \(InstanceRow.columns), \(order.list)
-        FROM page i JOIN series e ON e.id = i.series
-            JOIN studies t ON t.id = e.study JOIN patients p ON p.id = t.patient \(InstanceRow.joins)
-        ORDER BY \(order.sql)
-        """
+    /// The rows of the page.
+    func result(_ connection: PostgresConnection, _ deadline: NIODeadline) throws(PostgresFailure) -> PostgresResult {
+        keepsPlan
+            ? try connection.query(keeping: sql, values, deadline: deadline)
+            : try connection.query(sql, values, deadline: deadline)
     }
 }
 
 extension CatalogMatch {
+    /// Whether it matches one value only.
+    fileprivate var isSingle: Bool {
+        guard case .single(let value) = condition else { return false }
+        return !StoredText.clean(value).isEmpty
+    }
+
     /// Whether it matches one value of a key that few rows share, whatever the value.
     fileprivate var namesFew: Bool {
         guard case .single = condition else { return false }
@@ -135,10 +142,12 @@ private struct PageOrder {
 
     let columns: [String]
     let textKeys: Set<Int>
+    /// How many of the last columns put the rows in order; those before them are the same for all.
+    let sortedCount: Int
     private let direction: Direction
     private let isStudies: Bool
 
-    init(_ level: CatalogLevel, isNarrow: Bool) {
+    init(_ level: CatalogLevel, isNarrow: Bool, isOneSeries: Bool = false) {
         let absent = Int32.max
         let seriesNumber = "coalesce(e.number, \(absent))"
         isStudies = level == .study
@@ -152,12 +161,12 @@ private struct PageOrder {
             columns = ["t.id", seriesNumber, "e.id", "coalesce(i.number, \(absent))", "i.uid"]
             (textKeys, direction) = ([4], .ascending)
         }
+        sortedCount = level == .instance && isNarrow && isOneSeries ? 2 : columns.count
     }
 
-    var sql: String { columns.map { direction == .descending ? "\($0) DESC" : $0 }.joined(separator: ", ") }
-
-    /// For the list of what is selected.
-    var list: String { columns.map { $0 == "i.record" ? "i.record::text" : $0 }.joined(separator: ", ") }
+    var sql: String {
+        columns.suffix(sortedCount).map { direction == .descending ? "\($0) DESC" : $0 }.joined(separator: ", ")
+    }
 
     /// Throws `.invalid` for a cursor of another kind of query.
     func check(_ cursor: CatalogCursor) throws(CatalogError) {

@@ -110,13 +110,20 @@ extension AssociationServerHandler {
             return promise.fail(DICOMNetworkError(.closed, "the association has ended"))
         }
         var buffer = context.channel.allocator.buffer(capacity: responses.count * 512)
+        // Of all matches of a query the command set is the same.
+        var written: (response: QueryRetrieveResponse, command: ByteBuffer)?
         for response in responses {
-            association.fragmenter.write(
-                response.command(answering: exchange.command),
-                response.identifier,
-                contextID: exchange.request.presentationContextID,
-                into: &buffer
-            )
+            var bare = response
+            bare.identifier = response.identifier.map { _ in ByteBuffer() }
+            let command: ByteBuffer
+            if let written, written.response == bare {
+                command = written.command
+            } else {
+                command = response.command(answering: exchange.command).encoded()
+                written = (bare, command)
+            }
+            let contextID = exchange.request.presentationContextID
+            association.fragmenter.write(encoded: command, response.identifier, contextID: contextID, into: &buffer)
         }
         context.writeAndFlush(self.wrapOutboundOut(buffer), promise: nil)
         self.waitUntilWritable(promise, context: context)
@@ -176,7 +183,12 @@ extension AssociationServerHandler {
 extension MessageFragmenter {
     /// Appends a whole message: for data sets so small that copying them costs less than writing them apart.
     func write(_ command: CommandSet, _ dataSet: ByteBuffer?, contextID: UInt8, into buffer: inout ByteBuffer) {
-        self.write(command, contextID: contextID, into: &buffer)
+        self.write(encoded: command.encoded(), dataSet, contextID: contextID, into: &buffer)
+    }
+
+    /// As ``write(_:_:contextID:into:)``, with a command set that has been encoded.
+    func write(encoded command: ByteBuffer, _ dataSet: ByteBuffer?, contextID: UInt8, into buffer: inout ByteBuffer) {
+        self.write(encoded: command, contextID: contextID, into: &buffer)
         guard var dataSet else { return }
         while let next = self.nextFragment(from: &dataSet, contextID: contextID, isLast: true) {
             buffer.writeImmutableBuffer(next.headers)

@@ -105,6 +105,13 @@ public struct CommandSet: Sendable, Equatable {
         }
     }
 
+    /// The encoded command set in a buffer of its own.
+    public func encoded() -> ByteBuffer {
+        var bytes = ByteBuffer()
+        self.encode(into: &bytes)
+        return bytes
+    }
+
     /// A value of VR US.
     public subscript(_ element: Element) -> UInt16? {
         get {

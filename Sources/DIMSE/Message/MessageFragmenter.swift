@@ -27,8 +27,12 @@ public struct MessageFragmenter: Sendable {
 
     /// Appends a command set, in as many PDUs as it needs.
     public func write(_ command: CommandSet, contextID: UInt8, into buffer: inout ByteBuffer) {
-        var bytes = ByteBuffer()
-        command.encode(into: &bytes)
+        self.write(encoded: command.encoded(), contextID: contextID, into: &buffer)
+    }
+
+    /// Appends a command set that has been encoded, in as many PDUs as it needs.
+    public func write(encoded command: ByteBuffer, contextID: UInt8, into buffer: inout ByteBuffer) {
+        var bytes = command
         while let fragment = bytes.readSlice(length: min(bytes.readableBytes, self.fragmentByteCount)),
             fragment.readableBytes > 0
         {

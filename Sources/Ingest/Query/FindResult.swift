@@ -8,18 +8,25 @@ package import NIOCore
 package struct FindResult: Sendable, Hashable {
     /// What is not here has no value.
     package var values: [Tag: DICOMJSONValue]
+    /// What the instances of a series have in common, made once for all of them; `values` comes before it.
+    private let common: [Tag: DICOMJSONValue]
     /// Of an instance, where the query has keys that the catalog does not hold.
     package var object: DataSet?
 
-    package init(values: [Tag: DICOMJSONValue]) {
+    package init(values: [Tag: DICOMJSONValue], common: [Tag: DICOMJSONValue] = [:]) {
         self.values = values
+        self.common = common
     }
 
     init(_ result: SearchResult) {
-        self.values = Dictionary(
-            uniqueKeysWithValues: result.attributes.map { attribute, value in (Tag(attribute), value) }
+        self.init(
+            values: Dictionary(
+                uniqueKeysWithValues: result.attributes.map { attribute, value in (Tag(attribute), value) }
+            )
         )
     }
+
+    private func value(_ tag: Tag) -> DICOMJSONValue? { values[tag] ?? common[tag] }
 
     /// The identifier of the response: every key of the query, in the encoding of `syntax` (PS3.4 §C.4.1.1.3.2).
     ///
@@ -39,7 +46,7 @@ package struct FindResult: Sendable, Hashable {
                 text = ""
             case .constant(let constant): text = constant
             case .catalog:
-                let value = values[key.tag] ?? .empty
+                let value = value(key.tag) ?? .empty
                 if key.vr == .us {
                     dataSet.set(key.tag, .us, integers: value.integers)
                     continue
@@ -61,7 +68,7 @@ package struct FindResult: Sendable, Hashable {
 extension FindResult {
     /// The value of a key that has one.
     func text(_ tag: Tag) -> String? {
-        if case .strings(let texts)? = values[tag] { texts.first } else { nil }
+        if case .strings(let texts)? = value(tag) { texts.first } else { nil }
     }
 }
 

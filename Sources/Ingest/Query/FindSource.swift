@@ -47,7 +47,14 @@ extension CatalogDirectory: FindSource {
             case .series:
                 return FindPage(try await catalog.seriesPage(question), limit) { FindResult(SearchResult($0)) }
             case .image:
-                return FindPage(try await catalog.instancePage(question), limit) { FindResult(SearchResult($0)) }
+                var last: (upper: UpperAttributes, values: [Tag: DICOMJSONValue])?
+                return FindPage(try await catalog.instancePage(question), limit) { row in
+                    let common =
+                        last.flatMap { $0.upper === row.upper ? $0.values : nil }
+                        ?? FindResult(SearchResult(row.upper)).values
+                    last = (row.upper, common)
+                    return FindResult(values: FindResult(SearchResult(ownOf: row)).values, common: common)
+                }
             }
         } catch {
             throw RetrieveFailure(error)

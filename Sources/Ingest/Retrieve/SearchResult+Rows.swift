@@ -34,14 +34,35 @@ extension SearchResult {
         )
         add(row.patient, row.study)
         add(row.series)
-        let instance = row.instance.instance
-        set(.sopInstanceUID, instance.sopInstanceUID)
-        set(.sopClassUID, instance.sopClassUID)
-        set(.instanceNumber, instance.number)
-        set(.rows, instance.rows)
-        set(.columns, instance.columns)
-        set(.numberOfFrames, instance.numberOfFrames)
-        set(.availableTransferSyntaxUID, row.instance.storedTransferSyntax)
+        addOwn(of: row)
+    }
+
+    /// What the instances of a series have in common.
+    init(_ upper: UpperAttributes) {
+        self.init(study: upper.study.studyInstanceUID, series: upper.series.seriesInstanceUID, attributes: [:])
+        add(upper.patient, upper.study)
+        add(upper.series)
+    }
+
+    /// An instance, without what the others of its series have, too.
+    init(ownOf row: InstanceQueryRow) {
+        self.init(
+            study: row.study.studyInstanceUID,
+            series: row.series.seriesInstanceUID,
+            instance: row.instance.sopInstanceUID,
+            attributes: [:]
+        )
+        addOwn(of: row)
+    }
+
+    private mutating func addOwn(of row: InstanceQueryRow) {
+        set(.sopInstanceUID, row.instance.sopInstanceUID)
+        set(.sopClassUID, row.instance.sopClassUID)
+        set(.instanceNumber, row.instance.number)
+        set(.rows, row.instance.rows)
+        set(.columns, row.instance.columns)
+        set(.numberOfFrames, row.instance.numberOfFrames)
+        set(.availableTransferSyntaxUID, row.storedTransferSyntax)
     }
 
     private mutating func add(_ patient: PatientAttributes) {
