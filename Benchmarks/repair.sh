@@ -14,7 +14,7 @@ for argument in "$@"; do
         -h | --help) exec python3 "$VARVE_ROOT/Benchmarks/lib/repair.py" "$@" ;;
     esac
 done
-apt_install_missing gcc postgresql python3
+apt_install_missing gcc libisal-dev libssl-dev postgresql python3
 if [ -z "${VARVE_BINARY:-}" ]; then
     require_swift
     apt_install_missing "${VARVE_BUILD_PACKAGES[@]}"

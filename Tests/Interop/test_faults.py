@@ -4,6 +4,7 @@
 import glob
 import os
 import shutil
+import signal
 
 import pytest
 from conftest import send_all
@@ -109,6 +110,8 @@ def _flip(path, needle):
 def test_bit_rot_is_caught_and_the_other_copy_serves(frail_cluster):
     instances = spread("rot", 6)
     assert set(send_all(frail_cluster.port, instances).values()) == {0}
+    # Nobody heals meanwhile what is to be seen.
+    os.kill(frail_cluster.pid("coordinator-1"), signal.SIGSTOP)
     damaged = 0
     for one in instances:
         node = sorted(copies_of(frail_cluster, one.study)[one.sop_instance])[0]
@@ -122,6 +125,7 @@ def test_bit_rot_is_caught_and_the_other_copy_serves(frail_cluster):
     for one in instances:
         copies = copies_of(frail_cluster, one.study, verify=True)[one.sop_instance]
         assert sorted(copies.values()) == ["damaged", "good"], copies
+    os.kill(frail_cluster.pid("coordinator-1"), signal.SIGCONT)
 
 
 @pytest.mark.parametrize("how", ["stop", "kill"])

@@ -132,6 +132,9 @@ def test_operators_may_keep_what_is_surplus(make_cluster):
     cluster.start()
     wait_until("storage-1 up", lambda: state(cluster, "storage-1") == "up")
     wait_whole(cluster)
+    # It is counted a while after all copies are made.
+    wait_until("surplus copies", lambda: repair(cluster)["surplus"]["instances"] > 0)
+    wait_whole(cluster)
     kept = repair(cluster)["surplus"]["instances"]
     assert kept > 0 and repair(cluster)["droppedCopies"] == 0, "it is switched off"
     assert "more copies than wanted" in cluster.run("status").stdout

@@ -22,7 +22,7 @@ VARVE_SWIFT_PACKAGES=(
 # The Python side of the tests, pinned. The decoders let pydicom judge compressed images on its own.
 VARVE_PYTHON_PACKAGES=(
     pydicom==3.0.1 pynetdicom==3.0.4 dicomweb-client==0.61.2 numpy==2.4.6 pillow==13.0.0 requests==2.34.2
-    pytest==9.2.0 pytest-timeout==2.4.0
+    pytest==9.2.0 pytest-timeout==2.4.0 pytest-xdist==3.8.0
     pyjpegls==1.5.1 pylibjpeg==2.1.0 pylibjpeg-libjpeg==2.3.0 pylibjpeg-openjpeg==2.5.0 pylibjpeg-rle==2.1.0
 )
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A Varve cluster of the test's own: `varve up` in a directory, on ports that were free."""
 
+import fcntl
 import json
 import os
 import random
@@ -17,7 +18,11 @@ from . import ROOT
 # Longer than `varve up` itself waits, so that it gets to say why.
 START_SECONDS = 150
 STOP_SECONDS = 60
-# Ports that a test has, whether it listens on them yet or not.
+# A byte of this file for each port: whoever has locked it has been given the port, and may listen on it or not yet. Locks go with
+# the process.
+_LOCKS = os.path.join(tempfile.gettempdir(), "varve-test-ports-%d" % os.getuid())
+_lock_file = None
+# A process is not kept out by its own locks.
 _given = set()
 
 
@@ -28,14 +33,23 @@ def binary():
 def free_ports(count):
     """Ports that nobody listens on, below those that the kernel gives to outgoing connections.
 
-    One of these could take the port before the process that it is for listens on it. None is given out twice.
+    One of these could take the port before the process that it is for listens on it. None is given out twice, nor to two
+    processes that test at the same time.
     """
+    global _lock_file
+    if _lock_file is None:
+        _lock_file = os.open(_LOCKS, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     with open("/proc/sys/net/ipv4/ip_local_port_range") as file:
         first = int(file.read().split()[0])
     found = []
     for port in random.sample(range(10000, first if 10100 < first < 20000 else 20000), 2000):
         if port in _given:
             continue
+        try:
+            fcntl.lockf(_lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+        except OSError:
+            continue
+        _given.add(port)
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -44,7 +58,6 @@ def free_ports(count):
                 continue
         found.append(port)
         if len(found) == count:
-            _given.update(found)
             return found
     raise ClusterError("fewer than %d free ports on 127.0.0.1" % count)
 
