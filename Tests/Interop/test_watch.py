@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Accepted instances are fetched again through the public interface, and one that does not come back is an alarm."""
+
+import dataclasses
+import json
+import os
+import re
+import shutil
+import time
+
+import pytest
+from conftest import send_all
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset
+from support import cluster as clusters
+from support import compare
+from support.cluster import Cluster
+from support.phantom import instance
+from test_dimse_tools import BIG_ENDIAN, EXPLICIT, IMPLICIT
+from test_healing import flip_all
+from test_large import multi_frame
+from test_outage import hanging_postgres, metric, psql, wait_until
+
+AGES = (2, 5, 8)
+EVERYTHING = {
+    "watch-sample": 1,
+    "watch-per-minute": 60,
+    "watch-ages": ",".join(map(str, AGES)),
+    "watch-patience-seconds": 3,
+}
+
+
+def run_watched(changed=None, options=()):
+    settings = {**EVERYTHING, **(changed or {})}
+    words = [word for key, value in settings.items() for word in ("--ingest-setting", "%s=%s" % (key, value))]
+    one = Cluster(options=[*words, *options])
+    try:
+        yield one.start()
+    finally:
+        try:
+            one.stop()
+        finally:
+            if not os.environ.get("VARVE_KEEP_TEST_DATA"):
+                shutil.rmtree(one.directory, ignore_errors=True)
+
+
+@pytest.fixture
+def watched():
+    yield from run_watched(options=["--no-restart"])
+
+
+def converted(one, syntax):
+    """The same in another transfer syntax."""
+    buffer = DicomBytesIO()
+    buffer.is_implicit_VR, buffer.is_little_endian = syntax == IMPLICIT, syntax != BIG_ENDIAN
+    write_dataset(buffer, compare.read(one.syntax, one.data_set))
+    return dataclasses.replace(one, syntax=syntax, data_set=buffer.getvalue())
+
+
+def checks(cluster):
+    """{(age, result): count}, of those that there were any of."""
+    _, body, _ = cluster.get("/metrics")
+    found = re.findall(
+        r'^varve_watch_checks_total\{age="(\w+)",result="(\w+)"\} (\d+)$', body.decode(), re.MULTILINE
+    )
+    return {(age, result): int(count) for age, result, count in found if int(count)}
+
+
+def bad_checks(cluster):
+    return {key: count for key, count in checks(cluster).items() if key[1] != "same"}
+
+
+def watch(cluster):
+    return cluster.json("/api/v1/watch")
+
+
+def alarm_lines(cluster):
+    done = cluster.run("status")
+    assert done.returncode == 0, done.stderr
+    return [line for line in done.stdout.splitlines() if line.startswith("ALARM")]
+
+
+def wait_all_looked_at(cluster, count, seconds=60):
+    """Until so many samples have had all their looks."""
+    wait_until(
+        "the last look at %d samples" % count,
+        lambda: checks(cluster).get((str(AGES[-1]), "same"), 0) + bad_looks(cluster) >= count,
+        seconds,
+    )
+
+
+def bad_looks(cluster):
+    return sum(bad_checks(cluster).values())
+
+
+def samples(cluster):
+    return psql(cluster, "SELECT count(*) FROM watch_samples")
+
+
+def test_what_was_accepted_comes_back_at_every_age(watched):
+    """Compressed, compressed and implicit (compared by their pixel data), as received, and through the spool."""
+    cluster = watched
+    instances = [instance("watched", index, study=index // 3) for index in range(6)]
+    instances += [converted(instance("watched-implicit", 0), IMPLICIT), converted(instance("watched-big", 0), BIG_ENDIAN)]
+    instances += [multi_frame("watched-large", 160)]
+    assert set(send_all(cluster.port, instances).values()) == {0}
+    wait_until("samples", lambda: samples(cluster) == str(len(instances)), 10)
+    kinds = psql(cluster, "SELECT DISTINCT received_syntax, stored_syntax <> received_syntax FROM watch_samples ORDER BY 1")
+    assert kinds.split() == [IMPLICIT + "|t", EXPLICIT + "|t", BIG_ENDIAN + "|f"]
+    wait_all_looked_at(cluster, len(instances))
+    assert checks(cluster) == {(str(age), "same"): len(instances) for age in AGES}
+    wait_until("no samples", lambda: samples(cluster) == "0")
+    assert alarm_lines(cluster) == []
+    wait_until("the gauges", lambda: metric(cluster, "varve_watch_samples") == 0, 20)
+    assert metric(cluster, "varve_watch_alarms") == 0
+    assert metric(cluster, "varve_watch_last_failure_timestamp_seconds") == 0
+    done = cluster.run("watch")
+    assert (done.returncode, done.stdout.splitlines()[0].split()[1]) == (0, "0"), done.stdout
+
+
+def test_bytes_that_rot_on_all_disks_are_an_alarm(watched):
+    cluster = watched
+    instances = [instance("rotten", index) for index in range(2)]
+    assert set(send_all(cluster.port, instances).values()) == {0}
+    wait_until("first looks", lambda: checks(cluster).get((str(AGES[0]), "same"), 0) >= 2)
+    for number in (1, 2, 3):
+        flip_all(os.path.join(cluster.data, "storage-%d" % number))
+    began = time.time()
+    wait_until("an alarm", lambda: watch(cluster)["alarmCount"] == 2, 60)
+    report = watch(cluster)
+    assert {alarm["studyInstanceUID"] for alarm in report["alarms"]} == {instances[0].study}
+    assert {alarm["sopInstanceUID"] for alarm in report["alarms"]} == {one.sop_instance for one in instances}
+    assert {alarm["result"] for alarm in report["alarms"]} <= {"unreadable", "unreachable"}, report
+    # Only after it had lasted.
+    assert all(alarm["attempts"] >= 2 for alarm in report["alarms"]), report
+    (line,) = alarm_lines(cluster)
+    assert instances[0].study in line and "and 1 more" in line and "varve watch" in line, line
+    wait_until("the gauge", lambda: metric(cluster, "varve_watch_alarms") == 2, 20)
+    assert metric(cluster, "varve_watch_last_failure_timestamp_seconds") >= began - 1
+    done = cluster.run("watch")
+    assert done.returncode == 1 and instances[1].sop_instance in done.stdout, done.stdout + done.stderr
+    log = ingest_log(cluster)
+    assert log.count("an accepted instance does not come back as it came") == 2
+    assert "rotten-0" not in log, "no patient data in logs"
+
+    # An operator who knows of it says so.
+    assert cluster.run("watch", "acknowledge", "--study", "1.2.3").returncode == 1
+    done = cluster.run("watch", "acknowledge", "--study", instances[0].study, "--reason", "flipped by hand")
+    assert done.returncode == 0 and "2 alarms" in done.stdout, done.stdout + done.stderr
+    assert alarm_lines(cluster) == [] and samples(cluster) == "0"
+    assert "flipped by hand" in ingest_log(cluster)
+
+
+def ingest_log(cluster):
+    with open(os.path.join(cluster.data, "log", "ingest-1.log")) as file:
+        return file.read()
+
+
+def test_an_alarm_ends_when_the_instance_comes_back(watched):
+    """The nodes that have it are away, and return."""
+    cluster = watched
+    one = instance("away", 0)
+    assert set(send_all(cluster.port, [one]).values()) == {0}
+    pids = [cluster.pid("storage-%d" % number) for number in (1, 2, 3)]
+    for pid in pids:
+        os.kill(pid, 19)
+    try:
+        wait_until("an alarm", lambda: watch(cluster)["alarmCount"] == 1, 90)
+        (line,) = alarm_lines(cluster)
+        assert "cannot be fetched" in line and one.study in line
+    finally:
+        for pid in pids:
+            os.kill(pid, 18)
+    wait_until("no alarm", lambda: watch(cluster)["alarmCount"] == 0, 90)
+    assert alarm_lines(cluster) == []
+    assert "an accepted instance comes back again" in ingest_log(cluster)
+
+
+def test_other_bytes_and_missing_rows_are_alarms(watched):
+    """As faults of the archive's own would do it: the digest is another, and the row is gone."""
+    cluster = watched
+    instances = [instance("faulty", index) for index in range(3)]
+    assert set(send_all(cluster.port, instances).values()) == {0}
+    wait_until("samples", lambda: samples(cluster) == "3")
+    uids = [one.sop_instance for one in instances]
+    psql(cluster, "UPDATE watch_samples SET content_digest = sha256('other') WHERE instance_uid = '%s'" % uids[0])
+    psql(cluster, "DELETE FROM instances WHERE uid = '%s'" % uids[1])
+    wait_until("two alarms", lambda: watch(cluster)["alarmCount"] == 2, 60)
+    found = {alarm["sopInstanceUID"]: alarm for alarm in watch(cluster)["alarms"]}
+    assert {uid: alarm["result"] for uid, alarm in found.items()} == {uids[0]: "different", uids[1]: "missing"}
+    # Other bytes do not pass by themselves.
+    assert found[uids[0]]["attempts"] >= 1 and found[uids[1]]["attempts"] >= 2, found
+    wait_until("the third", lambda: checks(cluster).get((str(AGES[-1]), "same")) == 1)
+
+
+def test_what_is_deleted_ends_without_an_alarm(watched):
+    cluster = watched
+    instances = [instance("deleted", index, study=index) for index in range(2)]
+    assert set(send_all(cluster.port, instances).values()) == {0}
+    wait_until("samples", lambda: samples(cluster) == "2")
+    done = cluster.run("study", "delete", instances[0].study, "--reason", "test")
+    assert done.returncode == 0, done.stderr
+    wait_until("the other one's last look", lambda: checks(cluster).get((str(AGES[-1]), "same")) == 1)
+    wait_until("no samples", lambda: samples(cluster) == "0")
+    assert bad_looks(cluster) == 1 and [key[1] for key in bad_checks(cluster)] == ["ended"]
+    assert watch(cluster)["alarmCount"] == 0 and alarm_lines(cluster) == []
+    assert "does not come back" not in ingest_log(cluster)
+
+
+def test_samples_go_on_after_a_restart():
+    for cluster in run_watched():
+        instances = [instance("restarted", index) for index in range(4)]
+        assert set(send_all(cluster.port, instances).values()) == {0}
+        wait_until("samples", lambda: samples(cluster) == "4")
+        cluster.wait_gone(cluster.kill("ingest-1"))
+        wait_until("the ingest node", lambda: cluster.get("/readyz", timeout=2)[0] == 200)
+        wait_until("all looks", lambda: samples(cluster) == "0", 90)
+        assert bad_checks(cluster) == {}
+        assert checks(cluster).get((str(AGES[-1]), "same")) == 4
+
+
+def test_stores_go_on_without_the_catalog_and_are_looked_at_later(watched):
+    cluster = watched
+    assert set(send_all(cluster.port, [instance("warm", 0)]).values()) == {0}
+    during = [instance("without", index) for index in range(5)]
+    with hanging_postgres(cluster):
+        assert set(send_all(cluster.port, during).values()) == {0}
+        assert metric(cluster, "varve_catalog_up") == 0
+    wait_until("all looks", lambda: checks(cluster).get((str(AGES[-1]), "same"), 0) == 6, 120)
+    assert watch(cluster)["alarmCount"] == 0
+    assert psql(cluster, "SELECT count(*) FROM instances") == "6"
+
+
+def test_a_flood_makes_no_flood_of_looks():
+    for cluster in run_watched({"watch-per-minute": 3}):
+        instances = [instance("flood", index) for index in range(40)]
+        assert set(send_all(cluster.port, instances).values()) == {0}
+        wait_until("the last looks", lambda: checks(cluster).get((str(AGES[-1]), "same"), 0) >= 3)
+        # The minute may have changed while they were sent.
+        assert 3 <= sum(count for key, count in checks(cluster).items() if key[0] == str(AGES[0])) <= 6
+
+
+def test_off_is_off():
+    for cluster in run_watched({"watch-sample": 0}):
+        assert set(send_all(cluster.port, [instance("off", 0)]).values()) == {0}
+        assert not watch(cluster)["isOn"]
+        assert b"varve_watch" not in cluster.get("/metrics")[1]
+        assert samples(cluster) == "0"
+
+
+def test_it_fetches_from_the_servers_that_it_is_told(tmp_path):
+    """At an address where nobody listens everything is unreachable."""
+    (port,) = clusters.free_ports(1)
+    for cluster in run_watched({"watch-servers": "http://127.0.0.1:%d" % port}):
+        one = instance("elsewhere", 0)
+        assert set(send_all(cluster.port, [one]).values()) == {0}
+        wait_until("an alarm", lambda: watch(cluster)["alarmCount"] == 1, 60)
+        (alarm,) = watch(cluster)["alarms"]
+        assert alarm["result"] == "unreachable" and str(port) in alarm["reason"], json.dumps(alarm)
