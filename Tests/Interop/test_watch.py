@@ -219,6 +219,18 @@ def test_samples_go_on_after_a_restart():
         assert checks(cluster).get((str(AGES[-1]), "same")) == 4
 
 
+def test_another_ingest_node_looks_before_the_one_that_accepted():
+    for cluster in run_watched({"watch-ages": 15}, options=["--ingest-nodes", "2"]):
+        instances = [instance("both", index) for index in range(6)]
+        assert set(send_all(cluster.port, instances).values()) == {0}
+        wait_until("samples", lambda: samples(cluster) == "6")
+        assert psql(cluster, "SELECT DISTINCT accepted_by FROM watch_samples") == "ingest-1"
+        wait_until("all looks", lambda: samples(cluster) == "0", 60)
+        assert checks(cluster) == {}, "the one that accepted them"
+        _, body, _ = cluster.get("http://127.0.0.1:%d/metrics" % (cluster.http + 1))
+        assert b'varve_watch_checks_total{age="15",result="same"} 6\n' in body
+
+
 def test_stores_go_on_without_the_catalog_and_are_looked_at_later(watched):
     cluster = watched
     assert set(send_all(cluster.port, [instance("warm", 0)]).values()) == {0}

@@ -19,7 +19,7 @@ package protocol WatchFetching: Sendable {
 ///
 /// What comes goes through a digest on the connection's event loop, and is not kept.
 package final class WatchClient: WatchFetching {
-    private static let connectTime = TimeAmount.seconds(10)
+    private static let connectTime = TimeAmount.seconds(5)
     /// Without a byte.
     private static let silence = TimeAmount.seconds(60)
     /// For all of it.
