@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Accepted instances are fetched again through the public interface, and one that does not come back is an alarm."""
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -30,7 +31,8 @@ EVERYTHING = {
 }
 
 
-def run_watched(changed=None, options=()):
+@contextlib.contextmanager
+def watching(changed=None, options=()):
     settings = {**EVERYTHING, **(changed or {})}
     words = [word for key, value in settings.items() for word in ("--ingest-setting", "%s=%s" % (key, value))]
     one = Cluster(options=[*words, *options])
@@ -46,7 +48,8 @@ def run_watched(changed=None, options=()):
 
 @pytest.fixture
 def watched():
-    yield from run_watched(options=["--no-restart"])
+    with watching(options=["--no-restart"]) as cluster:
+        yield cluster
 
 
 def converted(one, syntax):
@@ -80,13 +83,15 @@ def alarm_lines(cluster):
     return [line for line in done.stdout.splitlines() if line.startswith("ALARM")]
 
 
-def wait_all_looked_at(cluster, count, seconds=60):
-    """Until so many samples have had all their looks."""
-    wait_until(
-        "the last look at %d samples" % count,
-        lambda: checks(cluster).get((str(AGES[-1]), "same"), 0) + bad_looks(cluster) >= count,
-        seconds,
-    )
+def wait_looked_at(cluster, count, seconds=60):
+    """Until so many samples have been entered, and all have had their last look."""
+    wait_until("samples", lambda: entered(cluster) >= count, seconds)
+    wait_until("the last looks", lambda: samples(cluster) == "0", seconds)
+
+
+def entered(cluster):
+    """Samples that the ingest node has entered since it started."""
+    return metric(cluster, 'varve_watch_samples_total{outcome="entered"}')
 
 
 def bad_looks(cluster):
@@ -107,9 +112,10 @@ def test_what_was_accepted_comes_back_at_every_age(watched):
     wait_until("samples", lambda: samples(cluster) == str(len(instances)), 10)
     kinds = psql(cluster, "SELECT DISTINCT received_syntax, stored_syntax <> received_syntax FROM watch_samples ORDER BY 1")
     assert kinds.split() == [IMPLICIT + "|t", EXPLICIT + "|t", BIG_ENDIAN + "|f"]
-    wait_all_looked_at(cluster, len(instances))
-    assert checks(cluster) == {(str(age), "same"): len(instances) for age in AGES}
-    wait_until("no samples", lambda: samples(cluster) == "0")
+    wait_looked_at(cluster, len(instances))
+    # On a machine that was busy one look makes up for several.
+    counts = checks(cluster)
+    assert set(counts) == {(str(age), "same") for age in AGES} and counts[(str(AGES[0]), "same")] == len(instances)
     assert alarm_lines(cluster) == []
     wait_until("the gauges", lambda: metric(cluster, "varve_watch_samples") == 0, 20)
     assert metric(cluster, "varve_watch_alarms") == 0
@@ -190,7 +196,7 @@ def test_other_bytes_and_missing_rows_are_alarms(watched):
     assert {uid: alarm["result"] for uid, alarm in found.items()} == {uids[0]: "different", uids[1]: "missing"}
     # Other bytes do not pass by themselves.
     assert found[uids[0]]["attempts"] >= 1 and found[uids[1]]["attempts"] >= 2, found
-    wait_until("the third", lambda: checks(cluster).get((str(AGES[-1]), "same")) == 1)
+    wait_until("the third to have had its last look", lambda: samples(cluster) == "2")
 
 
 def test_what_is_deleted_ends_without_an_alarm(watched):
@@ -200,15 +206,14 @@ def test_what_is_deleted_ends_without_an_alarm(watched):
     wait_until("samples", lambda: samples(cluster) == "2")
     done = cluster.run("study", "delete", instances[0].study, "--reason", "test")
     assert done.returncode == 0, done.stderr
-    wait_until("the other one's last look", lambda: checks(cluster).get((str(AGES[-1]), "same")) == 1)
-    wait_until("no samples", lambda: samples(cluster) == "0")
+    wait_looked_at(cluster, 2)
     assert bad_looks(cluster) == 1 and [key[1] for key in bad_checks(cluster)] == ["ended"]
     assert watch(cluster)["alarmCount"] == 0 and alarm_lines(cluster) == []
     assert "does not come back" not in ingest_log(cluster)
 
 
 def test_samples_go_on_after_a_restart():
-    for cluster in run_watched():
+    with watching() as cluster:
         instances = [instance("restarted", index) for index in range(4)]
         assert set(send_all(cluster.port, instances).values()) == {0}
         wait_until("samples", lambda: samples(cluster) == "4")
@@ -216,11 +221,11 @@ def test_samples_go_on_after_a_restart():
         wait_until("the ingest node", lambda: cluster.get("/readyz", timeout=2)[0] == 200)
         wait_until("all looks", lambda: samples(cluster) == "0", 90)
         assert bad_checks(cluster) == {}
-        assert checks(cluster).get((str(AGES[-1]), "same")) == 4
+        assert sum(checks(cluster).values()) >= 4
 
 
 def test_another_ingest_node_looks_before_the_one_that_accepted():
-    for cluster in run_watched({"watch-ages": 15}, options=["--ingest-nodes", "2"]):
+    with watching({"watch-ages": 15}, options=["--ingest-nodes", "2"]) as cluster:
         instances = [instance("both", index) for index in range(6)]
         assert set(send_all(cluster.port, instances).values()) == {0}
         wait_until("samples", lambda: samples(cluster) == "6")
@@ -238,32 +243,33 @@ def test_stores_go_on_without_the_catalog_and_are_looked_at_later(watched):
     with hanging_postgres(cluster):
         assert set(send_all(cluster.port, during).values()) == {0}
         assert metric(cluster, "varve_catalog_up") == 0
-    wait_until("all looks", lambda: checks(cluster).get((str(AGES[-1]), "same"), 0) == 6, 120)
-    assert watch(cluster)["alarmCount"] == 0
+    wait_looked_at(cluster, 6, 120)
+    assert bad_checks(cluster) == {} and entered(cluster) == 6
     assert psql(cluster, "SELECT count(*) FROM instances") == "6"
 
 
 def test_a_flood_makes_no_flood_of_looks():
-    for cluster in run_watched({"watch-per-minute": 3}):
+    with watching({"watch-per-minute": 3}) as cluster:
         instances = [instance("flood", index) for index in range(40)]
         assert set(send_all(cluster.port, instances).values()) == {0}
-        wait_until("the last looks", lambda: checks(cluster).get((str(AGES[-1]), "same"), 0) >= 3)
+        wait_looked_at(cluster, 3)
         # The minute may have changed while they were sent.
-        assert 3 <= sum(count for key, count in checks(cluster).items() if key[0] == str(AGES[0])) <= 6
+        assert entered(cluster) in (3, 4, 5, 6)
+        assert checks(cluster)[(str(AGES[0]), "same")] == entered(cluster)
 
 
 def test_off_is_off():
-    for cluster in run_watched({"watch-sample": 0}):
+    with watching({"watch-sample": 0}) as cluster:
         assert set(send_all(cluster.port, [instance("off", 0)]).values()) == {0}
         assert not watch(cluster)["isOn"]
         assert b"varve_watch" not in cluster.get("/metrics")[1]
         assert samples(cluster) == "0"
 
 
-def test_it_fetches_from_the_servers_that_it_is_told(tmp_path):
+def test_it_fetches_from_the_servers_that_it_is_told():
     """At an address where nobody listens everything is unreachable."""
     (port,) = clusters.free_ports(1)
-    for cluster in run_watched({"watch-servers": "http://127.0.0.1:%d" % port}):
+    with watching({"watch-servers": "http://127.0.0.1:%d" % port}) as cluster:
         one = instance("elsewhere", 0)
         assert set(send_all(cluster.port, [one]).values()) == {0}
         wait_until("an alarm", lambda: watch(cluster)["alarmCount"] == 1, 60)
