@@ -58,6 +58,8 @@ public struct IngestConfiguration: Sendable {
     public var acknowledgementSpreadSeconds = 300
     /// How long a request for storage commitment waits for copies that are not good yet, before it is reported as failed.
     public var commitmentPatienceSeconds = 600
+    /// What is fetched again after it was accepted, to see whether it comes back as it came.
+    public var watch = WatchConfiguration()
     public var codec = CodecClass.balanced
     /// What is done with instances that break rules of the standard but can be read and filed.
     public var validation = ValidationPolicy.accept

@@ -80,6 +80,7 @@ public struct IngestNode: Service {
             "varve_local_reads",
             help: "Reads that were served from the files of storage nodes on the same host, since the start."
         ) { Double(cluster.localReadCount) }
+        let watch = WatchParts(configuration, catalog: catalog, metrics: metrics, group: group, logger: logger)
         let seriesMetadata = makeSeriesMetadata(outage.retrieve, threads: spoolThreads, metrics: metrics)
         let pipeline = StorePipeline(
             catalog: catalog,
@@ -94,6 +95,7 @@ public struct IngestNode: Service {
                 directory: configuration.quarantineDirectory ?? configuration.spoolDirectory + "/../quarantine"
             ),
             arrivals: seriesMetadata.arrivals,
+            watch: watch?.intake,
             logger: logger
         )
         let follower = MapFollower(
@@ -129,7 +131,8 @@ public struct IngestNode: Service {
                 wantedCopies: configuration.copies
             ),
             trash: TrashService(catalog: catalog, journal: outage.journal, logger: logger),
-            metrics: metrics
+            metrics: metrics,
+            logger: logger
         )
         let dicom = DICOMServer(
             configuration: serverConfiguration(aeTitle: aeTitle),
@@ -156,6 +159,7 @@ public struct IngestNode: Service {
             retrieve: outage.retrieve,
             seriesMetadata: seriesMetadata,
             pipeline: pipeline,
+            watch: watch?.client,
             group: group
         )
 
@@ -169,6 +173,7 @@ public struct IngestNode: Service {
                 tasks.addTask { await commitments.worker.run() }
                 tasks.addTask { await seriesMetadata.run() }
                 tasks.addTask { await repairMetrics.run() }
+                if let watch { tasks.addTask { await watch.worker.run() } }
                 if let sweep = outage.sweep { tasks.addTask { await sweep.run() } }
                 tasks.addTask {
                     try await withTaskExecutorPreference(CallingLoopExecutor()) {
@@ -290,6 +295,7 @@ public struct IngestNode: Service {
         retrieve: RetrieveService,
         seriesMetadata: SeriesMetadata,
         pipeline: StorePipeline,
+        watch: WatchClient?,
         group: any EventLoopGroup
     ) -> some ApplicationProtocol {
         let router = Router(context: IngestRequestContext.self)
@@ -316,6 +322,10 @@ public struct IngestNode: Service {
                 address: .hostname(configuration.httpHost, port: configuration.httpPort),
                 serverName: "varve"
             ),
+            onServerRunning: { [host = configuration.httpHost] channel in
+                guard let port = channel.localAddress?.port else { return }
+                watch?.listens(at: WatchServer(listeningAt: host, port: port))
+            },
             eventLoopGroupProvider: .shared(group),
             logger: logger
         )

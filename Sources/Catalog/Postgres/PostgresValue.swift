@@ -33,6 +33,9 @@ struct PostgresValue: Sendable {
         PostgresValue(type: OID.int4, bytes: bigEndian(value))
     }
 
+    /// `nil` is NULL.
+    static func bytes(_ value: [UInt8]?) -> PostgresValue { PostgresValue(type: OID.bytea, bytes: value) }
+
     static func bool(_ value: Bool) -> PostgresValue { PostgresValue(type: OID.bool, bytes: [value ? 1 : 0]) }
 
     static func date(_ value: CivilDate) -> PostgresValue {

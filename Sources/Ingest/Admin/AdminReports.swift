@@ -37,6 +37,8 @@ public struct StatusReport: Codable, Sendable {
     /// Instances of which fewer copies than wanted can be read.
     public var underReplicated: Int
     public var repair: RepairReport
+    /// Accepted instances that are fetched again; nil while that cannot be read.
+    public var watch: WatchReport?
 }
 
 /// One row of `GET /api/v1/studies`.

@@ -2,6 +2,7 @@
 
 import Catalog
 import ClusterClient
+import Logging
 import Placement
 import ReplicationProtocol
 import Telemetry
@@ -16,6 +17,7 @@ struct AdminService: Sendable {
     let verification: ArchiveVerification
     let trash: TrashService
     let metrics: MetricsRegistry
+    let logger: Logger
 
     /// Why stores cannot succeed now, or nil when they can.
     func reasonNotReady() -> String? {
@@ -53,7 +55,8 @@ struct AdminService: Sendable {
             // Before a coordinator has looked, what the rows say, whoever of those nodes may live.
             underReplicated: overview.surveyedAtMilliseconds == nil
                 ? totals.underReplicatedCount : overview.underReplicated.reduce(0) { $0 + $1.amount.instanceCount },
-            repair: RepairReport(overview)
+            repair: RepairReport(overview),
+            watch: await watchInBrief()
         )
     }
 

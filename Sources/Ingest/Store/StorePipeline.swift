@@ -50,6 +50,8 @@ package final class StorePipeline: Sendable {
     let validation: ValidationPolicy
     let quarantine: Quarantine
     let arrivals: SeriesArrivals
+    /// Takes samples of what was accepted; nil when nothing does.
+    let watch: WatchIntake?
     let logger: Logger
 
     init(
@@ -63,6 +65,7 @@ package final class StorePipeline: Sendable {
         validation: ValidationPolicy,
         quarantine: Quarantine,
         arrivals: SeriesArrivals,
+        watch: WatchIntake?,
         logger: Logger
     ) {
         self.catalog = catalog
@@ -81,6 +84,7 @@ package final class StorePipeline: Sendable {
         self.validation = validation
         self.quarantine = quarantine
         self.arrivals = arrivals
+        self.watch = watch
         self.logger = logger
     }
 
@@ -202,8 +206,10 @@ package final class StorePipeline: Sendable {
     }
 
     func commit(_ entry: InstanceEntry) async throws(StoreFailure) -> Outcome {
-        switch try await registrar.enter(entry) {
+        let outcome = try await registrar.enter(entry)
+        switch outcome {
         case .entered, .noted:
+            watch?.accepted(entry, isNoted: outcome == .noted)
             arrivals.stored(study: entry.study.studyInstanceUID, series: entry.series.seriesInstanceUID)
             return .stored
         case .duplicate: return .duplicate

@@ -35,6 +35,7 @@ struct StatusCommand: AsyncParsableCommand {
         if status.repair.surveyedAt != nil, status.repair.copies != status.copies {
             output("ALARM        coordinators have 'copies: \(status.repair.copies)', ingest nodes \(status.copies)")
         }
+        for line in status.watch?.briefLines ?? [] { output(line) }
         output("")
         var table = TextTable(
             ["NODE", "STATE", "ADDRESS", "DOMAIN", "RECORDS", "USED", "FREE", "WRITES"],

@@ -60,6 +60,11 @@ struct UpCommand: AsyncParsableCommand {
             """
     )
     var coordinatorSettings: [String] = []
+    @Option(
+        name: .customLong("ingest-setting"),
+        help: "KEY=VALUE of the ingest nodes' configuration (watch-sample=0, for example); can be repeated."
+    )
+    var ingestSettings: [String] = []
     @Option(help: "Use this Postgres (libpq connection string or URL) instead of a private one.")
     var postgres: String?
     @Flag(
@@ -93,6 +98,9 @@ struct UpCommand: AsyncParsableCommand {
         }
         for text in coordinatorSettings where text.split(separator: "=", maxSplits: 1).count != 2 {
             throw ValidationError("--coordinator-setting is '\(text)', it must be KEY=VALUE")
+        }
+        for text in ingestSettings where text.split(separator: "=", maxSplits: 1).count != 2 {
+            throw ValidationError("--ingest-setting is '\(text)', it must be KEY=VALUE")
         }
         for text in destinations where MoveDestination(text) == nil {
             throw ValidationError("--destination is '\(text)', it must be AE=HOST:PORT")

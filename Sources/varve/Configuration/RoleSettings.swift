@@ -159,6 +159,7 @@ extension IngestConfiguration {
             default: commitmentPatienceSeconds,
             in: 0...604_800
         )
+        try readWatch(&settings)
         codecThreads = try settings.integer("codec-threads", default: codecThreads, in: 0...256)
         maximumInMemoryDataSetByteCount = try settings.integer(
             "memory-data-set-bytes",
@@ -196,5 +197,32 @@ extension IngestConfiguration {
         let journal = settings.string("journal", default: "")
         self.journalDirectory = journal.isEmpty ? nil : journal
         try settings.finish()
+    }
+
+    private mutating func readWatch(_ settings: inout Settings) throws {
+        watch.sampleOneOf = try settings.integer("watch-sample", default: watch.sampleOneOf, in: 0...1_000_000)
+        watch.limitPerMinute = try settings.integer("watch-per-minute", default: watch.limitPerMinute, in: 1...60)
+        watch.sampleLimit = try settings.integer("watch-limit", default: watch.sampleLimit, in: 1...1_000_000)
+        let ages = settings.list("watch-ages")
+        if !ages.isEmpty {
+            watch.agesInSeconds = try ages.map { text in
+                guard let age = Int(text), (1...31_536_000).contains(age) else {
+                    throw SettingsError("'watch-ages' has '\(text)', it must be seconds, from 1 to 31536000")
+                }
+                return age
+            }
+            guard ages.count <= 16 else { throw SettingsError("'watch-ages' has more than 16 ages") }
+        }
+        watch.patienceSeconds = try settings.integer(
+            "watch-patience-seconds",
+            default: watch.patienceSeconds,
+            in: 0...604_800
+        )
+        watch.servers = try settings.list("watch-servers").map { text in
+            guard let server = WatchServer(text) else {
+                throw SettingsError("'watch-servers' has '\(text)', it must be http://HOST:PORT")
+            }
+            return server
+        }
     }
 }

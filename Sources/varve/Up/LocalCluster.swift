@@ -92,7 +92,8 @@ struct LocalCluster {
                     "catalog: \(quoted(catalog))",
                     "loss-settling-seconds: \(options.lossSettlingSeconds)",
                     "copies: \(options.copies)",
-                ] + coordinatorSettings + ["storage-nodes:"] + nodes.map { "  - \($0.name)=127.0.0.1:\($0.port)" }
+                ] + lines(options.coordinatorSettings) + ["storage-nodes:"]
+                    + nodes.map { "  - \($0.name)=127.0.0.1:\($0.port)" }
             )
         }
         for number in 1...options.ingestNodes {
@@ -119,7 +120,7 @@ struct LocalCluster {
                     "commitment-patience-seconds: \(options.commitmentPatienceSeconds)",
                     "codec: \(options.codec)",
                     "validation: \(options.validation)",
-                ] + sockets + moveDestinations
+                ] + sockets + moveDestinations + lines(options.ingestSettings)
             )
         }
         for number in 1...options.ingestNodes {
@@ -153,9 +154,9 @@ struct LocalCluster {
         return LocalSocket.isUsable(directory) ? ["socket-directory: \(quoted(directory))"] : []
     }
 
-    /// A coordinator's further lines.
-    private var coordinatorSettings: [String] {
-        options.coordinatorSettings.map { text in
+    /// Further lines of a configuration, from KEY=VALUE.
+    private func lines(_ settings: [String]) -> [String] {
+        settings.map { text in
             let parts = text.split(separator: "=", maxSplits: 1)
             return "\(parts[0]): \(quoted(String(parts[1])))"
         }
