@@ -37,5 +37,6 @@ struct Migration: Sendable {
     static let all: [Migration] = [
         .clusterTables, .imageTables, .commitFunctions, .seriesCodecs, .nameWords, .recordIndex, .uidKey, .uidKeyIndex,
         .withoutUIDText, .commitments, .trash, .repair, .placementIndex, .surplus,
+        .comparison,
     ]
 }
