@@ -37,6 +37,8 @@ public struct StatusReport: Codable, Sendable {
     /// Instances of which fewer copies than wanted can be read.
     public var underReplicated: Int
     public var repair: RepairReport
+    /// Nil when the catalog cannot say.
+    public var comparison: ComparisonReport?
 }
 
 /// One row of `GET /api/v1/studies`.

@@ -53,8 +53,18 @@ struct AdminService: Sendable {
             // Before a coordinator has looked, what the rows say, whoever of those nodes may live.
             underReplicated: overview.surveyedAtMilliseconds == nil
                 ? totals.underReplicatedCount : overview.underReplicated.reduce(0) { $0 + $1.amount.instanceCount },
-            repair: RepairReport(overview)
+            repair: RepairReport(overview),
+            comparison: await comparisonReport()
         )
+    }
+
+    /// Nil in a catalog that a coordinator of this version has not brought up to date yet.
+    private func comparisonReport() async -> ComparisonReport? {
+        do throws(CatalogError) {
+            return ComparisonReport(try await catalog.comparisonOverview(), groupCount: PlacementGroup.count)
+        } catch {
+            return nil
+        }
     }
 
     func report(on member: StorageMember) async -> StatusReport.Node {
