@@ -210,3 +210,8 @@ def test_a_node_that_is_away_is_not_taken_at_its_silence_and_verify_tells_at_onc
     assert cluster.run("verify", "--grace", "0").returncode == 0
     assert comparison(cluster)["groups"] == 0 and "lastFinishedAt" not in comparison(cluster)
     assert_redundant(cluster, made, 2)
+    # The other way round, and nobody who mends it at once.
+    cluster.wait_gone(cluster.kill("coordinator-1"))
+    name_copies(cluster, made[1], sorted(named[made[1].sop_instance])[:1])
+    done = cluster.run("verify", "--grace", "0")
+    assert "1 copies that the catalog does not name" in done.stdout and "too-few-copies" in done.stdout

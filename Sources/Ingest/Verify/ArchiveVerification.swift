@@ -95,6 +95,7 @@ struct ArchiveVerification: Sendable {
             let holders = listing.holders[row.recordID] ?? []
             // What is on a node that was removed is no copy.
             let nodes = row.nodes.filter { map == nil || map?[$0] != nil }
+            report.uncounted += holders.count { !nodes.contains($0) }
             for node in nodes {
                 if holders.contains(node) {
                     present.append(Copy(row: row, node: node))

@@ -87,6 +87,7 @@ private struct VerificationTotal: Encodable {
     var readBytes: Int64 = 0
     var young = 0
     var trashed = 0
+    var uncounted = 0
     var findings: [VerificationReport.Finding] = []
     var silentNodes: Set<String> = []
 
@@ -100,6 +101,7 @@ private struct VerificationTotal: Encodable {
         readBytes += page.readBytes
         young += page.young
         trashed += page.trashed
+        uncounted += page.uncounted
         findings += page.findings
         silentNodes.formUnion(page.silentNodes)
     }
@@ -118,6 +120,11 @@ private struct VerificationTotal: Encodable {
         }
         if young > 0 { lines.append("\(young) records are too young to be judged") }
         if trashed > 0 { lines.append("\(trashed) records of the trash are not yet deleted on every node") }
+        if uncounted > 0 {
+            lines.append(
+                "\(uncounted) copies that the catalog does not name are being dropped, or counted when it is compared"
+            )
+        }
         if findings.contains(where: { $0.kind == .missingCopy }) {
             lines.append("the coordinator looks at missing copies and has them made again: see 'varve status'")
         }
