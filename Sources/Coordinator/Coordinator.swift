@@ -14,8 +14,8 @@ import Telemetry
 /// One of several leads at a time, by a lease in the catalog; the others wait. The leader asks every configured node
 /// each second whether it lives, records what it learns, and publishes a new epoch of the map when membership changes.
 /// It has storage nodes fetch what their disks have damaged from others, tells them what was deleted, and has copies made
-/// where they are wanted: of what a lost node had, of what is on a node that is to be emptied, and for a new one. No store and
-/// no read needs it.
+/// where they are wanted: of what a lost node had, of what is on a node that is to be emptied, and for a new one. It compares
+/// the catalog with what the nodes have, and what is missing is made again. No store and no read needs it.
 public struct Coordinator: Service {
     private let configuration: CoordinatorConfiguration
     private let logger: Logger
@@ -29,8 +29,8 @@ public struct Coordinator: Service {
         let catalog = try Catalog(
             configuration: .init(
                 connectionString: configuration.catalog,
-                // Repair and deletions do not wait for each other, nor the lease for them.
-                poolSize: 4,
+                // Repair, deletions and comparing do not wait for each other, nor the lease for them.
+                poolSize: 5,
                 applicationName: "varve \(configuration.name)"
             ),
             logger: logger
@@ -60,6 +60,13 @@ public struct Coordinator: Service {
             interval: heartbeat,
             logger: logger
         )
+        let comparison = ComparisonWorker(
+            ledger: catalog,
+            limits: configuration.repair,
+            period: configuration.verifySeconds > 0 ? .seconds(configuration.verifySeconds) : nil,
+            interval: heartbeat,
+            logger: logger
+        )
         let leadership = Leadership(
             configuration: configuration,
             catalog: catalog,
@@ -67,12 +74,14 @@ public struct Coordinator: Service {
             healer: healer,
             trash: trash,
             repair: repair,
+            comparison: comparison,
             logger: logger
         )
         await cancelWhenGracefulShutdown {
             async let healing: Void = healer.run()
             async let deleting: Void = trash.run()
             async let repairing: Void = repair.run()
+            async let comparing: Void = comparison.run()
             var leadership = leadership
             while !Task.isCancelled {
                 await leadership.beat()
@@ -83,6 +92,7 @@ public struct Coordinator: Service {
             await healing
             await deleting
             await repairing
+            await comparing
         }
         logger.info("stopping")
         for watcher in watchers { await watcher.shutdown() }

@@ -21,9 +21,13 @@ public struct CoordinatorConfiguration: Sendable {
     public var leaseMilliseconds: Int64 = 10_000
     /// How often nodes are asked whether they live, and the lease is renewed.
     public var heartbeatMilliseconds: Int64 = 1_000
-    /// How long a node's loss without names is left alone before the node is compared with the others: longer than the
-    /// `acknowledgement-spread-seconds` of every ingest node.
+    /// How long a node's loss without names is left alone before the node is compared with the others.
+    ///
+    /// Longer than the `acknowledgement-spread-seconds` of every ingest node. Also how long a node has to be sure of what it has
+    /// before its word counts that it does not have something.
     public var lossSettlingSeconds = 600
+    /// How long it takes until the catalog has been compared once with all that the storage nodes have; 0: never.
+    public var verifySeconds = 604_800
     /// Copies an instance should have: what every ingest node is told.
     public var copies = 2
     /// How long silences of nodes mean what.

@@ -20,6 +20,7 @@ struct Leadership {
     private let healer: Healer
     private let trash: TrashWorker
     private let repair: RepairWorker
+    private let comparison: ComparisonWorker
     private let logger: Logger
     /// Distinct for every start of every coordinator: two processes of one name are two holders.
     private let holder: String
@@ -27,6 +28,8 @@ struct Leadership {
     private var term: Term?
     private var registered: [NodeID: StorageMember] = [:]
     private var membership: ClusterMembership
+    private var trust: NodeTrust
+    private let start = ContinuousClock.now
     private var lastFailure = ""
 
     init(
@@ -36,6 +39,7 @@ struct Leadership {
         healer: Healer,
         trash: TrashWorker,
         repair: RepairWorker,
+        comparison: ComparisonWorker,
         logger: Logger
     ) {
         self.configuration = configuration
@@ -44,6 +48,8 @@ struct Leadership {
         self.healer = healer
         self.trash = trash
         self.repair = repair
+        self.comparison = comparison
+        self.trust = NodeTrust(settling: .seconds(Int64(configuration.lossSettlingSeconds)))
         self.logger = logger
         self.membership = ClusterMembership(limits: configuration.membership, logger: logger)
         var generator = SystemRandomNumberGenerator()
@@ -82,10 +88,14 @@ struct Leadership {
     }
 
     /// Tells those who work for the leader what is known now; `nil` when another leads.
-    private func tell(_ situation: Situation?) {
+    private mutating func tell(_ situation: Situation?) {
         healer.update(situation)
         trash.update(situation)
         repair.update(situation)
+        let now = ContinuousClock.now - start
+        // Who leads anew has not seen how long they have been sure.
+        let trusted = trust.judge(situation?.answers ?? [], now: now)
+        comparison.update(situation.map { $0.comparisonView(trusted) })
     }
 
     private mutating func prepareCatalog() async throws(CatalogError) {

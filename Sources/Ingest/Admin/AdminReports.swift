@@ -39,6 +39,8 @@ public struct StatusReport: Codable, Sendable {
     public var repair: RepairReport
     /// Accepted instances that are fetched again; nil while that cannot be read.
     public var watch: WatchReport?
+    /// Nil when the catalog cannot say.
+    public var comparison: ComparisonReport?
 }
 
 /// One row of `GET /api/v1/studies`.

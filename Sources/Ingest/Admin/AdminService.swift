@@ -56,8 +56,18 @@ struct AdminService: Sendable {
             underReplicated: overview.surveyedAtMilliseconds == nil
                 ? totals.underReplicatedCount : overview.underReplicated.reduce(0) { $0 + $1.amount.instanceCount },
             repair: RepairReport(overview),
-            watch: await watchInBrief()
+            watch: await watchInBrief(),
+            comparison: await comparisonReport()
         )
+    }
+
+    /// Nil in a catalog that a coordinator of this version has not brought up to date yet.
+    private func comparisonReport() async -> ComparisonReport? {
+        do throws(CatalogError) {
+            return ComparisonReport(try await catalog.comparisonOverview(), groupCount: PlacementGroup.count)
+        } catch {
+            return nil
+        }
     }
 
     func report(on member: StorageMember) async -> StatusReport.Node {

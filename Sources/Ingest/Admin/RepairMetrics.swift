@@ -12,6 +12,7 @@ import Telemetry
 final class RepairMetrics: Sendable {
     private struct State {
         var overview: RepairOverview?
+        var comparison: ComparisonOverview?
         var nodes: [NodeRecord] = []
     }
 
@@ -81,6 +82,25 @@ final class RepairMetrics: Sendable {
         collect("varve_mass_loss", "Whether so many nodes are missing at once that none is declared out.") {
             $0.overview.map { [("", $0.alarm.isEmpty ? 0 : 1)] } ?? []
         }
+        collect("varve_compared_copies_total", "Copies compared with the catalog, by what was found.", isCounter: true)
+        {
+            guard let counts = $0.comparison?.totalCounts else { return [] }
+            return [
+                ("found=\"present\"", Double(counts.presentCount)), ("found=\"unasked\"", Double(counts.unaskedCount)),
+                ("found=\"missing\"", Double(counts.missingCount)),
+                ("found=\"uncounted\"", Double(counts.uncountedCount)),
+                ("found=\"orphan\"", Double(counts.orphanCount)), ("found=\"trashed\"", Double(counts.trashedCount)),
+            ]
+        }
+        collect("varve_missed_copies_total", "Copies that were missing and are counted no more.", isCounter: true) {
+            $0.comparison.map { [("", Double($0.uncountedTotal))] } ?? []
+        }
+        collect("varve_lost_instances", "Instances of which no good copy is known anywhere.") {
+            $0.comparison.map { [("", Double($0.lostCount))] } ?? []
+        }
+        collect("varve_comparison_finished_seconds", "When the last comparison of all groups ended, since 1970.") {
+            $0.comparison?.lastFinishedAtMilliseconds.map { [("", Double($0) / 1000)] } ?? []
+        }
         collect("varve_node_state", "The state of each storage node that has not been removed: 1 for the one it is in.")
         {
             $0.nodes.filter { $0.service != .removed }.flatMap { record in
@@ -108,7 +128,8 @@ final class RepairMetrics: Sendable {
         do throws(CatalogError) {
             let overview = try await catalog.repairOverview()
             let nodes = try await catalog.nodeRecords()
-            state.withLockedValue { $0 = State(overview: overview, nodes: nodes) }
+            let comparison = try await catalog.comparisonOverview(limit: 0)
+            state.withLockedValue { $0 = State(overview: overview, comparison: comparison, nodes: nodes) }
         } catch {
             // `varve_catalog_up` says so.
             return

@@ -2,6 +2,7 @@
 
 import Catalog
 import ClusterClient
+import Logging
 import Placement
 import ReplicationProtocol
 import Telemetry
@@ -9,7 +10,8 @@ import Telemetry
 /// Proves the archive, a page of records at a time: every copy that the catalog names is on its node, every record on a node
 /// is in the catalog, and, where it is to be deep, every copy reads as it was written.
 ///
-/// Changes nothing. What it finds, others mend: healing, `varve catalog check --adopt`.
+/// Changes nothing. What it finds, others mend: healing, `varve catalog check --adopt`, and for copies that are missing the
+/// coordinator, which it tells of them.
 struct ArchiveVerification: Sendable {
     /// Rows of a page.
     static let pageCount = 256
@@ -49,7 +51,9 @@ struct ArchiveVerification: Sendable {
         report.next = isLast ? nil : "\(end)"
         report.instances = rows.count
         report.silentNodes = listing.silentNodes.map(\.name)
-        try await judge(rows, listing, isDeep: isDeep, &report)
+        var missing: [Copy] = []
+        try await judge(rows, listing, isDeep: isDeep, &report, &missing)
+        await tellCoordinator(missing)
         let known = Set(rows.map(\.recordID))
         try await judgeOrphans(
             listing.records.filter { $0 != after && !known.contains($0) },
@@ -81,7 +85,8 @@ struct ArchiveVerification: Sendable {
         _ rows: [InstanceRow],
         _ listing: RecordListing,
         isDeep: Bool,
-        _ report: inout VerificationReport
+        _ report: inout VerificationReport,
+        _ missing: inout [Copy]
     ) async throws(RetrieveFailure) {
         let map = cluster.map
         let silent = Set(listing.silentNodes.map(\.name))
@@ -90,12 +95,14 @@ struct ArchiveVerification: Sendable {
             let holders = listing.holders[row.recordID] ?? []
             // What is on a node that was removed is no copy.
             let nodes = row.nodes.filter { map == nil || map?[$0] != nil }
+            report.uncounted += holders.count { !nodes.contains($0) }
             for node in nodes {
                 if holders.contains(node) {
                     present.append(Copy(row: row, node: node))
                 } else if let name = map?[node]?.name, !silent.contains(name) {
                     guard try await isNamedStill(row, node) else { continue }
                     report.add(.missingCopy, row, name, "the node does not have it")
+                    missing.append(Copy(row: row, node: node))
                 } else {
                     report.add(.unreachableCopy, row, map?[node]?.name ?? "\(node)", "the node does not answer")
                 }
@@ -122,12 +129,24 @@ struct ArchiveVerification: Sendable {
                 continue
             }
             guard try await isNamedStill(copy.row, copy.node) else { continue }
+            let kind = Self.kind(of: problem)
+            if kind == .missingCopy { missing.append(copy) }
             report.add(
-                Self.kind(of: problem),
+                kind,
                 copy.row,
                 map?[copy.node]?.name ?? "\(copy.node)",
                 "\(problem)"
             )
+        }
+    }
+
+    /// Has the coordinator look at copies that are missing, which changes something only when it finds them missing, too.
+    private func tellCoordinator(_ missing: [Copy]) async {
+        do throws(CatalogError) {
+            try await catalog.reportMissing(missing.map { ($0.row.recordID, $0.node) })
+        } catch {
+            // They are in the report; the next comparison finds them again.
+            comparison.logger.warning("missing copies could not be reported", metadata: ["reason": "\(error)"])
         }
     }
 

@@ -58,6 +58,8 @@ public struct VerificationReport: Codable, Sendable, Equatable {
     public var young = 0
     /// Records of instances in the trash of which a node was not told yet.
     public var trashed = 0
+    /// Copies on nodes that their rows do not name: being dropped, or to be counted by the next comparison.
+    public var uncounted = 0
     public var findings: [Finding] = []
     /// Storage nodes that did not answer.
     public var silentNodes: [String] = []

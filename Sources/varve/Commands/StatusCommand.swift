@@ -32,6 +32,7 @@ struct StatusCommand: AsyncParsableCommand {
                 + " \(status.underReplicated) instances have fewer; codec \(status.codec)"
         )
         for line in status.repair.lines { output(line) }
+        for line in status.comparison?.lines ?? [] { output(line) }
         if status.repair.surveyedAt != nil, status.repair.copies != status.copies {
             output("ALARM        coordinators have 'copies: \(status.repair.copies)', ingest nodes \(status.copies)")
         }
@@ -49,5 +50,40 @@ struct StatusCommand: AsyncParsableCommand {
             ])
         }
         output(table.text)
+    }
+}
+
+extension ComparisonReport {
+    /// For a terminal, below the headings of `varve status`.
+    var lines: [String] {
+        var lines: [String] = []
+        if lostInstances > 0 {
+            lines.append("ALARM        \(lostInstances) instances have no good copy on any node")
+            for instance in lost {
+                lines.append("             instance \(instance.sopInstanceUID) of study \(instance.studyInstanceUID)")
+            }
+        }
+        if let lastFinishedAt, let last {
+            lines.append("compared     with the nodes, complete at \(lastFinishedAt): \(last.text)")
+        }
+        if groups > 0 || lastFinishedAt == nil {
+            lines.append("comparing    \(groups) of \(allGroups) groups: \(counts.text)")
+        }
+        if missed > 0 || found > 0 || waiting > 0 {
+            lines.append(
+                "found        \(missed) copies missing and made again, \(found) counted again; \(waiting) to be looked at"
+            )
+        }
+        return lines
+    }
+}
+
+extension ComparisonReport.Counts {
+    fileprivate var text: String {
+        let others = [
+            (missing, "missing"), (unasked, "on nodes that were not asked"), (uncounted, "not counted"),
+            (orphans, "without a row"), (trashed, "in the trash"),
+        ].filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }
+        return (["\(present) copies there"] + others).joined(separator: ", ")
     }
 }

@@ -14,7 +14,8 @@ struct VerifyCommand: AsyncParsableCommand {
             Without --deep, every copy that the catalog names is looked for on its node, and every record on a node in the \
             catalog. With it, every copy is read from its disk as well, and all its checksums and its SHA-256 are compared; \
             others go before. Ends with a verdict, and with exit status 1 and a list when anything is not as it should be. \
-            Changes nothing, may be interrupted at any time, and goes on from where it was with --from.
+            Changes nothing itself, may be interrupted at any time, and goes on from where it was with --from. Copies that are \
+            missing are told to the coordinator, which asks again and has them made from good ones.
 
             Example: varve verify --deep
             """
@@ -86,6 +87,7 @@ private struct VerificationTotal: Encodable {
     var readBytes: Int64 = 0
     var young = 0
     var trashed = 0
+    var uncounted = 0
     var findings: [VerificationReport.Finding] = []
     var silentNodes: Set<String> = []
 
@@ -99,6 +101,7 @@ private struct VerificationTotal: Encodable {
         readBytes += page.readBytes
         young += page.young
         trashed += page.trashed
+        uncounted += page.uncounted
         findings += page.findings
         silentNodes.formUnion(page.silentNodes)
     }
@@ -117,6 +120,14 @@ private struct VerificationTotal: Encodable {
         }
         if young > 0 { lines.append("\(young) records are too young to be judged") }
         if trashed > 0 { lines.append("\(trashed) records of the trash are not yet deleted on every node") }
+        if uncounted > 0 {
+            lines.append(
+                "\(uncounted) copies that the catalog does not name are being dropped, or counted when it is compared"
+            )
+        }
+        if findings.contains(where: { $0.kind == .missingCopy }) {
+            lines.append("the coordinator looks at missing copies and has them made again: see 'varve status'")
+        }
         lines.append("\(isSound ? "sound" : "NOT SOUND"): \(words(since: start))")
         return lines.joined(separator: "\n")
     }

@@ -81,6 +81,7 @@ extension CoordinatorConfiguration {
             default: lossSettlingSeconds,
             in: 2...86_400
         )
+        verifySeconds = try settings.integer("verify-seconds", default: verifySeconds, in: 0...31_536_000)
         copies = try settings.integer("copies", default: copies, in: 1...16)
         try readMembership(&settings)
         repair.streamsPerNode = try settings.integer("repair-streams", default: repair.streamsPerNode, in: 1...8)
