@@ -8,9 +8,9 @@ public import Placement
 /// dropped; what is merely away is waited for, unless only one living copy is left; nothing is dropped before all wanted
 /// copies are on nodes that are up, and never on a node that is not.
 public struct Planner: Sendable {
-    private let map: PlacementMap
-    private let copies: Int
-    private let conditions: [NodeID: NodeCondition]
+    let map: PlacementMap
+    let copies: Int
+    let conditions: [NodeID: NodeCondition]
     /// Members that copies cannot be put on now.
     private let closed: Set<NodeID>
 
@@ -65,7 +65,7 @@ public struct Planner: Sendable {
         return Set(keepers.compactMap { map[$0]?.domain }).count >= copies ? keepers : nil
     }
 
-    private func difference(of set: ActualSet, wanted: [NodeID]) -> Difference? {
+    func difference(of set: ActualSet, wanted: [NodeID]) -> Difference? {
         let counted = set.nodes.filter { conditions[$0]?.standing.isCounted ?? false }
         let living = counted.filter { conditions[$0]?.standing.isLiving ?? false }
         let missing = wanted.filter { !counted.contains($0) }
