@@ -209,7 +209,7 @@ let roleTargets: [Target] =
         [
             "DICOM", "DIMSE", "DICOMWeb", "Rendering", "DICOMNetworking", "PixelCodecs", "SegmentFormat",
             "ReplicationProtocol", "ReplicationTransport", "Placement", "Checksums", "Catalog", "ClusterClient",
-            "Telemetry",
+            "Repair", "Reconciliation", "Telemetry",
             nioCore, nioPosix, nioLocks, nioHTTP1, logging, lifecycle, hummingbird, hummingbirdCore,
         ]
     )

@@ -32,7 +32,7 @@ SIDE = 512
 STUDY = 10  # instances of one study
 SENDERS = 2
 PAUSE_SECONDS = 0.02
-QUICK = ("suspect-seconds=1", "down-seconds=3", "out-seconds=8", "survey-seconds=5")
+QUICK = ("suspect-seconds=1", "down-seconds=3", "out-seconds=8", "survey-seconds=5", "steady-seconds=1")
 UNLIMITED = ("repair-bytes-per-second=0",)
 RATE_GOAL, LATENCY_GOAL, MOVE_GOAL = 0.6, 1.5, 1.1
 # As one coordinator has it by default (repair-streams).

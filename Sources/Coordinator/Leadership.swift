@@ -136,11 +136,12 @@ struct Leadership {
             return observations.sorted { $0.name < $1.name }
         }
         let records = try await catalog.nodeRecords()
-        let members = membership.judge(observations, records)
+        let current = try await catalog.placementMap()
+        let members = membership.judge(observations, records, inForce: current)
         for member in members where registered[member.id] != member {
             try await record(member, term: term)
         }
-        let map = try await publish(members.filter { $0.state != .removed }, term: term)
+        let map = try await publish(members.filter { $0.state != .removed }, replacing: current, term: term)
         tell(
             Situation(
                 observations: observations,
@@ -200,8 +201,11 @@ struct Leadership {
     }
 
     /// Publishes a new epoch when the members differ from the map's; returns the map in force.
-    private func publish(_ members: [StorageMember], term: Term) async throws(CatalogError) -> PlacementMap {
-        let current = try await catalog.placementMap()
+    private func publish(
+        _ members: [StorageMember],
+        replacing current: PlacementMap,
+        term: Term
+    ) async throws(CatalogError) -> PlacementMap {
         let next = PlacementMap(epoch: MapEpoch(rawValue: current.epoch.rawValue + 1), members: members)
         guard !next.members.isEmpty, next.members != current.members else { return current }
         // The first map waits for every configured node, so that no study is placed on half a cluster.
@@ -213,10 +217,21 @@ struct Leadership {
             // Another epoch came first: the next beat reads it.
             return current
         }
+        let movement = PlacementMovement(from: current, to: next, copies: configuration.copies)
         logger.info(
             "placement map published",
-            metadata: ["epoch": "\(next.epoch.rawValue)", "members": "\(next.members.count)"]
+            metadata: [
+                "epoch": "\(next.epoch.rawValue)", "members": "\(next.members.count)",
+                "reassigned_groups": "\(movement.changes.count)",
+            ]
         )
+        let changed = next.members.filter { member in current[member.id].map { $0.weight != member.weight } ?? false }
+        if !changed.isEmpty {
+            logger.notice(
+                "weights of nodes changed with their capacity",
+                metadata: ["weights": "\(changed.map { "\($0.name) \($0.weight)" }.joined(separator: ", "))"]
+            )
+        }
         return next
     }
 }

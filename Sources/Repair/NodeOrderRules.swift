@@ -27,7 +27,7 @@ package struct NodeOrderRules: Sendable {
         self.copies = copies
         self.planner = Planner(map: map, copies: copies, nodes: conditions)
         var domains: [NodeID: FailureDomain] = [:]
-        for member in map.members where member.state.ownsGroups { domains[member.id] = member.domain }
+        for member in map.members where member.ownsGroups { domains[member.id] = member.domain }
         self.domains = domains
     }
 

@@ -90,7 +90,9 @@ struct RepairHand {
                 waiting[index].version = view.version
             }
             let entry = waiting[index]
-            guard let placement = entry.item.placement, let difference = entry.difference else {
+            guard let placement = entry.item.placement, let difference = entry.difference,
+                difference.kind != .surplus
+            else {
                 notes.needless.append(entry.item.record)
                 done.append(index)
                 continue
@@ -193,6 +195,7 @@ extension Difference.Obstacle {
         case .noSource: "no node that has a copy answers"
         case .targetAway: "the node that should have it is away"
         case .noTarget: "no other node takes it"
+        case .targetUnsteady: "the node that should have it has come not long ago"
         }
     }
 }

@@ -187,7 +187,7 @@ package final class RepairWorker: Sendable {
         var counts: [Difference.Kind: Int] = [:]
         for difference in differences {
             switch difference.step {
-            case .wait: waiting += 1
+            case .wait: if difference.kind != .surplus { waiting += 1 }
             case .copy: counts[difference.kind, default: 0] += 1
             case .drop: continue
             }

@@ -16,9 +16,12 @@ package struct RecordService: ReplicationService {
     let store: NodeStore
     let fence: FenceFile
     let fetcher: RecordFetcher
+    private let weight: UInt32?
 
-    /// A service whose fence is in a file of its own, and which pulls with `fetcher`.
-    package init(store: NodeStore, fence: FenceFile, fetcher: RecordFetcher) {
+    /// A service whose fence is in a file of its own, and which pulls with `fetcher`; `weight` is what the node says in place of
+    /// its capacity.
+    package init(store: NodeStore, fence: FenceFile, fetcher: RecordFetcher, weight: UInt32? = nil) {
+        self.weight = weight
         self.store = store
         self.fence = fence
         self.fetcher = fetcher
@@ -193,7 +196,18 @@ package struct RecordService: ReplicationService {
             scrub: ScrubStatus(
                 quarantinedCount: UInt64(status.damagedCount),
                 oldestUnverifiedSeconds: UInt64(clamping: status.oldestUnchecked.components.seconds)
-            )
+            ),
+            capacity: capacity()
+        )
+    }
+
+    private func capacity() -> NodeCapacity? {
+        let byteCount = store.capacityByteCount
+        // Nothing is known of disks that do not answer.
+        guard byteCount > 0 || weight != nil else { return nil }
+        return NodeCapacity(
+            byteCount: byteCount,
+            weight: weight ?? UInt32(clamping: max(1, byteCount >> 30))
         )
     }
 

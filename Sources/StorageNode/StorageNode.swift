@@ -87,7 +87,8 @@ public struct StorageNode: Service {
             service: RecordService(
                 store: store,
                 fence: FenceFile(directory: configuration.dataDirectory),
-                fetcher: fetcher
+                fetcher: fetcher,
+                weight: configuration.weight
             ),
             group: MultiThreadedEventLoopGroup.singleton,
             logger: logger

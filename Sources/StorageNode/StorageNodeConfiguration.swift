@@ -26,6 +26,10 @@ public struct StorageNodeConfiguration: Sendable {
     public var segmentByteCount: Int = 1 << 30
     /// Free bytes on the disk below which no more instances are taken.
     public var minimumFreeBytes: Int = 1 << 30
+    /// What the node counts in the placement map.
+    ///
+    /// 0: it is to hold nothing; `nil`: the GiB of its file systems.
+    public var weight: UInt32?
     /// Every byte on the disk is read and checked within so many seconds; 0: never.
     public var scrubSeconds: Int = 14 * 86_400
     /// How often segments are looked at for space to give back, in seconds; 0: never.

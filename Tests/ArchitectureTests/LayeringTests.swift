@@ -116,7 +116,8 @@ import Testing
             [
                 "DICOM", "DIMSE", "DICOMWeb", "Rendering", "DICOMNetworking", "PixelCodecs", "SegmentFormat",
                 "ReplicationProtocol",
-                "ReplicationTransport", "Placement", "Checksums", "Catalog", "ClusterClient", "Telemetry",
+                "ReplicationTransport", "Placement", "Checksums", "Catalog", "ClusterClient", "Repair",
+                "Reconciliation", "Telemetry",
             ],
             nio.union([
                 "Logging", "Glibc", "Foundation", "Hummingbird", "HummingbirdCore", "NIOHTTP1", "HTTPTypes",

@@ -43,6 +43,26 @@ struct SurplusTests {
         )
     }
 
+    @Test func `the instances and bytes of sets are counted in the order in which they are asked for`() async throws {
+        try await Self.with { fixture, placed, term, records, rest in
+            let catalog = fixture.catalog
+            _ = try await catalog.beginDrops(
+                [records[0]],
+                on: Self.surplus,
+                from: placed.placement,
+                to: rest,
+                term: term
+            )
+            let none = PlacedGroup(placement: 999, nodes: [], group: placed.group)
+            let moved = PlacedGroup(placement: rest, nodes: [], group: placed.group)
+            let amounts = try await catalog.amounts(of: [moved, none, placed, moved])
+            #expect(amounts.map(\.instanceCount) == [1, 0, 4, 1])
+            #expect(amounts[0].byteCount > 0 && amounts[2].byteCount == 4 * amounts[0].byteCount)
+            #expect(amounts[1].byteCount == 0 && amounts.allSatisfy { $0.uncountedCount == 0 })
+            #expect(try await catalog.amounts(of: []).isEmpty)
+        }
+    }
+
     @Test func `a copy is counted no more before its node is told, and forgotten when that is confirmed`() async throws
     {
         try await Self.with { fixture, placed, term, records, rest in

@@ -251,6 +251,9 @@ def status_result(p):
         p.integer("quarantined", 8)
         age = p.number(8)
         p.fields["oldest unverified"] = "none" if age == 2**64 - 1 else str(age)
+    if p.data:
+        p.integer("capacity", 8)
+        p.integer("weight", 4)
     p.take(len(p.data))
 
 

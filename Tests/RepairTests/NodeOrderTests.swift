@@ -12,6 +12,14 @@ import Testing
 
     /// Four nodes with two copies of everything; `standings` are those of the first ones, the others are up.
     private func rules(_ standings: [NodeStanding], copies: Int = 2, host: String? = nil) -> NodeOrderRules {
+        let (map, conditions) = scene(standings, host: host)
+        return NodeOrderRules(map: map, conditions: conditions, copies: copies)
+    }
+
+    private func scene(
+        _ standings: [NodeStanding],
+        host: String? = nil
+    ) -> (map: PlacementMap, conditions: [NodeCondition]) {
         let conditions = Self.nodes.enumerated().map { index, node in
             NodeCondition(
                 node: node,
@@ -28,11 +36,7 @@ import Testing
                 state: condition.standing.state
             )
         }
-        return NodeOrderRules(
-            map: PlacementMap(epoch: MapEpoch(rawValue: 1), members: members),
-            conditions: conditions,
-            copies: copies
-        )
+        return (PlacementMap(epoch: MapEpoch(rawValue: 1), members: members), conditions)
     }
 
     private func order(_ kind: NodeOrder.Kind, seconds: Int64 = 0) -> NodeOrder {
@@ -143,6 +147,44 @@ import Testing
                 continue
             }
         }
+    }
+
+    @Test func `what an order would leave is what the coordinator makes of it`() {
+        let rules = [
+            (NodeOrder.Kind.drain, NodeStanding(health: .up), NodeState.draining),
+            (.drain, NodeStanding(health: .out), .out),
+            (.undrain, NodeStanding(health: .up, service: .draining), .up),
+            (.undrain, NodeStanding(health: .down, service: .draining), .down),
+            (.maintenance, NodeStanding(health: .up), .up),
+        ]
+        for (kind, standing, state) in rules {
+            let (map, conditions) = scene([standing])
+            let after = OrderPreview.after(kind, of: Self.nodes[0], map, conditions)
+            #expect(after.map[Self.nodes[0]]?.state == state, "\(kind)")
+            #expect(after.map.members.dropFirst() == map.members.dropFirst())
+            #expect(after.conditions.count == 4 && after.conditions.dropFirst() == conditions.dropFirst())
+            #expect(after.conditions[0].standing.state == state)
+        }
+        let (map, conditions) = scene([NodeStanding(health: .up, service: .draining)])
+        let after = OrderPreview.after(.remove, of: Self.nodes[0], map, conditions)
+        #expect(after.map.members.map(\.id) == Array(Self.nodes.dropFirst()))
+        #expect(after.conditions.map(\.node) == Array(Self.nodes.dropFirst()))
+    }
+
+    @Test func `a node is judged by what is written down, one that drains by whether it answers`() {
+        func condition(_ state: NodeState, _ acceptsWrites: Bool?) -> NodeCondition {
+            var member = scene([]).map.members[0]
+            member.state = state
+            return NodeCondition(
+                NodeRecord(member: member, service: state == .draining ? .draining : .inService),
+                acceptsWrites: acceptsWrites
+            )
+        }
+        #expect(condition(.up, nil).acceptsWrites && condition(.up, nil).standing.health == .up)
+        #expect(!condition(.up, false).acceptsWrites && !condition(.down, nil).acceptsWrites)
+        #expect(condition(.draining, true).standing == NodeStanding(health: .up, service: .draining))
+        #expect(condition(.draining, nil).standing == NodeStanding(health: .down, service: .draining))
+        #expect(condition(.out, nil).standing.health == .out)
     }
 
     @Test func `maintenance changes nothing else`() async throws {

@@ -53,9 +53,13 @@ struct Place {
     }
 
     /// Runs `body` with a node that serves `store`, which is closed at the end.
-    func serve(_ store: NodeStore, _ body: (ServedNode) async throws -> Void) async throws {
+    func serve(
+        _ store: NodeStore,
+        weight: UInt32? = nil,
+        _ body: (ServedNode) async throws -> Void
+    ) async throws {
         let identity = try NodeIdentity.load(directory: home, cluster: Fixture.cluster)
-        try await ServedNode.with(store, id: identity.node, home: home, body: body)
+        try await ServedNode.with(store, id: identity.node, home: home, weight: weight, body: body)
     }
 
     /// Takes a disk away and leaves its mount point.

@@ -59,6 +59,7 @@ struct ServedNode {
         _ store: NodeStore,
         id: NodeID,
         home: String,
+        weight: UInt32? = nil,
         body: (ServedNode) async throws -> Void
     ) async throws {
         let group = MultiThreadedEventLoopGroup.singleton
@@ -66,7 +67,7 @@ struct ServedNode {
         let fetcher = RecordFetcher(identity: identity, group: group, logger: Fixture.quiet, configuration: patient)
         let server = ReplicationServer(
             configuration: ReplicationServerConfiguration(host: "127.0.0.1", port: 0, identity: identity),
-            service: RecordService(store: store, fence: FenceFile(directory: home), fetcher: fetcher),
+            service: RecordService(store: store, fence: FenceFile(directory: home), fetcher: fetcher, weight: weight),
             group: group,
             logger: Fixture.quiet
         )

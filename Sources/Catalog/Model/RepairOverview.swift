@@ -35,7 +35,7 @@ public struct RepairOverview: Hashable, Sendable {
         public var livingCount: Int
         /// Whether those are fewer than wanted.
         public var isShort: Bool
-        /// 0 none, 1 no source, 2 the target is away, 3 no target.
+        /// 0 none, 1 no source, 2 the target is away, 3 no target, 4 the target has come not long ago.
         public var obstacle: Int
         public var amount: RepairAmount
     }
@@ -83,7 +83,7 @@ public struct RepairOverview: Hashable, Sendable {
 
     /// Copies that cannot be made now, by the reason.
     public func waiting(obstacle: Int) -> RepairAmount {
-        differences.filter { $0.obstacle == obstacle }.reduce(RepairAmount()) { $0 + $1.amount }
+        differences.filter { $0.kind < 4 && $0.obstacle == obstacle }.reduce(RepairAmount()) { $0 + $1.amount }
     }
 
     /// Copies beyond those wanted.

@@ -13,6 +13,7 @@ struct ClusterMembership {
     private let logger: Logger
     private let start = ContinuousClock.now
     private var membership: Membership
+    private var weights: CapacityWeights
     private var refused: Set<NodeID> = []
     /// What operators have to know; empty when there is nothing.
     private(set) var alarm = ""
@@ -22,10 +23,16 @@ struct ClusterMembership {
     init(limits: MembershipLimits, logger: Logger) {
         self.logger = logger
         self.membership = Membership(limits: limits, at: .zero)
+        self.weights = CapacityWeights(limits: limits)
     }
 
-    /// Judges the nodes; all that are known, those included that were removed, in their state now.
-    mutating func judge(_ observations: [NodeWatcher.Observation], _ records: [NodeRecord]) -> [StorageMember] {
+    /// Judges the nodes; all that are known, those included that were removed, in their state now, and with the weights that the
+    /// map after the one in force gives them.
+    mutating func judge(
+        _ observations: [NodeWatcher.Observation],
+        _ records: [NodeRecord],
+        inForce map: PlacementMap
+    ) -> [StorageMember] {
         let now = ContinuousClock.now - start
         for record in records {
             membership.expect(
@@ -42,6 +49,9 @@ struct ClusterMembership {
             guard let identity = observation.identity else { continue }
             observed[identity.nodeID] = observation
             guard observation.isAnswering else { continue }
+            if let capacity = observation.status?.capacity {
+                weights.told(identity.nodeID, capacity.weight, at: now)
+            }
             let isWelcome = membership.answered(identity.nodeID, at: now)
             if !isWelcome, refused.insert(identity.nodeID).inserted {
                 logger.warning(
@@ -58,17 +68,25 @@ struct ClusterMembership {
             return NodeCondition(
                 node: node,
                 standing: standing,
-                acceptsWrites: observed[node]?.status?.acceptsWrites ?? false
+                acceptsWrites: observed[node]?.status?.acceptsWrites ?? false,
+                isSteady: membership.isSteady(node)
             )
         }
-        return membership.nodes.compactMap { node in
+        let members = membership.nodes.compactMap { node -> StorageMember? in
             guard let standing = membership.standing(of: node) else { return nil }
-            return observed[node].flatMap { StorageMember($0, state: standing.state) }
+            let weight = known[node]?.weight ?? CapacityWeights.unknown
+            return observed[node].flatMap { StorageMember($0, weight: weight, state: standing.state) }
                 ?? known[node].map { member in
                     var member = member
                     member.state = standing.state
                     return member
                 }
+        }
+        let weighed = weights.weights(of: members.filter { $0.state != .removed }, inForce: map, at: now)
+        return members.map { member in
+            var member = member
+            member.weight = weighed[member.id] ?? member.weight
+            return member
         }
     }
 
@@ -95,14 +113,15 @@ extension NodeRecord {
         switch member.state {
         case .down: .down
         case .out: .out
-        case .up, .suspect, .draining, .removed: .suspect
+        case .up: .up
+        case .suspect, .draining, .removed: .suspect
         }
     }
 }
 
 extension StorageMember {
     /// The member that an observed node is; nil until it has said who it is.
-    fileprivate init?(_ observation: NodeWatcher.Observation, state: NodeState) {
+    fileprivate init?(_ observation: NodeWatcher.Observation, weight: UInt32, state: NodeState) {
         guard let identity = observation.identity else { return nil }
         self.init(
             id: identity.nodeID,
@@ -110,7 +129,7 @@ extension StorageMember {
             host: observation.address.host,
             port: observation.address.port,
             domain: identity.domain,
-            weight: 100,
+            weight: weight,
             state: state
         )
     }

@@ -16,6 +16,12 @@ public struct StatusReport: Codable, Sendable {
         public var records: Int?
         public var usedBytes: Int64?
         public var freeBytes: Int64?
+        /// Of the file systems that it is on.
+        public var capacityBytes: Int64?
+        /// Its weight in the placement map: its share of the groups is to those of the others as this is to theirs.
+        public var weight: Int
+        /// The weight that it would have; the map follows when shares differ by more than a tenth, and have for an hour.
+        public var saysWeight: Int?
         /// Why the node takes no writes, when it does not.
         public var reason: String?
     }

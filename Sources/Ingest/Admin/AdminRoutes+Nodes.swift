@@ -20,6 +20,15 @@ func addNodeRoutes(to router: Router<IngestRequestContext>, service: AdminServic
             try json(try await service.node(record))
         }
     }
+    router.get("/api/v1/nodes/:node/preview") { request, context in
+        let kinds: [String: NodeOrder.Kind] = ["drain": .drain, "undrain": .undrain, "remove": .remove]
+        guard let kind = request.uri.queryParameters.get("order").flatMap({ kinds[$0] }) else {
+            return plainText("order must be drain, undrain or remove\n", status: .badRequest)
+        }
+        return await found(try context.parameters.require("node"), service) { record in
+            try json(try await service.preview(kind, of: record))
+        }
+    }
     router.post("/api/v1/nodes/:node/:order") { request, context in
         let order = try context.parameters.require("order")
         let body: NodeOrderRequest
@@ -41,6 +50,10 @@ func addNodeRoutes(to router: Router<IngestRequestContext>, service: AdminServic
         }
         let client = context.clientName
         return await found(try context.parameters.require("node"), service) { record in
+            // What is to move is told before it begins to.
+            let isNews = body.minutes == nil && !(kind == .drain && record.service == .draining)
+            // Whatever keeps it from being told does not keep the order from being given.
+            let preview = isNews ? try? await service.preview(kind, of: record) : nil
             let decided = try await service.order(
                 kind,
                 record.member.id,
@@ -50,7 +63,7 @@ func addNodeRoutes(to router: Router<IngestRequestContext>, service: AdminServic
             )
             guard let decided else { return plainText("the order is gone\n", status: .serviceUnavailable) }
             guard !decided.isRefused else { return plainText("\(decided.note)\n", status: .conflict) }
-            return try json(NodeOrderReport(decided))
+            return try json(NodeOrderReport(decided, preview: preview))
         }
     }
     router.get("/api/v1/repair") { _, _ in

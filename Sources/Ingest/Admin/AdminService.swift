@@ -77,7 +77,8 @@ struct AdminService: Sendable {
             address: "\(member.host):\(member.port)",
             domain: "\(member.domain.site)/\(member.domain.rack)/\(member.domain.host)",
             state: member.state.name,
-            acceptsWrites: false
+            acceptsWrites: false,
+            weight: Int(member.weight)
         )
         do throws(ReplicationError) {
             let status = try await cluster.status(of: member.id)
@@ -85,6 +86,8 @@ struct AdminService: Sendable {
             node.records = Int(clamping: status.recordCount)
             node.usedBytes = Int64(clamping: status.usedBytes)
             node.freeBytes = Int64(clamping: status.freeBytes)
+            node.capacityBytes = status.capacity.map { Int64(clamping: $0.byteCount) }
+            node.saysWeight = status.capacity.map { Int($0.weight) }
             node.reason = status.reason.isEmpty ? nil : status.reason
         } catch {
             if member.state == .up { node.state = "unreachable" }

@@ -54,8 +54,10 @@ public struct NodeOrderReport: Codable, Sendable {
     public var isRefused: Bool
     /// What was done, or why not.
     public var note: String
+    /// What it was going to do when it was given; nil for one of the past, and for a maintenance.
+    public var preview: PreviewReport?
 
-    init(_ order: NodeOrder) {
+    init(_ order: NodeOrder, preview: PreviewReport? = nil) {
         self.order = "\(order.kind)"
         self.requestedAt = Timestamp(milliseconds: order.requestedAtMilliseconds).text
         self.requestedBy = order.requestedBy
@@ -63,5 +65,6 @@ public struct NodeOrderReport: Codable, Sendable {
         self.decidedAt = order.decidedAtMilliseconds.map { Timestamp(milliseconds: $0).text }
         self.isRefused = order.isRefused
         self.note = order.note
+        self.preview = preview
     }
 }

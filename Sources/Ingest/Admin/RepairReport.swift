@@ -21,7 +21,7 @@ public struct RepairReport: Codable, Sendable {
 
     /// Copies that cannot be made now.
     public struct Waiting: Codable, Sendable {
-        /// `noSource`, `targetAway` or `noTarget`.
+        /// `noSource`, `targetAway`, `noTarget` or `targetUnsteady`.
         public var reason: String
         public var amount: Amount
     }
@@ -64,8 +64,8 @@ public struct RepairReport: Codable, Sendable {
 extension RepairReport {
     init(_ overview: RepairOverview) {
         let remaining = overview.remaining()
-        let names = ["noSource", "targetAway", "noTarget"]
-        let held = (1...3).reduce(RepairAmount()) { $0 + overview.waiting(obstacle: $1) }
+        let names = ["noSource", "targetAway", "noTarget", "targetUnsteady"]
+        let held = (1...4).reduce(RepairAmount()) { $0 + overview.waiting(obstacle: $1) }
         self.init(
             surveyedAt: overview.surveyedAtMilliseconds.map { Timestamp(milliseconds: $0).text },
             copies: overview.copies,

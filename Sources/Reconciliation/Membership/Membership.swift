@@ -39,6 +39,8 @@ public struct Membership: Sendable {
         /// In watched time: since when it has been silent, or has been expected to answer.
         var silentSince: Duration
         var hasAnswered = false
+        /// In watched time: since when it has answered without having been down.
+        var steadySince: Duration?
         /// In the caller's time.
         var maintenanceUntil: Duration?
         var isInMaintenance = false
@@ -65,6 +67,14 @@ public struct Membership: Sendable {
     /// A node's standing at the last judgement; nil for one that has not been judged.
     public func standing(of node: NodeID) -> NodeStanding? { entries[node]?.judged }
 
+    /// Whether a node is up and was not down for long enough: what moves to it or is dropped because of it waits for that.
+    public func isSteady(_ node: NodeID) -> Bool {
+        guard let entry = entries[node], entry.judged?.health == .up, let since = entry.steadySince else {
+            return false
+        }
+        return watched - since >= limits.steadyAfter
+    }
+
     /// What a coordinator that takes over leaves to a node that was down already, before it declares it out.
     private static let graceAfterTakeover = Duration.seconds(60)
 
@@ -88,8 +98,9 @@ public struct Membership: Sendable {
                 let most = max(.zero, limits.outAfter - limits.downAfter - Self.graceAfterTakeover)
                 silence = limits.downAfter + min(age, most)
             }
-            let time = watchedTime(at: now) - silence
-            entries[node] = Entry(service: service, isOut: health == .out, silentSince: time)
+            let time = watchedTime(at: now)
+            entries[node] = Entry(service: service, isOut: health == .out, silentSince: time - silence)
+            if health == .up { entries[node]?.steadySince = time - age }
         }
         entries[node]?.service = service
         entries[node]?.maintenanceUntil = maintenanceUntil
@@ -97,10 +108,15 @@ public struct Membership: Sendable {
 
     /// The node answered; false when it has been removed and is to be refused.
     ///
-    /// One that nobody has heard of is in service from now on. One that was out is up again, and what it has counts again.
+    /// One that nobody has heard of is in service from now on. One that was out is up again, and what it has counts again; when
+    /// copies are moved because of it says ``isSteady(_:)``.
     public mutating func answered(_ node: NodeID, at now: Duration) -> Bool {
         if entries[node] == nil { expect(node, service: .inService, at: now) }
         let time = watchedTime(at: now)
+        if let entry = entries[node] {
+            let wasAway = entry.isOut || time - entry.silentSince >= limits.downAfter
+            if wasAway || entry.steadySince == nil { entries[node]?.steadySince = time }
+        }
         entries[node]?.silentSince = time
         entries[node]?.hasAnswered = true
         entries[node]?.isOut = false

@@ -13,5 +13,15 @@ public struct MembershipLimits: Hashable, Sendable {
     /// Between two judgements no more than this passes; what does was the coordinator's own absence, not the nodes'.
     public var longestBeat = Duration.seconds(10)
 
+    /// How long a node has to have answered without having been down before copies are moved to it, or dropped because of those
+    /// on it.
+    public var steadyAfter = Duration.seconds(300)
+    /// How long the capacities that nodes say have to have been about the same before the weights of the map follow them.
+    public var weightsSettleAfter = Duration.seconds(3600)
+    /// The weights follow when any node's share of the groups changes by more than so much of itself.
+    public var weightHysteresisPercent = 10
+    /// A capacity that changes by no more than this is about the same.
+    public var weightJitterPercent = 5
+
     public init() {}
 }

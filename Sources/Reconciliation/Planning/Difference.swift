@@ -36,6 +36,8 @@ public struct Difference: Hashable, Sendable {
         case targetAway = 2
         /// No node takes it: those that answer have it already, or are full.
         case noTarget = 3
+        /// The node that should have it has come not long ago, and enough copies are left to see whether it stays.
+        case targetUnsteady = 4
     }
 
     public let set: ActualSet

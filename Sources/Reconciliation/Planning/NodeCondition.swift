@@ -8,11 +8,15 @@ public struct NodeCondition: Hashable, Sendable {
     public var standing: NodeStanding
     /// Whether it takes records: its disks work and have room.
     public var acceptsWrites: Bool
+    /// Whether it has answered for so long that copies are moved to it, or dropped because of those on it; where copies are
+    /// lacking that is not asked.
+    public var isSteady: Bool
 
-    public init(node: NodeID, standing: NodeStanding, acceptsWrites: Bool = true) {
+    public init(node: NodeID, standing: NodeStanding, acceptsWrites: Bool = true, isSteady: Bool = true) {
         self.node = node
         self.standing = standing
         self.acceptsWrites = acceptsWrites
+        self.isSteady = isSteady
     }
 
     /// Whether copies can be put on it now.

@@ -5,12 +5,13 @@ public import Placement
 /// Compares where copies are with where they are wanted, and says the next step for each set that differs.
 ///
 /// Pure; the coordinator's reconciler carries the steps out and asks again. Rules: a copy is added before another is
-/// dropped; what is merely away is waited for, unless only one living copy is left; nothing is dropped before all wanted
-/// copies are on nodes that are up, and never on a node that is not.
+/// dropped; what is merely away is waited for, unless only one living copy is left; what moves only because another node should
+/// have it waits until that node has been up for a while; nothing is dropped before all wanted copies are on nodes that have,
+/// and never on a node that is not up.
 public struct Planner: Sendable {
-    private let map: PlacementMap
-    private let copies: Int
-    private let conditions: [NodeID: NodeCondition]
+    let map: PlacementMap
+    let copies: Int
+    let conditions: [NodeID: NodeCondition]
     /// Members that copies cannot be put on now.
     private let closed: Set<NodeID>
 
@@ -65,7 +66,7 @@ public struct Planner: Sendable {
         return Set(keepers.compactMap { map[$0]?.domain }).count >= copies ? keepers : nil
     }
 
-    private func difference(of set: ActualSet, wanted: [NodeID]) -> Difference? {
+    func difference(of set: ActualSet, wanted: [NodeID]) -> Difference? {
         let counted = set.nodes.filter { conditions[$0]?.standing.isCounted ?? false }
         let living = counted.filter { conditions[$0]?.standing.isLiving ?? false }
         let missing = wanted.filter { !counted.contains($0) }
@@ -82,9 +83,10 @@ public struct Planner: Sendable {
             )
         }
         if missing.isEmpty && living.count >= min(2, copies) {
-            return surplus(of: counted, wanted).map { answer(.surplus, .drop($0)) }
+            return surplus(of: counted, wanted).map { answer(.surplus, $0) }
         }
-        let kind = kind(set, isShort || isAlone || living.isEmpty)
+        let isLacking = isShort || isAlone || living.isEmpty
+        let kind = kind(set, isLacking)
         let sources = sources(of: set)
         guard !sources.isEmpty else {
             // What is in maintenance comes back.
@@ -93,9 +95,12 @@ public struct Planner: Sendable {
         }
         // The wanted nodes first; another stands in for one that is away only where one copy is left, and for one that is
         // full where a copy is lacking.
-        if let target = missing.first(where: { !closed.contains($0) }) {
+        let open = missing.filter { !closed.contains($0) }
+        // One that comes and goes must not move data each time.
+        if let target = open.first(where: { isLacking || isSteady($0) }) {
             return answer(kind, .copy(target: target, sources: sources))
         }
+        guard open.isEmpty else { return answer(kind, .wait(.targetUnsteady)) }
         let isFull = missing.contains { conditions[$0]?.standing.health == .up }
         guard isAlone || (isShort && isFull) else {
             return answer(kind, .wait(isFull ? .noTarget : .targetAway))
@@ -117,11 +122,15 @@ public struct Planner: Sendable {
             + answering.filter { conditions[$0]?.standing.health != .up }
     }
 
-    /// Copies on nodes that are up, when all wanted ones are up.
-    private func surplus(of counted: [NodeID], _ wanted: [NodeID]) -> [NodeID]? {
+    private func isSteady(_ node: NodeID) -> Bool { conditions[node]?.isSteady ?? false }
+
+    /// What becomes of copies on nodes that are up, when all wanted ones are up; nil when none is surplus.
+    private func surplus(of counted: [NodeID], _ wanted: [NodeID]) -> Difference.Step? {
         guard wanted.count >= copies, wanted.allSatisfy({ conditions[$0]?.standing.health == .up }) else { return nil }
         let surplus = counted.filter { !wanted.contains($0) && conditions[$0]?.standing.health == .up }
-        return surplus.isEmpty ? nil : surplus
+        guard !surplus.isEmpty else { return nil }
+        // What would have to be copied again if one of those that came not long ago went again.
+        return wanted.allSatisfy(isSteady) ? .drop(surplus) : .wait(.targetUnsteady)
     }
 
     /// The best spread of the nodes that take copies, without those that have one.

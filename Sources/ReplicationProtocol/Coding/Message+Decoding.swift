@@ -271,8 +271,16 @@ extension NodeStatusReport {
             acceptsWrites: acceptsWrites,
             isUncertain: isUncertain,
             reason: try reader.text(),
-            scrub: reader.bytes.readableBytes > 0 ? try ScrubStatus(reading: &reader) : nil
+            scrub: reader.bytes.readableBytes > 0 ? try ScrubStatus(reading: &reader) : nil,
+            capacity: reader.bytes.readableBytes > 0 ? try NodeCapacity(reading: &reader) : nil
         )
+    }
+}
+
+extension NodeCapacity {
+    fileprivate init(reading reader: inout PayloadReader) throws(ReplicationError) {
+        let byteCount: UInt64 = try reader.integer()
+        self.init(byteCount: byteCount, weight: try reader.integer())
     }
 }
 

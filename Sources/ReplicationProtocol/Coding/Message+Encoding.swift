@@ -85,6 +85,9 @@ extension Message {
             guard let scrub = report.scrub else { return }
             buffer.writeLittle(scrub.quarantinedCount)
             buffer.writeLittle(scrub.oldestUnverifiedSeconds ?? .max)
+            guard let capacity = report.capacity else { return }
+            buffer.writeLittle(capacity.byteCount)
+            buffer.writeLittle(capacity.weight)
         case .amend(let request): request.write(to: &buffer)
         case .amendments(let request): request.write(to: &buffer)
         case .amendmentsResult(let page): page.write(to: &buffer)

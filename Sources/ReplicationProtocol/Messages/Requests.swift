@@ -201,6 +201,10 @@ public struct NodeStatusReport: Hashable, Sendable {
     public var reason: String
     /// What the checking of its records has found; `nil` when the node does not say.
     public var scrub: ScrubStatus?
+    /// How much of the cluster's groups the node is to have; `nil` when it does not say.
+    ///
+    /// Sent only beside ``scrub``.
+    public var capacity: NodeCapacity?
 
     public init(
         recordCount: UInt64,
@@ -209,7 +213,8 @@ public struct NodeStatusReport: Hashable, Sendable {
         acceptsWrites: Bool,
         isUncertain: Bool = false,
         reason: String = "",
-        scrub: ScrubStatus? = nil
+        scrub: ScrubStatus? = nil,
+        capacity: NodeCapacity? = nil
     ) {
         self.recordCount = recordCount
         self.usedBytes = usedBytes
@@ -218,6 +223,20 @@ public struct NodeStatusReport: Hashable, Sendable {
         self.isUncertain = isUncertain
         self.reason = reason
         self.scrub = scrub
+        self.capacity = capacity
+    }
+}
+
+/// What a storage node has room for.
+public struct NodeCapacity: Hashable, Sendable {
+    /// Of the file systems that its disks are on, each counted once: what is in use and what is free.
+    public var byteCount: UInt64
+    /// What it is to count in the placement map: its capacity in GiB, or what its operator has set; 0: it is to hold nothing.
+    public var weight: UInt32
+
+    public init(byteCount: UInt64, weight: UInt32) {
+        self.byteCount = byteCount
+        self.weight = weight
     }
 }
 

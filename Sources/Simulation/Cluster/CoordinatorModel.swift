@@ -104,7 +104,7 @@ final class CoordinatorModel {
         for row in catalog.live {
             let set = ActualSet(placement: ledger.number(of: row.nodes), group: row.recordID.group, nodes: row.nodes)
             guard let difference = planner.difference(of: set) else { continue }
-            if case .drop = difference.step { continue }
+            if difference.kind == .surplus { continue }
             return "\(row.recordID) is to be brought where it is wanted: \(difference.step)"
         }
         guard let (record, item) = ledger.items.min(by: { $0.key < $1.key }) else { return nil }

@@ -24,6 +24,7 @@ final class TermOfOffice: @unchecked Sendable {
     private unowned let coordinator: CoordinatorModel
     private let worker: RepairWorker
     private var membership: Membership
+    private var weights: CapacityWeights
     private var registered: [NodeID: StorageMember] = [:]
     /// What nodes said last.
     private var acceptsWrites: [NodeID: Bool] = [:]
@@ -44,6 +45,7 @@ final class TermOfOffice: @unchecked Sendable {
         self.term = catalog.term
         self.access = SimulatedLedger(ledger, catalog)
         self.membership = Membership(limits: world.plan.membership, at: .microseconds(world.now))
+        self.weights = CapacityWeights(limits: world.plan.membership)
         self.worker = RepairWorker(
             ledger: access,
             copies: world.plan.copies,
@@ -99,12 +101,14 @@ final class TermOfOffice: @unchecked Sendable {
         await world.sleep(world.time(300...3_000))
         let records = try await catalog.ask { [catalog] in catalog.nodeRecords }
         guard !isOver else { return }
-        let members = judge(coordinator.answering, records)
+        let current = try await catalog.ask { [catalog] in catalog.map }
+        guard !isOver else { return }
+        let members = judge(coordinator.answering, records, inForce: current)
         for member in members where registered[member.id] != member {
             try await catalog.ask(under: term) { [catalog] in catalog.register(member) }
             registered[member.id] = member
         }
-        let map = try await publish(members.filter { $0.state != .removed })
+        let map = try await publish(members.filter { $0.state != .removed }, replacing: current)
         guard !isOver else { return }
         worker.update(
             map,
@@ -117,7 +121,11 @@ final class TermOfOffice: @unchecked Sendable {
     }
 
     /// All that are known, those included that were removed, in their state now.
-    private func judge(_ answering: [StorageProcess], _ records: [NodeRecord]) -> [StorageMember] {
+    private func judge(
+        _ answering: [StorageProcess],
+        _ records: [NodeRecord],
+        inForce map: PlacementMap
+    ) -> [StorageMember] {
         let now = Duration.microseconds(world.now)
         for record in records {
             membership.expect(
@@ -130,6 +138,7 @@ final class TermOfOffice: @unchecked Sendable {
         }
         for node in answering {
             _ = membership.answered(node.store.id, at: now)
+            weights.told(node.store.id, node.saidWeight, at: now)
             acceptsWrites[node.store.id] = node.store.engine?.status.acceptsWrites ?? false
         }
         let judgement = membership.judge(at: now)
@@ -140,20 +149,33 @@ final class TermOfOffice: @unchecked Sendable {
         }
         conditions = membership.nodes.compactMap { node in
             guard let standing = membership.standing(of: node), standing.service != .removed else { return nil }
-            return NodeCondition(node: node, standing: standing, acceptsWrites: acceptsWrites[node] ?? false)
+            return NodeCondition(
+                node: node,
+                standing: standing,
+                acceptsWrites: acceptsWrites[node] ?? false,
+                isSteady: membership.isSteady(node)
+            )
         }
-        return membership.nodes.compactMap { node in
+        let members = membership.nodes.compactMap { node -> StorageMember? in
             guard let standing = membership.standing(of: node), var member = coordinator.process(node)?.member else {
                 return nil
             }
             member.state = standing.state
             return member
         }
+        let weighed = weights.weights(of: members.filter { $0.state != .removed }, inForce: map, at: now)
+        return members.map { member in
+            var member = member
+            member.weight = weighed[member.id] ?? member.weight
+            return member
+        }
     }
 
     /// Publishes a new epoch when the members differ from the map's; returns the map in force.
-    private func publish(_ members: [StorageMember]) async throws(CatalogError) -> PlacementMap {
-        let current = try await catalog.ask { [catalog] in catalog.map }
+    private func publish(
+        _ members: [StorageMember],
+        replacing current: PlacementMap
+    ) async throws(CatalogError) -> PlacementMap {
         let next = PlacementMap(epoch: MapEpoch(rawValue: current.epoch.rawValue + 1), members: members)
         guard !next.members.isEmpty, next.members != current.members else { return current }
         let isTaken = try await catalog.ask(under: term) { [catalog] in catalog.publish(next) }
@@ -201,7 +223,8 @@ extension NodeRecord {
         switch member.state {
         case .down: .down
         case .out: .out
-        case .up, .suspect, .draining, .removed: .suspect
+        case .up: .up
+        case .suspect, .draining, .removed: .suspect
         }
     }
 }

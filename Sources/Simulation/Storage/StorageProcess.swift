@@ -52,6 +52,12 @@ final class StorageProcess: Process {
         StorageMember(id: store.id, name: name, host: name, port: store.number, domain: domain)
     }
 
+    /// What it says of its capacity: as the plan has it, and half of that where a disk did not come up with it.
+    var saidWeight: UInt32 {
+        let weight = world.plan.weights[store.number]
+        return incarnation % 5 == 4 ? weight / 2 : weight
+    }
+
     var identity: HelloIdentity {
         HelloIdentity(
             clusterID: store.configuration.clusterID,

@@ -31,6 +31,8 @@ struct Plan {
     var secondAct: [Scene] = []
     var repair = RepairLimits()
     var membership = MembershipLimits()
+    /// What each node says that it is to count in the placement map, spares last.
+    var weights: [UInt32] = []
     var copies = 2
     var acknowledgements = 2
     var ingestCount = 2
@@ -94,6 +96,11 @@ struct Plan {
         membership.outAfter = .milliseconds(downAfter + Int.random(in: 600...2_000, using: &random))
         membership.massLossWindow = .milliseconds(800)
         membership.longestBeat = .milliseconds(500)
+        membership.steadyAfter = .milliseconds(Int.random(in: 0...1_000, using: &random))
+        membership.weightsSettleAfter = .milliseconds(Int.random(in: 200...2_000, using: &random))
+        let areAlike = Bool.random(using: &random)
+        weights = (0..<hosts.count + spareHosts.count).map { _ in areAlike ? 100 : .random(in: 50...400, using: &random)
+        }
     }
 
     func allows(_ kind: FaultKind) -> Bool { kinds.contains(kind) }

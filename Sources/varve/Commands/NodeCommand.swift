@@ -76,6 +76,9 @@ struct NodeShowCommand: AsyncParsableCommand {
         if let records = node.records, let used = node.usedBytes, let free = node.freeBytes {
             output("holds        \(records) records, \(readableBytes(used)); \(readableBytes(free)) free")
         }
+        let capacity = node.capacityBytes.map { ", capacity \(readableBytes($0))" } ?? ""
+        let claim = node.saysWeight.map { $0 == node.weight ? "" : "; the node says \($0)" } ?? ""
+        output("weight       \(node.weight) in the placement map\(claim)\(capacity)")
         output("arriving     \(report.arriving.longText)")
         output("to copy      \(report.leaving.longText)")
         if let rate = detail.bytesPerSecond {

@@ -26,6 +26,7 @@ struct NodeOrderOptions: ParsableArguments {
             FileHandle.standardOutput.write(body)
         } else if report.decidedAt != nil {
             output("\(node): \(report.note)")
+            if let preview = report.preview { output(preview.text) }
         }
         guard report.decidedAt != nil else {
             throw CommandError(
@@ -35,12 +36,35 @@ struct NodeOrderOptions: ParsableArguments {
     }
 }
 
+/// An order that can be looked at before it is given.
+struct NodePreviewOptions: ParsableArguments {
+    @OptionGroup var order: NodeOrderOptions
+    @Flag(help: "Only say what would move, from where to where, and how long it would take; nothing is changed.")
+    var preview = false
+
+    /// Sends the order, or says what it would do; an error when it would be refused.
+    func send(_ name: String) async throws {
+        guard preview else { return try await order.send(name) }
+        let path = "/api/v1/nodes/\(try pathPart(order.node))/preview?order=\(name)"
+        let body = try await AdminClient(order.server).get(path)
+        let report = try JSONDecoder().decode(PreviewReport.self, from: body)
+        if order.server.json {
+            FileHandle.standardOutput.write(body)
+        } else {
+            output("\(order.node): \(name) would do this; nothing is changed")
+            output(report.text)
+        }
+        if let refusal = report.refusal { throw CommandError("\(order.node): would be refused: \(refusal)") }
+    }
+}
+
 /// `varve node drain NAME`.
 struct NodeDrainCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "drain",
         abstract: "Have all that a node has copied to others, so that it can be removed; it takes no new instances.",
         discussion: """
+            Example: varve node drain storage-3 --preview
             Example: varve node drain storage-3 --reason "its disks are five years old"
             What it has stays readable and counts until the others have it. 'varve node show' tells how far it is;
             'varve node undrain' takes it back. Also for a node that is gone for good and is not declared out, because too
@@ -48,7 +72,7 @@ struct NodeDrainCommand: AsyncParsableCommand {
             """
     )
 
-    @OptionGroup var order: NodeOrderOptions
+    @OptionGroup var order: NodePreviewOptions
 
     func run() async throws { try await order.send("drain") }
 }
@@ -61,7 +85,7 @@ struct NodeUndrainCommand: AsyncParsableCommand {
         discussion: "Example: varve node undrain storage-3"
     )
 
-    @OptionGroup var order: NodeOrderOptions
+    @OptionGroup var order: NodePreviewOptions
 
     func run() async throws { try await order.send("undrain") }
 }
@@ -79,7 +103,7 @@ struct NodeRemoveCommand: AsyncParsableCommand {
             """
     )
 
-    @OptionGroup var order: NodeOrderOptions
+    @OptionGroup var order: NodePreviewOptions
 
     func run() async throws { try await order.send("remove") }
 }

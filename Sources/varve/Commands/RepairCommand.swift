@@ -117,6 +117,7 @@ extension RepairReport {
                 switch wait.reason {
                 case "noSource": "no node that has a copy answers"
                 case "targetAway": "the node that should have it is away"
+                case "targetUnsteady": "the node that should have it has come not long ago"
                 default: "no other node takes it"
                 }
             lines.append("waiting      \(wait.amount.longText): \(reason)")

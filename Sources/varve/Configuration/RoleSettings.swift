@@ -51,6 +51,8 @@ extension StorageNodeConfiguration {
         minimumFreeBytes = try settings.integer("minimum-free-bytes", default: minimumFreeBytes, in: 0...1 << 50)
         compactionSeconds = try settings.integer("compaction-seconds", default: compactionSeconds, in: 0...1 << 31)
         scrubSeconds = try settings.integer("scrub-seconds", default: scrubSeconds, in: 0...1 << 31)
+        let weight = try settings.integer("weight", default: -1, in: -1...1 << 31)
+        self.weight = weight < 0 ? nil : UInt32(weight)
         try settings.finish()
     }
 }
@@ -111,6 +113,10 @@ extension CoordinatorConfiguration {
         membership.suspectAfter = .seconds(suspect)
         membership.downAfter = .seconds(down)
         membership.outAfter = .seconds(out)
+        membership.steadyAfter = .seconds(try settings.integer("steady-seconds", default: 300, in: 0...86_400))
+        membership.weightsSettleAfter = .seconds(
+            try settings.integer("weights-settle-seconds", default: 3_600, in: 1...31_536_000)
+        )
         membership.longestBeat = max(membership.longestBeat, .milliseconds(heartbeatMilliseconds * 3))
     }
 }

@@ -19,6 +19,7 @@ QUICK = {
     "repair-bytes-per-second": 0,
     "repair-retry-seconds": 1,
     "survey-seconds": 5,
+    "steady-seconds": 2,
 }
 
 

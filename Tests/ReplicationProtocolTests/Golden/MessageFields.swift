@@ -194,6 +194,9 @@ struct MessageFields {
         guard let scrub = report.scrub else { return }
         add("quarantined", scrub.quarantinedCount)
         add("oldest unverified", text: scrub.oldestUnverifiedSeconds.map { "\($0)" } ?? "")
+        guard let capacity = report.capacity else { return }
+        add("capacity", capacity.byteCount)
+        add("weight", capacity.weight)
     }
 
     private mutating func add(_ stamp: OrderStamp) {

@@ -262,5 +262,19 @@ enum Samples {
             ),
             streamID: 19
         ),
+        Sample(
+            name: "STATUS-RESULT with the node's capacity",
+            message: .statusResult(
+                NodeStatusReport(
+                    recordCount: 3,
+                    usedBytes: 4096,
+                    freeBytes: 8192,
+                    acceptsWrites: true,
+                    scrub: ScrubStatus(quarantinedCount: 0, oldestUnverifiedSeconds: 60),
+                    capacity: NodeCapacity(byteCount: 12 << 40, weight: 12_288)
+                )
+            ),
+            streamID: 19
+        ),
     ]
 }
