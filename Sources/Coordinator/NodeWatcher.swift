@@ -4,6 +4,7 @@ import Logging
 import NIOConcurrencyHelpers
 import NIOCore
 import Placement
+import Reconciliation
 import ReplicationProtocol
 import ReplicationTransport
 
@@ -20,14 +21,18 @@ final class NodeWatcher: Sendable {
         let status: NodeStatusReport?
         /// Whether it answered now.
         let isAnswering: Bool
+        /// Whether it serves nobody, as far as is known.
+        let isIdle: Bool
         let client: ReplicationClient
     }
 
     private struct Memory {
         var identity: HelloIdentity?
         var status: NodeStatusReport?
+        var foreground = ForegroundWatch()
     }
 
+    private let start = ContinuousClock.now
     private let node: NamedNode
     private let client: ReplicationClient
     private let memory: NIOLockedValueBox<Memory>
@@ -63,12 +68,14 @@ final class NodeWatcher: Sendable {
         return memory.withLockedValue { memory in
             if let status { memory.status = status }
             if let identity { memory.identity = identity }
+            let isIdle = memory.foreground.note(status?.foregroundRequestCount, at: ContinuousClock.now - start)
             return Observation(
                 name: node.name,
                 address: node.address,
                 identity: memory.identity,
                 status: memory.status,
                 isAnswering: status != nil,
+                isIdle: isIdle,
                 client: client
             )
         }

@@ -19,6 +19,11 @@ struct Situation: Sendable {
     /// The members that answer.
     var peers: [ConnectedPeer] { nodes.map(\.peer) }
 
+    /// The nodes that serve nobody.
+    var idle: Set<NodeID> {
+        Set(observations.compactMap { $0.isIdle ? $0.identity?.nodeID : nil })
+    }
+
     /// The members that answer, and what they said last.
     var nodes: [(peer: ConnectedPeer, status: NodeStatusReport, incarnation: UInt64)] {
         observations.compactMap { observation in

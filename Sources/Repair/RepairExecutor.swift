@@ -216,12 +216,22 @@ package struct RepairExecutor: Sendable {
 
     private func carryOut(_ transfer: Transfer) async -> Event {
         let record = transfer.item.record
-        if transfer.delay > .zero {
-            // Cancellation ends the wait, and the copy is left to another.
-            await clock.sleep(transfer.delay)
-        }
+        await waitForTurn(transfer)
         guard !Task.isCancelled else { return .ended(record, .passing("the coordinator stops")) }
         return .ended(record, await makeCopy(transfer))
+    }
+
+    /// Ends early when neither node serves anybody any more.
+    private func waitForTurn(_ transfer: Transfer) async {
+        let end = clock.now() + transfer.delay
+        while clock.now() < end, !Task.isCancelled {
+            if let view = view(), let source = transfer.sources.first, view.isIdle(transfer.target.id, source.id) {
+                return
+            }
+            // Cancellation ends the wait, and the copy is left to another.
+            // Never so short that the clock stands still.
+            await clock.sleep(max(.milliseconds(1), min(end - clock.now(), .seconds(1))))
+        }
     }
 
     /// Nil when the target has a whole copy, durably.

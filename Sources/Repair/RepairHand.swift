@@ -121,7 +121,8 @@ struct RepairHand {
                     target: peer,
                     sources: ([source] + order.filter { $0 != source }).compactMap { view.peers[$0] },
                     stamp: view.stamp,
-                    delay: pacing.reserve(byteCount: entry.item.byteCount, at: target, now: now)
+                    delay: view.isIdle(target, source)
+                        ? .zero : pacing.reserve(byteCount: entry.item.byteCount, at: target, now: now)
                 )
                 running[entry.item.record] = transfer
                 begun.append(transfer)

@@ -49,15 +49,27 @@ package struct RepairView: Sendable {
     package let planner: Planner
     /// The members that answer.
     package let peers: [NodeID: any RepairPeer]
+    /// Nodes that serve nobody: copies between two of them are made as fast as they can.
+    package let idle: Set<NodeID>
     /// Changes with whatever the planner knows.
     package let version: Int
 
-    package init(stamp: OrderStamp, planner: Planner, peers: [any RepairPeer], version: Int) {
+    package init(
+        stamp: OrderStamp,
+        planner: Planner,
+        peers: [any RepairPeer],
+        idle: Set<NodeID> = [],
+        version: Int
+    ) {
         self.stamp = stamp
         self.planner = planner
         self.peers = Dictionary(peers.map { ($0.id, $0) }) { first, _ in first }
+        self.idle = idle
         self.version = version
     }
+
+    /// Whether nobody waits for either node.
+    func isIdle(_ target: NodeID, _ source: NodeID) -> Bool { idle.contains(target) && idle.contains(source) }
 }
 
 /// Why repair cannot go on now.

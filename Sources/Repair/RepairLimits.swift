@@ -6,7 +6,9 @@ public import Reconciliation
 public struct RepairLimits: Hashable, Sendable {
     /// Copies that a node gives at once, and takes at once.
     public var streamsPerNode = 4
-    /// Bytes a second that a node takes; 0 is without limit.
+    /// Bytes a second that a node takes while it, or the node that gives, serves somebody; 0 is without limit.
+    ///
+    /// While neither does, copies are made as fast as they can.
     public var bytesPerSecond: Int64 = 50_000_000
     /// What cannot be done now because something is away is looked at again after this.
     public var passingPause = Duration.seconds(10)

@@ -9,7 +9,7 @@ package import ReplicationProtocol
 
 /// Brings copies where they are wanted while its coordinator leads: surveys what differs, and has it done.
 ///
-/// ``run()`` is the only task that gives these orders; ``update(_:_:_:peers:alarm:)`` tells it what the coordinator has learnt.
+/// ``run()`` is the only task that gives these orders; ``update(_:_:_:peers:idle:alarm:)`` tells it what the coordinator has learnt.
 package final class RepairWorker: Sendable {
     private struct Known {
         var view: RepairView?
@@ -66,12 +66,14 @@ package final class RepairWorker: Sendable {
         }
     }
 
-    /// Tells what is known now: the map in force, how the nodes stand, the members that answer, and what operators have to know.
+    /// Tells what is known now: the map in force, how the nodes stand, the members that answer, those of them that serve nobody, and
+    /// what operators have to know.
     package func update(
         _ map: PlacementMap,
         _ conditions: [NodeCondition],
         _ stamp: OrderStamp,
         peers: [any RepairPeer],
+        idle: Set<NodeID> = [],
         alarm: String
     ) {
         known.withLockedValue { known in
@@ -80,7 +82,13 @@ package final class RepairWorker: Sendable {
             known.conditions = conditions
             known.alarm = alarm
             let planner = Planner(map: map, copies: copies, nodes: conditions)
-            known.view = RepairView(stamp: stamp, planner: planner, peers: peers, version: known.version)
+            known.view = RepairView(
+                stamp: stamp,
+                planner: planner,
+                peers: peers,
+                idle: idle,
+                version: known.version
+            )
             let droppers = peers.compactMap { $0 as? any SurplusPeer }
             known.surplusView = SurplusView(stamp: stamp, planner: planner, peers: droppers)
         }

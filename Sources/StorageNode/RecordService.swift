@@ -17,11 +17,19 @@ package struct RecordService: ReplicationService {
     let fence: FenceFile
     let fetcher: RecordFetcher
     private let weight: UInt32?
+    private let foreground: ForegroundMeter?
 
     /// A service whose fence is in a file of its own, and which pulls with `fetcher`; `weight` is what the node says in place of
-    /// its capacity.
-    package init(store: NodeStore, fence: FenceFile, fetcher: RecordFetcher, weight: UInt32? = nil) {
+    /// its capacity, `foreground` what its server counts.
+    package init(
+        store: NodeStore,
+        fence: FenceFile,
+        fetcher: RecordFetcher,
+        weight: UInt32? = nil,
+        foreground: ForegroundMeter? = nil
+    ) {
         self.weight = weight
+        self.foreground = foreground
         self.store = store
         self.fence = fence
         self.fetcher = fetcher
@@ -197,7 +205,8 @@ package struct RecordService: ReplicationService {
                 quarantinedCount: UInt64(status.damagedCount),
                 oldestUnverifiedSeconds: UInt64(clamping: status.oldestUnchecked.components.seconds)
             ),
-            capacity: capacity()
+            capacity: capacity(),
+            foregroundRequestCount: foreground?.requestCount
         )
     }
 

@@ -88,7 +88,8 @@ public struct StorageNode: Service {
                 store: store,
                 fence: FenceFile(directory: configuration.dataDirectory),
                 fetcher: fetcher,
-                weight: configuration.weight
+                weight: configuration.weight,
+                foreground: serverConfiguration.foreground
             ),
             group: MultiThreadedEventLoopGroup.singleton,
             logger: logger

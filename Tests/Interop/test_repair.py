@@ -179,3 +179,23 @@ def test_what_was_deleted_is_not_brought_back(make_cluster):
     assert is_whole(cluster)
     for study in studies:
         assert cluster.get("/dicom-web/studies/" + study)[0] == 404
+
+
+def test_repair_gives_way_to_those_who_wait_and_to_nobody_else(make_cluster):
+    # A byte a second: whoever is held to that does not end.
+    cluster = make_cluster("--copies", "2", repair_bytes_per_second=1)
+    made = [instance("gives-way", index, study=index // 4) for index in range(120)]
+    assert set(send_all(cluster.port, made).values()) == {0}
+    wait_whole(cluster)
+    with Load(cluster, "gives-way-load") as load:
+        load.wait(30)
+        lose(cluster, "storage-2")
+        wait_until("something to be made again", lambda: repair(cluster)["underReplicated"])
+        before = repair(cluster)["madeCopies"]
+        load.wait(300)
+        # Of each node that takes copies the first is made at once.
+        assert repair(cluster)["madeCopies"] - before <= 2 * len(cluster.json("/api/v1/nodes"))
+        assert not is_whole(cluster)
+        load.stop()
+    wait_whole(cluster)
+    assert_redundant(cluster, made + load.acknowledged, 2)

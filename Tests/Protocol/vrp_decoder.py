@@ -254,6 +254,8 @@ def status_result(p):
     if p.data:
         p.integer("capacity", 8)
         p.integer("weight", 4)
+    if p.data:
+        p.integer("foreground requests", 8)
     p.take(len(p.data))
 
 

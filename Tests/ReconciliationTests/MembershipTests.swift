@@ -126,6 +126,21 @@ import Testing
         #expect(scene.lastLoss == nil)
     }
 
+    /// Six nodes on three hosts, or all on one.
+    @Test(arguments: [([1, 2], 3, true), ([1, 3], 3, false), ([1, 2, 3], 3, false), ([1, 2], 1, false)])
+    func `a host that dies is one loss, whatever it had`(silent: [Int], hosts: Int, areOut: Bool) {
+        var scene = Scene(nodes: 6)
+        for number in 1...6 {
+            let domain = FailureDomain(site: "a", rack: "1", host: "host-\(hosts == 1 ? 1 : (number + 1) / 2)")
+            scene.membership.expect(.sample(number), service: .inService, domain: domain, at: scene.now)
+        }
+        scene.run(seconds: 1)
+        scene.silent = Set(silent.map { NodeID.sample($0) })
+        scene.run(seconds: 950)
+        for number in silent { #expect(scene.health(number) == (areOut ? .out : .down)) }
+        #expect((scene.lastLoss == nil) == areOut)
+    }
+
     @Test func `of nodes lost some minutes apart each is a loss of its own`() {
         var scene = Scene()
         scene.run(seconds: 1)

@@ -38,6 +38,7 @@ struct ClusterMembership {
             membership.expect(
                 record.member.id,
                 service: record.service,
+                domain: record.member.domain,
                 health: record.health,
                 for: record.stateAge,
                 maintenanceUntil: record.maintenanceLeft.map { now + $0 },

@@ -28,6 +28,7 @@ extension RepairWorker {
             situation.conditions,
             situation.stamp,
             peers: situation.peers,
+            idle: situation.idle,
             alarm: situation.alarm
         )
     }

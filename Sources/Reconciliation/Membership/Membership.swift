@@ -41,6 +41,7 @@ public struct Membership: Sendable {
         var hasAnswered = false
         /// In watched time: since when it has answered without having been down.
         var steadySince: Duration?
+        var domain: FailureDomain?
         /// In the caller's time.
         var maintenanceUntil: Duration?
         var isInMaintenance = false
@@ -81,10 +82,11 @@ public struct Membership: Sendable {
     /// Takes over what is written down of a node, or what an operator now wants of it.
     ///
     /// `health`, and for how long the node has been so, counts for nodes that were not known before only: whoever takes over
-    /// goes on where another left off.
+    /// goes on where another left off. What stands on one host (`domain`) is not lost by chance together.
     public mutating func expect(
         _ node: NodeID,
         service: NodeService,
+        domain: FailureDomain? = nil,
         health: NodeStanding.Health = .suspect,
         for age: Duration = .zero,
         maintenanceUntil: Duration? = nil,
@@ -104,6 +106,7 @@ public struct Membership: Sendable {
         }
         entries[node]?.service = service
         entries[node]?.maintenanceUntil = maintenanceUntil
+        if let domain { entries[node]?.domain = domain }
     }
 
     /// The node answered; false when it has been removed and is to be refused.
@@ -171,14 +174,24 @@ public struct Membership: Sendable {
             return isSilent(entry, for: limits.outAfter)
         }
         let together = nodes.map { node in
-            silent.count { other in
+            silent.filter { other in
                 guard let entry = entries[node] else { return false }
                 return abs(entry.silentSince, other.silentSince) <= limits.massLossWindow
             }
         }
-        let lostCount = together.max() ?? 0
-        let isGuarded = lostCount > 1 && lostCount * 100 > members.count * limits.massLossPercent
-        return (nodes, lostCount, members.count, isGuarded)
+        let hasOneHost = Self.isOneHost(members)
+        let isGuarded = together.contains { lost in
+            // A host that dies takes all of its nodes with it: that is one loss, as long as there are others.
+            lost.count > 1 && lost.count * 100 > members.count * limits.massLossPercent
+                && (hasOneHost || !Self.isOneHost(lost))
+        }
+        return (nodes, together.map(\.count).max() ?? 0, members.count, isGuarded)
+    }
+
+    /// Whether all stand on one host; of those that do not say where they stand nothing is known.
+    private static func isOneHost(_ entries: [Entry]) -> Bool {
+        guard let first = entries.first?.domain else { return false }
+        return entries.allSatisfy { $0.domain == first }
     }
 
     private func abs(_ left: Duration, _ right: Duration) -> Duration { left < right ? right - left : left - right }

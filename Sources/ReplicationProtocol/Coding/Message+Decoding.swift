@@ -272,7 +272,8 @@ extension NodeStatusReport {
             isUncertain: isUncertain,
             reason: try reader.text(),
             scrub: reader.bytes.readableBytes > 0 ? try ScrubStatus(reading: &reader) : nil,
-            capacity: reader.bytes.readableBytes > 0 ? try NodeCapacity(reading: &reader) : nil
+            capacity: reader.bytes.readableBytes > 0 ? try NodeCapacity(reading: &reader) : nil,
+            foregroundRequestCount: reader.bytes.readableBytes > 0 ? try reader.integer() as UInt64 : nil
         )
     }
 }

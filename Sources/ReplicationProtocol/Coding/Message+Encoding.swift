@@ -88,6 +88,8 @@ extension Message {
             guard let capacity = report.capacity else { return }
             buffer.writeLittle(capacity.byteCount)
             buffer.writeLittle(capacity.weight)
+            guard let count = report.foregroundRequestCount else { return }
+            buffer.writeLittle(count)
         case .amend(let request): request.write(to: &buffer)
         case .amendments(let request): request.write(to: &buffer)
         case .amendmentsResult(let page): page.write(to: &buffer)

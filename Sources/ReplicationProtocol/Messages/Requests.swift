@@ -205,6 +205,10 @@ public struct NodeStatusReport: Hashable, Sendable {
     ///
     /// Sent only beside ``scrub``.
     public var capacity: NodeCapacity?
+    /// Records that were put and got for somebody who waits, since the start of its process; `nil` when the node does not say.
+    ///
+    /// Sent only beside ``capacity``.
+    public var foregroundRequestCount: UInt64?
 
     public init(
         recordCount: UInt64,
@@ -214,7 +218,8 @@ public struct NodeStatusReport: Hashable, Sendable {
         isUncertain: Bool = false,
         reason: String = "",
         scrub: ScrubStatus? = nil,
-        capacity: NodeCapacity? = nil
+        capacity: NodeCapacity? = nil,
+        foregroundRequestCount: UInt64? = nil
     ) {
         self.recordCount = recordCount
         self.usedBytes = usedBytes
@@ -224,6 +229,7 @@ public struct NodeStatusReport: Hashable, Sendable {
         self.reason = reason
         self.scrub = scrub
         self.capacity = capacity
+        self.foregroundRequestCount = foregroundRequestCount
     }
 }
 

@@ -17,6 +17,8 @@ public struct ReplicationServerConfiguration: Sendable {
     public var tls: ReplicationTLS?
     /// Memory for payloads in transit; `maximumConnections * connectionCreditByteCount` of it is set aside at the start.
     public var memory = ReplicationMemoryBudget(byteCount: 512 << 20)
+    /// Counts what the node is asked for by others than the cluster itself.
+    public var foreground = ForegroundMeter()
 
     /// The server's limits.
     ///

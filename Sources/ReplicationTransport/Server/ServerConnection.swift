@@ -18,6 +18,7 @@ final class ServerConnection: MessageConnection {
     let allocator = ByteBufferAllocator()
     let executor: EventLoopExecutor
     private let registry: ConnectionRegistry
+    private let foreground: ForegroundMeter
     private let tickInterval: TimeAmount
     private var session: ServerSession
     private var unsolicited: UnsolicitedCredit
@@ -46,6 +47,7 @@ final class ServerConnection: MessageConnection {
         self.limits = configuration.limits
         self.putLimits = configuration.limits.put
         self.memory = configuration.memory
+        self.foreground = configuration.foreground
         self.executor = EventLoopExecutor(eventLoop)
         self.registry = registry
         self.refusal = refusal
@@ -97,8 +99,12 @@ final class ServerConnection: MessageConnection {
         case .goAway: leave(session.drain(code: .shuttingDown, "the client is leaving"))
         case .error(let error):
             close(ReplicationError(.connectionLost, "the client gave up: \(error)"), tellingPeer: false)
-        case .putBegin(let begin): try open(header, ServerPut(header, begin, connection: self))
-        case .get(let request): try open(header, ServerGet(header, request, connection: self))
+        case .putBegin(let begin):
+            if header.flags.priority == .foreground { foreground.note() }
+            try open(header, ServerPut(header, begin, connection: self))
+        case .get(let request):
+            if header.flags.priority == .foreground { foreground.note() }
+            try open(header, ServerGet(header, request, connection: self))
         case .pull(let request): try open(header, ServerPull(header, request, connection: self))
         case .head, .verify, .list, .status, .places, .amend, .amendments, .digest, .purgePermit,
             .map, .damage, .healed, .drop:

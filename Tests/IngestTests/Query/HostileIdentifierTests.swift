@@ -14,7 +14,6 @@ import Testing
         .implicitVRLittleEndian, .explicitVRLittleEndian, .explicitVRBigEndian,
     ]
     private static let values: [(Tag, VR, [String])] = [
-        (.queryRetrieveLevel, .cs, ["PATIENT", "STUDY", "SERIES", "IMAGE", "study", ""]),
         (.patientName, .pn, ["Doe*", "*", "山田^太郎", "M?ller^J\u{F6}rg=a=b", ""]),
         (.patientID, .lo, ["4711", "A\\B", "?", ""]),
         (.studyDate, .da, ["20240101-20241231", "-20240101", "20240101-", "2024.01.01", "", "-"]),
@@ -30,6 +29,8 @@ import Testing
 
     private static func identifier(_ random: inout SplitMix64) -> DataSet {
         var dataSet = DataSet()
+        let levels = ["PATIENT", "STUDY", "STUDY", "STUDY", "SERIES", "IMAGE", "study"]
+        dataSet.set(.queryRetrieveLevel, .cs, levels.randomElement(using: &random) ?? "")
         for (tag, vr, choices) in values where Int.random(in: 0..<3, using: &random) > 0 {
             dataSet.set(tag, vr, choices.randomElement(using: &random) ?? "")
         }
@@ -44,7 +45,7 @@ import Testing
     }
 
     private static func damage(_ bytes: inout [UInt8], _ random: inout SplitMix64) {
-        for _ in 0..<Int.random(in: 0...4, using: &random) where !bytes.isEmpty {
+        for _ in 0..<Int.random(in: 0...3, using: &random) where !bytes.isEmpty {
             let place = Int.random(in: 0..<bytes.count, using: &random)
             let end = min(bytes.count, place + Int.random(in: 1...16, using: &random))
             switch Int.random(in: 0..<5, using: &random) {
@@ -92,7 +93,7 @@ import Testing
             let back = try DataSetReader.read(answer, transferSyntax: syntax).dataSet
             #expect(query.keys.allSatisfy { back[$0.tag] != nil || $0.vr.isBulk }, "seed \(seed), round \(round)")
         }
-        #expect(understoodCount > 2000)
+        #expect(understoodCount > 1000)
     }
 }
 

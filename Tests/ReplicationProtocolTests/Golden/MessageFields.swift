@@ -197,6 +197,8 @@ struct MessageFields {
         guard let capacity = report.capacity else { return }
         add("capacity", capacity.byteCount)
         add("weight", capacity.weight)
+        guard let count = report.foregroundRequestCount else { return }
+        add("foreground requests", count)
     }
 
     private mutating func add(_ stamp: OrderStamp) {

@@ -60,18 +60,21 @@ struct AmendmentPageTests {
 
     /// A tail that is longer than we know is ignored, one that is cut is not.
     @Test func aStatusMayGrow() throws {
-        let sample = try #require(Samples.all.first { $0.name == "STATUS-RESULT with the node's capacity" })
+        let sample = try #require(Samples.all.first { $0.name == "STATUS-RESULT with the node's requests" })
         guard case .statusResult(var older) = sample.message else {
             Issue.record("the sample is another")
             return
         }
-        older.capacity = nil
+        older.foregroundRequestCount = nil
+        var oldest = older
+        oldest.capacity = nil
+        let whole = [8: older, 20: oldest]
         var bytes = ByteBuffer()
         sample.message.writePayload(to: &bytes)
-        for cut in 1...27 {
+        for cut in 1...35 {
             let short = try #require(bytes.getSlice(at: 0, length: bytes.readableBytes - cut))
-            guard cut != 12 else {
-                #expect(try Message(.statusResult, payload: short) == .statusResult(older))
+            if let report = whole[cut] {
+                #expect(try Message(.statusResult, payload: short) == .statusResult(report))
                 continue
             }
             #expect(throws: ReplicationError.self) { try Message(.statusResult, payload: short) }

@@ -276,5 +276,20 @@ enum Samples {
             ),
             streamID: 19
         ),
+        Sample(
+            name: "STATUS-RESULT with the node's requests",
+            message: .statusResult(
+                NodeStatusReport(
+                    recordCount: 3,
+                    usedBytes: 4096,
+                    freeBytes: 8192,
+                    acceptsWrites: true,
+                    scrub: ScrubStatus(quarantinedCount: 0),
+                    capacity: NodeCapacity(byteCount: 12 << 40, weight: 0),
+                    foregroundRequestCount: 1 << 33
+                )
+            ),
+            streamID: 19
+        ),
     ]
 }
