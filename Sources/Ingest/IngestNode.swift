@@ -118,6 +118,7 @@ public struct IngestNode: Service {
             logger: logger
         )
         let repairMetrics = RepairMetrics(catalog: catalog, copies: configuration.copies, registry: metrics)
+        let clusterMetrics = ClusterMetrics(catalog: catalog, cluster: cluster, registry: metrics)
         let admin = AdminService(
             configuration: configuration,
             version: version,
@@ -173,6 +174,7 @@ public struct IngestNode: Service {
                 tasks.addTask { await commitments.worker.run() }
                 tasks.addTask { await seriesMetadata.run() }
                 tasks.addTask { await repairMetrics.run() }
+                tasks.addTask { await clusterMetrics.run() }
                 if let watch { tasks.addTask { await watch.worker.run() } }
                 if let sweep = outage.sweep { tasks.addTask { await sweep.run() } }
                 tasks.addTask {
