@@ -114,7 +114,8 @@ def test_what_an_old_backup_of_a_node_lacks_is_made_again_by_itself(make_cluster
     assert now["missed"] == lacking and now["waiting"] == 0 and now["lostInstances"] == 0
     assert now["last"]["present"] == 300 and now["last"]["missing"] == now["last"]["unasked"] == 0
     wait_until("metrics", lambda: series(cluster, "varve_missed_copies_total").get("") == lacking)
-    assert series(cluster, "varve_compared_copies_total")['found="missing"'] >= lacking
+    # Those of the group that was under way when the leader died were reported, and not counted with their group.
+    assert 0 < series(cluster, "varve_compared_copies_total")['found="missing"'] <= lacking
     assert series(cluster, "varve_lost_instances")[""] == 0
     assert "compared     with the nodes, complete at" in cluster.run("status").stdout
 
