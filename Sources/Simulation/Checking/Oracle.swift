@@ -32,6 +32,8 @@ final class Oracle {
     private(set) var readCount = 0
     /// Copies that coordinators had made and counted.
     var copyCount = 0
+    /// Copies that nodes have let go.
+    var dropCount = 0
 
     private struct Fact: Hashable {
         let node: NodeID
@@ -127,6 +129,14 @@ final class Oracle {
         for uid in promises.keys.sorted() {
             guard let index = promises[uid]?.firstIndex(where: { $0.instance.recordID == id }) else { continue }
             promises[uid]?[index].nodes.insert(node)
+        }
+    }
+
+    /// A node need not have a record any more.
+    func release(_ id: RecordID, on node: NodeID) {
+        for uid in promises.keys.sorted() {
+            guard let index = promises[uid]?.firstIndex(where: { $0.instance.recordID == id }) else { continue }
+            promises[uid]?[index].nodes.remove(node)
         }
     }
 
