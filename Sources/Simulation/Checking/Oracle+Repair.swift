@@ -47,6 +47,7 @@ extension Oracle {
     /// A node has let a copy go.
     func dropped(_ id: RecordID, on node: NodeID) {
         dropCount += 1
+        letGo.insert(Fact(node: node, record: id))
         release(id, on: node)
         world.note("\(nodes[node]?.name ?? "") has let \(id) go")
         guard let row = catalog.live.first(where: { $0.recordID == id }) else { return }
