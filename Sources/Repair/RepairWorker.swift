@@ -33,10 +33,12 @@ package final class RepairWorker: Sendable {
     private let clock: RepairClock
     private let logger: Logger
 
-    /// Looks every `interval` whether there is something to do; without a ledger for `surplus` no copy is dropped.
+    /// Looks every `interval` whether there is something to do; without a ledger for `surplus` no copy is dropped, and
+    /// `permitPrefix` tells the permits of this process from those of others.
     package init(
         ledger: any RepairLedger,
         surplus surplusLedger: (any SurplusLedger)? = nil,
+        permitPrefix: UInt64 = .random(in: 0 ... .max),
         copies: Int,
         limits: RepairLimits,
         interval: Duration,
@@ -60,7 +62,14 @@ package final class RepairWorker: Sendable {
         let surplus = SurplusPlan()
         self.surplus = surplus
         self.dropper = surplusLedger.map { ledger in
-            SurplusDropper(ledger: ledger, plan: surplus, limits: limits, logger: logger) {
+            SurplusDropper(
+                ledger: ledger,
+                plan: surplus,
+                limits: limits,
+                permitPrefix: permitPrefix,
+                clock: clock,
+                logger: logger
+            ) {
                 known.withLockedValue { $0.surplusView }
             }
         }

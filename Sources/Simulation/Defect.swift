@@ -48,6 +48,8 @@ package enum Defect: String, CaseIterable, Sendable {
     case countBeforeDurable
     case countUnderOldTerm
     case removeBesideDown
+    case dropCounted
+    case dropLate
     // In the catalog.
     case enterTwice
     case overwriteConflict

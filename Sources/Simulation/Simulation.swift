@@ -16,6 +16,8 @@ package struct Report: Sendable {
     package let readCount: Int
     /// Copies that were made and counted.
     package let copyCount: Int
+    /// Surplus copies that nodes have let go.
+    package let dropCount: Int
     package let eventCount: Int
 
     package var faultCount: Int { faultCounts.values.reduce(0, +) }
@@ -80,6 +82,7 @@ package enum Simulation {
             promiseCount: cluster.oracle.promiseCount,
             readCount: cluster.oracle.readCount,
             copyCount: cluster.oracle.copyCount,
+            dropCount: cluster.oracle.dropCount,
             eventCount: world.eventCount
         )
     }

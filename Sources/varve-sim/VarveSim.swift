@@ -47,7 +47,8 @@ import Simulation
         say("\(count) seeds in \(rounded(elapsed)) s, \(rounded(Double(count) / max(elapsed, 0.001))) a second")
         say(
             "\(totals.faults) faults (\(rounded(Double(totals.faults) / Double(count))) a seed), "
-                + "\(totals.promises) promises, \(totals.copies) copies made, \(totals.reads) reads, \(totals.events) events"
+                + "\(totals.promises) promises, \(totals.copies) copies made, \(totals.drops) dropped, "
+                + "\(totals.reads) reads, \(totals.events) events"
         )
         say(totals.counts.sorted { $0.key < $1.key }.map { "\($0.key.rawValue) \($0.value)" }.joined(separator: ", "))
         say("\(totals.failing.count) violations\(totals.failing.isEmpty ? "" : ": seeds \(totals.failing)")")
@@ -59,6 +60,7 @@ import Simulation
         var promises = 0
         var reads = 0
         var copies = 0
+        var drops = 0
         var events = 0
         var counts: [FaultKind: Int] = [:]
         var failing: [UInt64] = []
@@ -68,6 +70,7 @@ import Simulation
             promises += report.promiseCount
             reads += report.readCount
             copies += report.copyCount
+            drops += report.dropCount
             events += report.eventCount
             counts.merge(report.faultCounts, uniquingKeysWith: +)
             if report.violation != nil { failing.append(report.seed) }

@@ -24,6 +24,7 @@ struct SurplusCheck: Sendable {
     let keepers: [any SurplusPeer]
     /// Records that are checked at once.
     let window: Int
+    let clock: RepairClock
     /// How long a record of so many bytes waits for its turn at a node.
     let delay: @Sendable (_ byteCount: Int64, _ node: NodeID) -> Duration
 
@@ -70,7 +71,7 @@ struct SurplusCheck: Sendable {
         for keeper in keepers {
             let pause = delay(record.byteCount, keeper.id)
             // Cancellation ends the wait; the next request fails then.
-            if pause > .zero { try? await Task.sleep(for: pause) }
+            if pause > .zero { await clock.sleep(pause) }
             do throws(ReplicationError) {
                 guard let found = try await keeper.digest(of: record.record) else {
                     return .definite("\(keeper.name) does not have it, though its copy is counted")

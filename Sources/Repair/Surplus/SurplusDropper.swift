@@ -41,7 +41,7 @@ package struct SurplusDropper: Sendable {
     /// What is known of the cluster; nil when another coordinator leads.
     let view: @Sendable () -> SurplusView?
     private let state: NIOLockedValueBox<State>
-    private let start = ContinuousClock.now
+    private let clock: RepairClock
     /// Tells the permits of this process from those of others.
     private let permitPrefix: UInt64
     private let logger: Logger
@@ -50,6 +50,8 @@ package struct SurplusDropper: Sendable {
         ledger: any SurplusLedger,
         plan: SurplusPlan,
         limits: RepairLimits,
+        permitPrefix: UInt64 = .random(in: 0 ... .max),
+        clock: RepairClock = .continuous,
         logger: Logger,
         view: @escaping @Sendable () -> SurplusView?
     ) {
@@ -59,8 +61,8 @@ package struct SurplusDropper: Sendable {
         self.logger = logger
         self.view = view
         self.state = NIOLockedValueBox(State(pacing: TransferPacing(bytesPerSecond: limits.bytesPerSecond)))
-        var generator = SystemRandomNumberGenerator()
-        self.permitPrefix = generator.next()
+        self.permitPrefix = permitPrefix
+        self.clock = clock
     }
 
     package var progress: Progress { state.withLockedValue { $0.progress } }
@@ -161,8 +163,9 @@ package struct SurplusDropper: Sendable {
                 owner: owner,
                 keepers: keepers.compactMap { view.peers[$0] },
                 window: limits.streamsPerNode,
-                delay: { [state, start] byteCount, node in
-                    let now = ContinuousClock.now - start
+                clock: clock,
+                delay: { [state, clock] byteCount, node in
+                    let now = clock.now()
                     return state.withLockedValue { $0.pacing.reserve(byteCount: byteCount, at: node, now: now) }
                 }
             )

@@ -23,6 +23,39 @@ extension Oracle {
         checkDurable(instance, [node])
     }
 
+    /// A copy is counted no more, for its node to drop it; those on `keepers` are.
+    func dropBegun(_ id: RecordID, on node: NodeID, besides keepers: [NodeID]) {
+        world.mix(id.low ^ node.low ^ 1)
+        world.note("the copy of \(id) on \(nodes[node]?.name ?? "") is counted no more")
+        release(id, on: node)
+        guard let row = catalog.live.first(where: { $0.recordID == id }),
+            let instance = candidates(row.instance).first(where: { $0.recordID == id })
+        else { return }
+        checkDurable(instance, keepers)
+        // Before that, coordinators that take over and a catalog that is slow make beliefs last longer.
+        guard world.isCalm else { return }
+        let there = keepers.compactMap { nodes[$0] }.filter {
+            $0.isRunning || world.now - $0.downSince < Self.longestBelief
+        }
+        if Set(there.map(\.domain)).count < world.plan.copies {
+            world.violate(
+                "\(id) is dropped by \(nodes[node]?.name ?? "") while copies are on \(there.count) nodes otherwise"
+            )
+        }
+    }
+
+    /// A node has let a copy go.
+    func dropped(_ id: RecordID, on node: NodeID) {
+        dropCount += 1
+        letGo.insert(Fact(node: node, record: id))
+        release(id, on: node)
+        world.note("\(nodes[node]?.name ?? "") has let \(id) go")
+        guard let row = catalog.live.first(where: { $0.recordID == id }) else { return }
+        if row.nodes.contains(node) {
+            world.violate("\(nodes[node]?.name ?? "") has let a copy of \(row.instance) go that is counted")
+        }
+    }
+
     /// A node was removed; `placed` is where copies were when that was decided.
     func removed(_ node: NodeID, _ placed: [PlacedGroup]) {
         // Before that, coordinators that take over and a catalog that is slow make beliefs last longer.

@@ -27,13 +27,17 @@ final class Oracle {
     private var refused: Set<RecordID> = []
     private var tombstones: Set<Fact> = []
     private var holds: Set<Fact> = []
+    /// Copies that nodes have let go.
+    var letGo: Set<Fact> = []
     private var highestTerm: [NodeID: Term] = [:]
     private(set) var promiseCount = 0
     private(set) var readCount = 0
     /// Copies that coordinators had made and counted.
     var copyCount = 0
+    /// Copies that nodes have let go.
+    var dropCount = 0
 
-    private struct Fact: Hashable {
+    struct Fact: Hashable {
         let node: NodeID
         let record: RecordID
     }
@@ -53,22 +57,42 @@ final class Oracle {
         promiseCount += 1
         world.mix(instance.recordID.low)
         world.note("promised \(instance.name), \(stored.outcome), on \(stored.nodes.compactMap { nodes[$0]?.name })")
+        let holders = stillHolding(instance, stored.nodes)
         let isNoted = stored.outcome == .noted || (stored.outcome == .duplicate && catalogLacks(instance))
         var known = promises[instance.sopInstanceUID] ?? []
         if let index = known.firstIndex(where: { $0.instance.digest == instance.digest }) {
-            known[index].nodes.formUnion(stored.nodes)
+            known[index].nodes.formUnion(holders)
         } else {
             if let other = known.first, !isNoted, !other.isNoted {
                 world.violate("\(instance.name) is promised, and so is \(other.instance.name) of the same UID")
             }
-            known.append(Promise(instance: instance, nodes: Set(stored.nodes), isNoted: isNoted))
+            known.append(Promise(instance: instance, nodes: Set(holders), isNoted: isNoted))
         }
         promises[instance.sopInstanceUID] = known
-        let hosts = Set(stored.nodes.compactMap { nodes[$0]?.domain })
+        let hosts = Set(holders.compactMap { nodes[$0]?.domain })
         if hosts.count < world.plan.acknowledgements {
             world.violate("\(instance.name) is promised with copies on \(hosts.count) hosts")
         }
-        checkDurable(instance, stored.nodes)
+        checkDurable(instance, holders)
+    }
+
+    /// Where a promised instance is: of nodes that had it already, and have let it go before the client was told, those that the
+    /// catalog counts stand in, which were read when that was decided.
+    private func stillHolding(_ instance: Instance, _ acknowledged: [NodeID]) -> [NodeID] {
+        let gone = acknowledged.filter {
+            letGo.contains(Fact(node: $0, record: instance.recordID)) && !has(instance, $0)
+        }
+        guard !gone.isEmpty else { return acknowledged }
+        let row = catalog.live.first { $0.recordID == instance.recordID }
+        return Set(acknowledged).subtracting(gone).union(row?.nodes ?? []).sorted()
+    }
+
+    private func has(_ instance: Instance, _ node: NodeID) -> Bool {
+        guard let engine = nodes[node]?.store.engine else { return false }
+        // What cannot be read is there.
+        let head = Result { () throws(SegmentStoreError) in try engine.head(instance.recordID) }
+        if case .success(nil) = head { return false }
+        return true
     }
 
     private func catalogLacks(_ instance: Instance) -> Bool {
@@ -127,6 +151,14 @@ final class Oracle {
         for uid in promises.keys.sorted() {
             guard let index = promises[uid]?.firstIndex(where: { $0.instance.recordID == id }) else { continue }
             promises[uid]?[index].nodes.insert(node)
+        }
+    }
+
+    /// A node need not have a record any more.
+    func release(_ id: RecordID, on node: NodeID) {
+        for uid in promises.keys.sorted() {
+            guard let index = promises[uid]?.firstIndex(where: { $0.instance.recordID == id }) else { continue }
+            promises[uid]?[index].nodes.remove(node)
         }
     }
 

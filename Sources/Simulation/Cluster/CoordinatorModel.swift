@@ -11,7 +11,7 @@ import SegmentStore
 /// The coordinators: the one in office, which has copies made, and what all of them do about records, damage and trash.
 ///
 /// What is done with nodes and copies is the real code (``TermOfOffice``); orders about records are a model. They pass the
-/// fence of a node and not its protocol. Surplus copies are not dropped: the planner says so, and nobody does it.
+/// fence of a node and not its protocol.
 final class CoordinatorModel {
     private let world: World
     private let nodes: [StorageProcess]
@@ -47,6 +47,8 @@ final class CoordinatorModel {
         current = nil
         removed = { _, _ in }
         ledger.counted = { _, _, _ in }
+        ledger.dropBegun = { _, _, _ in }
+        ledger.dropRestored = { _, _ in }
     }
 
     // MARK: Office
@@ -106,6 +108,12 @@ final class CoordinatorModel {
             guard let difference = planner.difference(of: set) else { continue }
             if difference.kind == .surplus { continue }
             return "\(row.recordID) is to be brought where it is wanted: \(difference.step)"
+        }
+        for (key, drop) in ledger.drops where drop.state == .ordered {
+            guard let node = process(key.node), !node.isLost,
+                catalog.live.contains(where: { $0.recordID == key.record })
+            else { continue }
+            return "\(node.name) has not said what became of \(key.record), which it was to drop"
         }
         guard let (record, item) = ledger.items.min(by: { $0.key < $1.key }) else { return nil }
         return "\(ledger.items.count) in the queue: \(record) is \(item.state), \(item.note)"

@@ -20,15 +20,20 @@ final class LedgerModel {
         var note = ""
     }
 
-    private let catalog: CatalogModel
+    let catalog: CatalogModel
     /// By record.
     private(set) var items: [RecordID: Item] = [:]
     /// The sets of nodes; the number of one is its place.
-    private var placements: [[NodeID]] = []
+    private(set) var placements: [[NodeID]] = []
+    /// Copies that are surplus, and what became of dropping them.
+    var drops: [DropKey: Drop] = [:]
     /// Told when a copy is counted: the record, the node that has it, and the term it is counted under.
     var counted: (RecordID, NodeID, Term) -> Void = { _, _, _ in }
+    /// Told when a copy is counted no more, and which are; and when it is counted again.
+    var dropBegun: (RecordID, NodeID, [NodeID]) -> Void = { _, _, _ in }
+    var dropRestored: (RecordID, NodeID) -> Void = { _, _ in }
 
-    private var world: World { catalog.world }
+    var world: World { catalog.world }
 
     init(_ catalog: CatalogModel) { self.catalog = catalog }
 
@@ -112,6 +117,10 @@ final class LedgerModel {
                 number(of: row.nodes) == repair.placement
             else { continue }
             let nodes = placements[Int(repair.newPlacement)]
+            // Never a copy on a node that may be dropping it.
+            guard !nodes.contains(where: { drops[DropKey(record: repair.record, node: $0)]?.state == .ordered }) else {
+                continue
+            }
             catalog.place(row, on: nodes)
             count += 1
             for node in nodes where !row.nodes.contains(node) { counted(repair.record, node, term) }
@@ -145,7 +154,7 @@ final class LedgerModel {
 /// The ledger as the real executor and survey of one coordinator ask it.
 // Safety: made, used and let go of on its world's one thread, where `WorldExecutor` runs the tasks that have it.
 final class SimulatedLedger: RepairLedger, @unchecked Sendable {
-    private let ledger: LedgerModel
+    let ledger: LedgerModel
     private let catalog: CatalogModel
     /// The coordinator is dead: what it does from now on does not happen.
     var isClosed = false
@@ -155,7 +164,7 @@ final class SimulatedLedger: RepairLedger, @unchecked Sendable {
         self.catalog = catalog
     }
 
-    private func ask<Value: Sendable>(
+    func ask<Value: Sendable>(
         under term: Term? = nil,
         _ body: @escaping () -> Value
     ) async throws(CatalogError) -> Value {

@@ -33,9 +33,14 @@ final class SimulatedCluster {
             IngestProcess(world: world, number: number, nodes: nodes, ways: ways, catalog: catalog)
         }
         oracle = Oracle(world: world, nodes: nodes, catalog: catalog)
-        for node in nodes { node.denied = { [oracle] in oracle.denied($0, by: $1) } }
+        for node in nodes {
+            node.denied = { [oracle] in oracle.denied($0, by: $1) }
+            node.dropped = { [oracle] in oracle.dropped($0, on: $1) }
+        }
         for ingest in ingests { ingest.refused = { [oracle] in oracle.catalogRefused($0) } }
         coordinator.ledger.counted = { [oracle] in oracle.counted($0, on: $1, under: $2) }
+        coordinator.ledger.dropBegun = { [oracle] in oracle.dropBegun($0, on: $1, besides: $2) }
+        coordinator.ledger.dropRestored = { [oracle] in oracle.hold($0, on: $1) }
         coordinator.removed = { [oracle] in oracle.removed($0, $1) }
     }
 
@@ -65,6 +70,7 @@ final class SimulatedCluster {
             if node.isRunning { node.stop() }
             node.crashed = { _ in }
             node.denied = { _, _ in }
+            node.dropped = { _, _ in }
             node.forget()
         }
         for ingest in ingests {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Checksums
 import Healing
 import Placement
 import Repair
@@ -8,7 +9,7 @@ import SegmentFormat
 
 /// A storage node as the real `NodeHealing` and `RepairExecutor` speak to it, over a way that delays and may lose.
 // Safety: made, used and let go of on its world's one thread, where `WorldExecutor` runs the tasks that have it.
-final class SimulatedPeer: HealingPeer, RepairPeer, @unchecked Sendable {
+final class SimulatedPeer: HealingPeer, RepairPeer, SurplusPeer, @unchecked Sendable {
     /// Small, so that there is more than one page.
     private static let pageCount = 3
 
@@ -56,6 +57,26 @@ final class SimulatedPeer: HealingPeer, RepairPeer, @unchecked Sendable {
         world.mix(id.low)
     }
 
+    func digest(of id: RecordID) async throws(ReplicationError) -> SHA256Digest? {
+        try await ask { [node] in node.head(id, $0) }?.payloadDigest
+    }
+
+    func verify(_ id: RecordID) async throws(ReplicationError) {
+        guard try await hasWhole(id) else { throw ReplicationError(.notFound, "the node does not have the record") }
+    }
+
+    func drop(
+        _ items: [DropRequest.Item],
+        permit: ReferenceID,
+        _ stamp: OrderStamp,
+        sequence: UInt64
+    ) async throws(ReplicationError) -> [RecordDropOutcome] {
+        if !items.isEmpty { world.note("\(name) is to drop \(items.map(\.recordID)), term \(stamp.term.rawValue)") }
+        // Some are so long on their way that nobody waits any more when they come.
+        let extra = world.chance(8) ? world.time(0...2 * Limits.orderTimeout) : 0
+        return try await ask(after: extra) { [node] in node.drop(items, permit: permit, stamp, sequence: sequence, $0) }
+    }
+
     func healed(_ stamp: OrderStamp, reconciled: UInt64?) async throws(ReplicationError) -> UInt64 {
         try await ask { [node] in node.healed(HealedRequest(stamp: stamp, reconciled: reconciled), $0) }
     }
@@ -89,11 +110,12 @@ final class SimulatedPeer: HealingPeer, RepairPeer, @unchecked Sendable {
     }
 
     private func ask<Value: Sendable>(
+        after extra: Int64 = 0,
         _ work: @escaping (@escaping (Result<Value, ReplicationError>) -> Void) -> Void
     ) async throws(ReplicationError) -> Value {
         let (world, node, coordinator) = (world, node, coordinator)
         return try await world.calls.call(in: world, timeout: Limits.orderTimeout) { reply in
-            world.after(world.time(100...1_500)) {
+            world.after(extra + world.time(100...1_500)) {
                 guard node.isRunning else { return reply(.failure(ReplicationError(.connectionLost, "it is down"))) }
                 guard !coordinator.loses(node, "a request to \(node.name)") else { return }
                 node.after(0) {

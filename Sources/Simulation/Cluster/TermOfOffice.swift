@@ -48,6 +48,8 @@ final class TermOfOffice: @unchecked Sendable {
         self.weights = CapacityWeights(limits: world.plan.membership)
         self.worker = RepairWorker(
             ledger: access,
+            surplus: access,
+            permitPrefix: catalog.term.rawValue,
             copies: world.plan.copies,
             limits: world.plan.repair,
             interval: .microseconds(pause),

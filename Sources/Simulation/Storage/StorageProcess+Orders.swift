@@ -13,7 +13,7 @@ extension StorageProcess {
     typealias Answer<Value> = (Result<Value, ReplicationError>) -> Void
 
     /// Carries out what the fence lets through.
-    private func fenced<Value>(
+    func fenced<Value>(
         _ demand: FenceDemand,
         _ answer: @escaping Answer<Value>,
         _ work: @escaping (@escaping Answer<Value>) -> Void

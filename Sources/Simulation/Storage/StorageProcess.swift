@@ -36,6 +36,10 @@ final class StorageProcess: Process {
     var unchecked: Set<SegmentID> = []
     /// Told when it says for certain that it does not have a record.
     var denied: (RecordID, NodeID) -> Void = { _, _ in }
+    /// The last order to let copies go, of this life.
+    var lastDrop: Amendment.Order?
+    /// Told when it has let a copy go.
+    var dropped: (RecordID, NodeID) -> Void = { _, _ in }
     /// Told when the process is dead because its disk stopped at an effect.
     var crashed: (StorageProcess) -> Void = { _ in }
 
@@ -90,6 +94,7 @@ final class StorageProcess: Process {
         memory = ServerMemory()
         waiting = []
         isWriting = false
+        lastDrop = nil
         fence = NodeFence(self)
         upkeep = NodeUpkeep(self)
         upkeep?.start()
