@@ -21,7 +21,11 @@ SEGMENT_BYTE_COUNT = 16 << 20
 SETTLE_SECONDS = 240
 # So that what no read looks at is found within the rounds.
 SCRUB_SECONDS = 60
-OPTIONS = ("--tls", "--scrub-seconds", str(SCRUB_SECONDS), "--loss-settling-seconds", "20")
+OPTIONS = (
+    "--tls", "--scrub-seconds", str(SCRUB_SECONDS), "--loss-settling-seconds", "20",
+    # So that a node on a small disk is given as much as the others: it is to become full.
+    "--storage-setting", "weight=100",
+)  # fmt: skip
 # System calls (Linux 5.6; the same numbers on every architecture).
 PIDFD_OPEN, PIDFD_GETFD = 434, 438
 # In every child's environment (Sources/Supervisor/RunDirectory.swift).

@@ -65,6 +65,11 @@ struct UpCommand: AsyncParsableCommand {
         help: "KEY=VALUE of the ingest nodes' configuration (watch-sample=0, for example); can be repeated."
     )
     var ingestSettings: [String] = []
+    @Option(
+        name: .customLong("storage-setting"),
+        help: "KEY=VALUE of the storage nodes' configuration (weight=100, for example); can be repeated."
+    )
+    var storageSettings: [String] = []
     @Option(help: "Use this Postgres (libpq connection string or URL) instead of a private one.")
     var postgres: String?
     @Flag(
@@ -101,6 +106,9 @@ struct UpCommand: AsyncParsableCommand {
         }
         for text in ingestSettings where text.split(separator: "=", maxSplits: 1).count != 2 {
             throw ValidationError("--ingest-setting is '\(text)', it must be KEY=VALUE")
+        }
+        for text in storageSettings where text.split(separator: "=", maxSplits: 1).count != 2 {
+            throw ValidationError("--storage-setting is '\(text)', it must be KEY=VALUE")
         }
         for text in destinations where MoveDestination(text) == nil {
             throw ValidationError("--destination is '\(text)', it must be AE=HOST:PORT")

@@ -78,7 +78,7 @@ struct LocalCluster {
                     // The whole cluster shares one disk here: the default reserve of every node would add up.
                     "minimum-free-bytes: \(256 << 20)",
                     "scrub-seconds: \(options.scrubSeconds)",
-                ] + sockets + disks(of: node.name)
+                ] + sockets + disks(of: node.name) + lines(options.storageSettings)
             )
         }
         for number in 1...options.coordinators {
