@@ -25,7 +25,8 @@ VRP, DICOM, HTTP = 7042, 11112, 8042
 # As the defaults are, but for the time; a node is out before most faults end.
 COORDINATOR_SETTINGS = {
     "suspect-seconds": 1, "down-seconds": 3, "out-seconds": 10, "lease-milliseconds": 4000, "heartbeat-milliseconds": 500,
-    "repair-bytes-per-second": 0, "repair-retry-seconds": 1, "survey-seconds": 5, "loss-settling-seconds": 20,
+    "repair-bytes-per-second": 0, "repair-retry-seconds": 1, "survey-seconds": 5, "steady-seconds": 2,
+    "loss-settling-seconds": 20,
 }  # fmt: skip
 CRASH = re.compile(r"Fatal error|Program crashed|Illegal instruction|Segmentation fault|PANIC:")
 
