@@ -101,9 +101,14 @@ extension Catalog {
         }
     }
 
-    /// Forgets the samples of a study that are alarms, or with nil all that are; how many.
-    public func acknowledgeAlarms(study: String?) async throws(CatalogError) -> Int {
-        try await change(Self.acknowledgeAlarms, [.text(study ?? ""), .bool(study == nil)])
+    /// Forgets the samples of a study that are alarms, or with nil all that are, and keeps who said so and why; how many.
+    public func acknowledgeAlarms(study: String?, by client: String, reason: String) async throws(CatalogError) -> Int {
+        let parameters: [PostgresValue] = [
+            .text(study ?? ""), .bool(study == nil), .text(StoredText.clean(client)), .text(StoredText.clean(reason)),
+        ]
+        return try await perform(.repeatable) { connection, deadline throws(PostgresFailure) in
+            try connection.query(Self.acknowledgeAlarms, parameters, deadline: deadline).first?.int(0) ?? 0
+        }
     }
 
     private func change(
@@ -191,7 +196,14 @@ extension Catalog {
 
     private static let acknowledgeAlarms = PreparedStatement(
         "acknowledge_alarms",
-        "DELETE FROM watch_samples WHERE alarm_since IS NOT NULL AND ($2::bool OR study_uid = $1::text)"
+        """
+        WITH known AS (
+            DELETE FROM watch_samples WHERE alarm_since IS NOT NULL AND ($2::bool OR study_uid = $1::text) RETURNING 1
+        )
+        INSERT INTO watch_acknowledgements (acknowledged_by, reason, study_uid, samples)
+        SELECT $3::text, $4::text, $1::text, count(*)::integer FROM known HAVING count(*) > 0
+        RETURNING samples
+        """
     )
 }
 

@@ -169,13 +169,15 @@ struct WatchTests {
                 WHERE instance_uid <> '\(InstanceEntry.sample(instance: 3).instance.sopInstanceUID)'
                 """
             )
-            #expect(try await catalog.acknowledgeAlarms(study: "1.2.3") == 0)
-            #expect(try await catalog.acknowledgeAlarms(study: "") == 0)
+            #expect(try await catalog.acknowledgeAlarms(study: "1.2.3", by: "me", reason: "none") == 0)
+            #expect(try await catalog.acknowledgeAlarms(study: "", by: "me", reason: "none") == 0)
             let study = InstanceEntry.sample().study.studyInstanceUID
-            #expect(try await catalog.acknowledgeAlarms(study: study) == 2)
+            #expect(try await catalog.acknowledgeAlarms(study: study, by: "me", reason: "seen") == 2)
             _ = try fixture.sql("UPDATE watch_samples SET alarm_since = now()")
-            #expect(try await catalog.acknowledgeAlarms(study: nil) == 1)
+            #expect(try await catalog.acknowledgeAlarms(study: nil, by: "you", reason: "all") == 1)
             #expect(try fixture.count("watch_samples") == 0)
+            let kept = "SELECT string_agg(acknowledged_by || ' ' || reason || ' ' || samples, ', ' ORDER BY id)"
+            #expect(try fixture.sql("\(kept) FROM watch_acknowledgements") == ["me seen 2, you all 1"])
         }
     }
 }

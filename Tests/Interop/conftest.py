@@ -52,6 +52,21 @@ def frail_cluster():
     yield from _run_cluster(options=["--no-restart"])
 
 
+@pytest.fixture
+def new_cluster():
+    """Starts clusters of one test's own; takes what `Cluster` takes."""
+    made = []
+
+    def start(**options):
+        running = _run_cluster(**options)
+        made.append(running)
+        return next(running)
+
+    yield start
+    for running in made:
+        running.close()
+
+
 @pytest.fixture(scope="session")
 def corpus():
     for place in (os.environ.get("VARVE_TEST_CORPUS"), os.path.join(ROOT, "..", "shared", "corpus")):

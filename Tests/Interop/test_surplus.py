@@ -6,7 +6,6 @@ import shutil
 
 import pytest
 from conftest import send_all
-from support.cluster import Cluster
 from support.phantom import instance
 from support.repair import (
     Load, assert_redundant, assert_sound, is_whole, node, repair, series, settings, state, wait_whole,
@@ -15,21 +14,11 @@ from test_outage import wait_until
 
 
 @pytest.fixture
-def make_cluster():
-    made = []
-
+def make_cluster(new_cluster):
     def make(*options, nodes=3, **changed):
-        cluster = Cluster(storage_nodes=nodes, options=["--no-restart", *settings(**changed), *options])
-        made.append(cluster)
-        return cluster.start()
+        return new_cluster(storage_nodes=nodes, options=["--no-restart", *settings(**changed), *options])
 
-    yield make
-    for cluster in made:
-        try:
-            cluster.stop()
-        finally:
-            if not os.environ.get("VARVE_KEEP_TEST_DATA"):
-                shutil.rmtree(cluster.directory, ignore_errors=True)
+    return make
 
 
 def copies_on_disks(cluster, names=("storage-1", "storage-2", "storage-3")):

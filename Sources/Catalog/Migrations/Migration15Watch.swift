@@ -36,6 +36,15 @@ extension Migration {
                 -- Accepted while the catalog was away, which may refuse it later.
                 noted boolean NOT NULL
             );
+            -- Who knew of which alarms, and what he said of them; kept for ever.
+            CREATE TABLE watch_acknowledgements (
+                id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+                acknowledged_at timestamptz NOT NULL DEFAULT now(),
+                acknowledged_by text NOT NULL,
+                reason text NOT NULL,
+                study_uid text COLLATE "C" NOT NULL,  -- empty: all
+                samples integer NOT NULL
+            );
             CREATE INDEX watch_samples_due ON watch_samples (due_at);
             CREATE INDEX watch_samples_alarms ON watch_samples (alarm_since) WHERE alarm_since IS NOT NULL;
             """

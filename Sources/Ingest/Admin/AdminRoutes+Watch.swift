@@ -36,10 +36,11 @@ func addWatchRoutes(to router: Router<IngestRequestContext>, service: AdminServi
         }
         let client = context.clientName
         return try await json { () throws(CatalogError) in
-            let count = try await service.catalog.acknowledgeAlarms(study: body.study)
+            let count = try await service.catalog.acknowledgeAlarms(study: body.study, by: client, reason: body.reason)
+            // The reason may name a patient: it is kept in the catalog.
             service.logger.notice(
                 "alarms about accepted instances were acknowledged",
-                metadata: ["count": "\(count)", "reason": "\(body.reason)", "client": "\(client)"]
+                metadata: ["count": "\(count)", "client": "\(client)"]
             )
             return ["acknowledged": count]
         }

@@ -171,7 +171,7 @@ package final class WatchWorker: Sendable {
             guard isNoted else { return }
             result = answer.name
             metadata["result"] = "\(answer.name)"
-            metadata["reason"] = "\(answer.note)"
+            // What was answered, which `varve watch` shows, may name UIDs.
             if isAlarm, !look.isAlarm {
                 logger.error("an accepted instance does not come back as it came", metadata: metadata)
             } else {

@@ -74,6 +74,10 @@ struct MissingCopies: Sendable {
         _ verdict: MissingCopyCheck.Verdict,
         _ term: Term
     ) async throws(CatalogError) {
+        logger.debug(
+            "a copy that was missing was looked at",
+            metadata: ["instance": "\(copy.sopInstanceUID)", "record": "\(copy.record)", "verdict": "\(verdict)"]
+        )
         switch verdict {
         case .settled:
             try await ledger.settleMissing(copy, term: term)
@@ -84,9 +88,7 @@ struct MissingCopies: Sendable {
         case .lost(let reason):
             logger.error(
                 "no good copy of an instance is known anywhere; nothing was changed",
-                metadata: [
-                    "instance": "\(copy.sopInstanceUID)", "record": "\(copy.record)", "reason": "\(reason)",
-                ]
+                metadata: ["record": "\(copy.record)", "reason": "\(reason)"]
             )
             try await ledger.postponeMissing(
                 copy,
@@ -128,8 +130,7 @@ struct MissingCopies: Sendable {
         logger.warning(
             "a copy is not where the catalog says; it is made again",
             metadata: [
-                "node": "\(name)", "instance": "\(copy.sopInstanceUID)", "record": "\(copy.record)",
-                "read from": "\(witnessName)",
+                "node": "\(name)", "record": "\(copy.record)", "read from": "\(witnessName)",
             ]
         )
     }
@@ -141,7 +142,7 @@ struct MissingCopies: Sendable {
         if try await ledger.recount(copy.record, on: node, from: placement, to: number, term: term) {
             logger.warning(
                 "a copy that was not counted is the last good one known; it is counted",
-                metadata: ["node": "\(name)", "instance": "\(copy.sopInstanceUID)", "record": "\(copy.record)"]
+                metadata: ["node": "\(name)", "record": "\(copy.record)"]
             )
         } else {
             // It is being dropped, or the copies are elsewhere now.
