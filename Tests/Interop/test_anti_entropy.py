@@ -7,7 +7,9 @@ import shutil
 import pytest
 from conftest import send_all
 from support.phantom import instance
-from support.repair import assert_redundant, assert_sound, is_whole, node, repair, series, settings, state, wait_whole
+from support.repair import (
+    assert_redundant, assert_sound, is_whole, records, repair, series, settings, state, wait_whole,
+)  # fmt: skip
 from test_outage import psql, wait_until
 
 # All groups in so many seconds, and nodes that are believed as soon as they are sure.
@@ -32,10 +34,6 @@ def stored(cluster, label, count):
     made = [instance(label, index, study=index // 3) for index in range(count)]
     assert set(send_all(cluster.port, made).values()) == {0}
     return made
-
-
-def records(cluster, name):
-    return node(cluster, name)["node"]["records"]
 
 
 def wait_compared(cluster, seconds=150):

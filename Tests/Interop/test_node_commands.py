@@ -11,7 +11,7 @@ import requests
 from conftest import send_all
 from support.cluster import Cluster
 from support.phantom import instance
-from support.repair import Load, assert_redundant, assert_sound, node, repair, settings, state, wait_whole
+from support.repair import Load, assert_redundant, assert_sound, node, records, repair, settings, state, wait_whole
 from test_outage import wait_until
 
 
@@ -64,7 +64,7 @@ def test_a_node_is_drained_under_load_and_removed(five):
     wait_whole(cluster)
     row = node(cluster, "storage-4")
     assert row["node"]["state"] == "draining" and row["leaving"]["instances"] == 0
-    wait_until("storage-4 empty", lambda: node(cluster, "storage-4")["node"]["records"] == 0, 180)
+    wait_until("storage-4 empty", lambda: records(cluster, "storage-4") == 0, 180)
     assert_redundant(cluster, load.acknowledged, 3, besides=["storage-4"])
 
     shown = cluster.run("node", "show", "storage-4")

@@ -8,7 +8,7 @@ import requests
 from conftest import send_all
 from support.cluster import Cluster
 from support.phantom import instance
-from support.repair import assert_redundant, node, repair, settings, state, wait_whole
+from support.repair import assert_redundant, records, repair, settings, state, wait_whole
 from test_node_commands import end
 from test_outage import wait_until
 
@@ -27,8 +27,8 @@ def preview(cluster, name, order):
     return json.loads(done.stdout)
 
 
-def records(cluster):
-    return {row["node"]["name"]: row["node"]["records"] for row in cluster.json("/api/v1/nodes")}
+def all_records(cluster):
+    return {row["node"]["name"]: records(cluster, row["node"]["name"]) for row in cluster.json("/api/v1/nodes")}
 
 
 def test_a_preview_says_what_then_moves(four):
@@ -36,7 +36,7 @@ def test_a_preview_says_what_then_moves(four):
     made = [instance("preview", index, study=index // 4) for index in range(120)]
     assert set(send_all(cluster.port, made).values()) == {0}
     wait_whole(cluster)
-    before, held = repair(cluster), records(cluster)
+    before, held = repair(cluster), all_records(cluster)
     epoch = cluster.json("/api/v1/status")["mapEpoch"]
 
     said = preview(cluster, "storage-2", "drain")
@@ -61,11 +61,11 @@ def test_a_preview_says_what_then_moves(four):
     assert done.returncode == 0 and done.stdout.startswith("storage-2: draining\nmoves "), done.stdout
     wait_until("draining", lambda: state(cluster, "storage-2") == "draining")
     wait_whole(cluster)
-    wait_until("storage-2 empty", lambda: node(cluster, "storage-2")["node"]["records"] == 0, 120)
+    wait_until("storage-2 empty", lambda: records(cluster, "storage-2") == 0, 120)
     after = repair(cluster)
     assert after["madeCopies"] - before["madeCopies"] == said["moves"]["copies"]
     assert after["madeBytes"] - before["madeBytes"] == said["moves"]["bytes"]
-    now = records(cluster)
+    now = all_records(cluster)
     for name, row in rows.items():
         assert now[name] - held[name] == row["receives"]["copies"] - row["givesUp"]["copies"], name
 

@@ -7,7 +7,9 @@ import shutil
 import pytest
 from conftest import send_all
 from support.phantom import instance
-from support.repair import Load, assert_redundant, assert_sound, is_whole, node, repair, series, settings, state, wait_whole
+from support.repair import (
+    Load, assert_redundant, assert_sound, is_whole, node, records, repair, series, settings, state, wait_whole,
+)  # fmt: skip
 from test_delete import delete, wait_told
 from test_outage import check, wait_until
 
@@ -75,7 +77,7 @@ def test_a_node_is_lost_under_load_and_the_coordinator_in_the_middle(make_cluste
     wait_until("a new storage-2", lambda: state(cluster, "storage-2") == "up")
     assert node(cluster, "storage-2")["node"]["id"] != lost
     wait_whole(cluster)
-    assert node(cluster, "storage-2")["node"]["records"] > 0
+    assert records(cluster, "storage-2") > 0
     on_the_new = sum(
         copy["node"] == "storage-2" and copy["state"] == "good"
         for study in {one.study for one in load.acknowledged}

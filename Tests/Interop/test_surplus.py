@@ -8,7 +8,7 @@ import pytest
 from conftest import send_all
 from support.phantom import instance
 from support.repair import (
-    Load, assert_redundant, assert_sound, is_whole, node, repair, series, settings, state, wait_whole,
+    Load, assert_redundant, assert_sound, is_whole, node, records, repair, series, settings, state, wait_whole,
 )  # fmt: skip
 from test_outage import wait_until
 
@@ -23,7 +23,7 @@ def make_cluster(new_cluster):
 
 def copies_on_disks(cluster, names=("storage-1", "storage-2", "storage-3")):
     """Records that the nodes say they have."""
-    return sum(node(cluster, name)["node"]["records"] for name in names)
+    return sum(records(cluster, name) for name in names)
 
 
 def is_tidy(cluster):
@@ -97,7 +97,7 @@ def test_a_drained_node_ends_up_empty(make_cluster):
         load.stop()
     assert load.refused == []
     wait_tidy(cluster, 240)
-    wait_until("storage-4 empty", lambda: node(cluster, "storage-4")["node"]["records"] == 0, 120)
+    wait_until("storage-4 empty", lambda: records(cluster, "storage-4") == 0, 120)
     assert_redundant(cluster, load.acknowledged, 2, besides=["storage-4"])
     assert_sound(cluster)
     shown = cluster.run("node", "show", "storage-4")

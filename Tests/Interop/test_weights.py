@@ -7,7 +7,7 @@ import pytest
 from conftest import send_all
 from support.cluster import Cluster
 from support.phantom import instance
-from support.repair import assert_redundant, assert_sound, node, repair, settings, wait_whole
+from support.repair import assert_redundant, assert_sound, node, records, repair, settings, wait_whole
 from test_node_commands import end
 from test_outage import wait_until
 
@@ -36,10 +36,6 @@ def say(cluster, name, weight):
         file.writelines([*lines, "weight: %d\n" % weight])
     cluster.kill(name)
     wait_until("%s says %d" % (name, weight), lambda: node(cluster, name)["node"].get("saysWeight") == weight, 60)
-
-
-def records(cluster, name):
-    return node(cluster, name)["node"]["records"]
 
 
 def test_a_node_of_more_weight_takes_its_share_and_one_of_none_is_emptied(four):

@@ -92,6 +92,19 @@ def state(cluster, name):
     return row and row["node"]["state"]
 
 
+def records(cluster, name):
+    """How many records a node says it has; waits for one that does not answer yet."""
+    said = {}
+
+    def answers():
+        said.clear()
+        said.update(node(cluster, name)["node"])
+        return "records" in said
+
+    wait_until(name + " to answer", answers)
+    return said["records"]
+
+
 def is_whole(cluster):
     """Whether the last survey found nothing to do, and nothing that waits."""
     now = repair(cluster)
