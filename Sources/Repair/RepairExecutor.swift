@@ -234,9 +234,8 @@ package struct RepairExecutor: Sendable {
         }
     }
 
-    /// Nil when the target has a whole copy, durably.
+    /// Nil when the target has a whole copy, durably: also one that was made and not counted, or is from before.
     private func makeCopy(_ transfer: Transfer) async -> RepairHand.Failure? {
-        if await isThere(transfer) { return nil }
         var reasons: [String] = []
         var isPassing = false
         for source in transfer.sources {
@@ -253,16 +252,6 @@ package struct RepairExecutor: Sendable {
         }
         let reason = reasons.joined(separator: "; ")
         return isPassing ? .passing(reason) : .definite(reason)
-    }
-
-    /// Whether the target has it already, and whole: from a copy that was made and not counted, or from before.
-    private func isThere(_ transfer: Transfer) async -> Bool {
-        do throws(ReplicationError) {
-            return try await transfer.target.hasWhole(transfer.item.record)
-        } catch {
-            // It is fetched then, which says what is wrong.
-            return false
-        }
     }
 }
 

@@ -81,6 +81,7 @@ struct RepairHand {
     /// Looks no further than it has to: when one copy has ended there is room for one, however many wait.
     mutating func begin(_ view: RepairView, now: Duration) -> [Transfer] {
         var begun: [Transfer] = []
+        slots.idle = view.idle
         var open = view.peers.keys.count { slots.isOpen(target: $0) }
         var done: [Int] = []
         for index in waiting.indices {

@@ -33,11 +33,9 @@ package protocol RepairLedger: Sendable {
 package protocol RepairPeer: Sendable {
     var id: NodeID { get }
     var name: String { get }
-    /// Whether the node has the record, and all its bytes are as they were.
-    ///
-    /// False for one that it does not have; an error when it is damaged, or not known.
-    func hasWhole(_ id: RecordID) async throws(ReplicationError) -> Bool
     /// Has the node fetch a record from another; returns when it is durable there, and its digest has been compared.
+    ///
+    /// A copy that it has already, and finds whole, is as good.
     func fetch(_ id: RecordID, from source: any RepairPeer, _ stamp: OrderStamp) async throws(ReplicationError)
     var host: String { get }
     var port: Int { get }

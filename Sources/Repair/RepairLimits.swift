@@ -4,8 +4,8 @@ public import Reconciliation
 
 /// How much is copied at once, how fast, and how long what fails is left alone.
 public struct RepairLimits: Hashable, Sendable {
-    /// Copies that a node gives at once, and takes at once.
-    public var streamsPerNode = 4
+    /// Copies that a node gives at once, and takes at once, while it serves nobody; a quarter of them while it does.
+    public var streamsPerNode = 8
     /// Bytes a second that a node takes while it, or the node that gives, serves somebody; 0 is without limit.
     ///
     /// While neither does, copies are made as fast as they can.

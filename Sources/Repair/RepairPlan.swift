@@ -75,14 +75,15 @@ package final class RepairPlan: Sendable {
         }
     }
 
-    /// Enters the next records, the most urgent first; false when that was all.
+    /// Enters the next records, the most urgent first; false when there was nothing more to enter.
     package func fill(_ ledger: any RepairLedger, term: Term) async throws(RepairObstacle) -> Bool {
-        for _ in 0..<Self.setsAtOnce {
+        for taking in 0..<Self.setsAtOnce {
             let taken = state.withLockedValue { state -> (index: Int, step: Step, version: Int)? in
                 state.isFresh = false
                 return state.take().map { ($0, state.steps[$0], state.version) }
             }
-            guard let (index, step, version) = taken else { return false }
+            // What was entered before the last set is to be claimed.
+            guard let (index, step, version) = taken else { return taking > 0 }
             let entered: EnqueuedRepairs
             do throws(CatalogError) {
                 entered = try await ledger.enqueueRepairs(

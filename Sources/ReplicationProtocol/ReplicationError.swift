@@ -35,7 +35,7 @@ public struct ReplicationError: Error, Hashable, Sendable, CustomStringConvertib
 
     /// The peer broke the protocol: the connection ends.
     @inline(never)
-    static func violation(_ message: String) -> ReplicationError {
+    package static func violation(_ message: String) -> ReplicationError {
         ReplicationError(.protocolViolation, message)
     }
 

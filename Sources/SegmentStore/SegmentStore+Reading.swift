@@ -14,14 +14,16 @@ extension SegmentStore {
     /// As ``head(_:)``, and the beginning of the payload's `range` (cut off at its end), up to `limit` bytes of it.
     ///
     /// On the caller's thread when it is in memory; else one turn of a reading thread, by which most records are read whole.
+    /// Past the page cache, what is read from the disk stays out of memory.
     public func open(
         _ id: RecordID,
         range: Range<UInt64>,
-        limit: Int
+        limit: Int,
+        isPastCache: Bool = false
     ) async throws(SegmentStoreError) -> (info: RecordInfo, bytes: ByteBuffer)? {
-        if let inMemory = openInMemory(id, range: range, limit: limit) { return inMemory }
+        if !isPastCache, let inMemory = openInMemory(id, range: range, limit: limit) { return inMemory }
         return try await readers.run { [view] () throws(SegmentStoreError) in
-            try view.open(id, range: range, limit: limit)
+            try view.open(id, range: range, limit: limit, isPastCache: isPastCache)
         }
     }
 
@@ -47,8 +49,14 @@ extension SegmentStore {
     /// The bytes of a record's payload in `range`, or all of them.
     ///
     /// The CRC32C of every 64 KiB block that is touched is checked: `.checksumMismatch`, never wrong bytes.
-    public func read(_ id: RecordID, range: Range<Int>? = nil) async throws(SegmentStoreError) -> ByteBuffer {
-        try await readers.run { [view] () throws(SegmentStoreError) in try view.read(id, range: range) }
+    public func read(
+        _ id: RecordID,
+        range: Range<Int>? = nil,
+        isPastCache: Bool = false
+    ) async throws(SegmentStoreError) -> ByteBuffer {
+        try await readers.run { [view] () throws(SegmentStoreError) in
+            try view.read(id, range: range, isPastCache: isPastCache)
+        }
     }
 
     /// Checks all of a record: header, metadata, every block, and the SHA-256 of the payload.

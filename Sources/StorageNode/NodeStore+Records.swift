@@ -17,10 +17,11 @@ extension NodeStore {
     package func open(
         _ id: RecordID,
         range: Range<UInt64>,
-        limit: Int
+        limit: Int,
+        isPastCache: Bool = false
     ) async throws(SegmentStoreError) -> (info: RecordInfo, bytes: ByteBuffer)? {
         try await find(id) { (store) async throws(SegmentStoreError) in
-            try await store.open(id, range: range, limit: limit)
+            try await store.open(id, range: range, limit: limit, isPastCache: isPastCache)
         }
     }
 
@@ -56,9 +57,13 @@ extension NodeStore {
         return disks[Int(number) - 1].store.path(ofSegment: segment)
     }
 
-    package func read(_ id: RecordID, range: Range<Int>? = nil) async throws(SegmentStoreError) -> ByteBuffer {
+    package func read(
+        _ id: RecordID,
+        range: Range<Int>? = nil,
+        isPastCache: Bool = false
+    ) async throws(SegmentStoreError) -> ByteBuffer {
         let bytes = try await find(id) { (store) async throws(SegmentStoreError) in
-            try await store.read(id, range: range)
+            try await store.read(id, range: range, isPastCache: isPastCache)
         }
         guard let bytes else { throw Self.notFound(id) }
         return bytes

@@ -9,6 +9,8 @@ import SegmentStore
 
 /// Orders and comparisons.
 extension RecordService {
+    /// The most bytes of a record that is read to see whether it need not be fetched.
+    private static let checkedByteCount: UInt64 = 64 << 20
     /// Ids asked of the index at once.
     private static let digestPageCount = 1024
 
@@ -132,7 +134,25 @@ extension RecordService {
         _ request: PullRequest,
         progress: @escaping @Sendable (PullProgress) -> Void
     ) async throws(ReplicationError) -> PutOutcome {
-        try await fetcher.pull(request, into: self, progress: progress)
+        if await hasWhole(request.recordID) { return .alreadyStored }
+        return try await fetcher.pull(request, into: self, progress: progress)
+    }
+
+    /// Whether the record is here and whole, from a copy that was made and not counted, or from before.
+    ///
+    /// One that is damaged, or not known for sure, is fetched, which says what is wrong. So is a large one: who asked hears how
+    /// far that is, and would give up while it is read here.
+    private func hasWhole(_ id: RecordID) async -> Bool {
+        if let places = store.placesInMemory([id]), places.allSatisfy({ $0 == nil }) { return false }
+        do throws(SegmentStoreError) {
+            guard let info = try await store.head(id), info.payloadByteCount <= Self.checkedByteCount else {
+                return false
+            }
+            try await store.verify(id)
+            return true
+        } catch {
+            return false
+        }
     }
 
     package func fencePosition() async throws(ReplicationError) -> FencePosition {

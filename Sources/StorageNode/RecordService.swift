@@ -138,10 +138,19 @@ package struct RecordService: ReplicationService {
 
     package func placesAtOnce(_ ids: [RecordID]) -> [FilePlace?]? { store.placesInMemory(ids) }
 
-    package func get(_ id: RecordID, range: Range<UInt64>?) async throws(ReplicationError) -> GetSource {
+    package func get(
+        _ id: RecordID,
+        range: Range<UInt64>?,
+        isBackground: Bool
+    ) async throws(ReplicationError) -> GetSource {
         let opened: (info: RecordInfo, bytes: ByteBuffer)?
         do throws(SegmentStoreError) {
-            opened = try await store.open(id, range: range ?? 0..<UInt64.max, limit: Int(Self.pieceByteCount))
+            opened = try await store.open(
+                id,
+                range: range ?? 0..<UInt64.max,
+                limit: Int(Self.pieceByteCount),
+                isPastCache: isBackground
+            )
         } catch {
             throw ReplicationError(error)
         }
@@ -149,11 +158,17 @@ package struct RecordService: ReplicationService {
             _ = try absent(id)
             throw ReplicationError(.notFound, "the node does not hold the record")
         }
-        return source(id, range: range, opened.info, first: opened.bytes)
+        return source(id, range: range, opened.info, first: opened.bytes, isPastCache: isBackground)
     }
 
     /// A record of which the first bytes have been read.
-    private func source(_ id: RecordID, range: Range<UInt64>?, _ info: RecordInfo, first: ByteBuffer) -> GetSource {
+    private func source(
+        _ id: RecordID,
+        range: Range<UInt64>?,
+        _ info: RecordInfo,
+        first: ByteBuffer,
+        isPastCache: Bool = false
+    ) -> GetSource {
         let whole = 0..<info.payloadByteCount
         let wanted = (range ?? whole).clamped(to: whole)
         let position = Position(wanted.lowerBound + UInt64(first.readableBytes))
@@ -161,13 +176,15 @@ package struct RecordService: ReplicationService {
         return GetSource(
             payloadByteCount: info.payloadByteCount,
             payloadDigest: info.payloadDigest,
+            metadata: info.metadata,
             range: wanted,
             first: first
         ) { () throws(ReplicationError) in
             let piece = position.next(upTo: wanted.upperBound, by: Self.pieceByteCount)
             guard !piece.isEmpty else { return nil }
             do throws(SegmentStoreError) {
-                return try await store.read(id, range: Int(piece.lowerBound)..<Int(piece.upperBound))
+                let range = Int(piece.lowerBound)..<Int(piece.upperBound)
+                return try await store.read(id, range: range, isPastCache: isPastCache)
             } catch {
                 throw ReplicationError(error)
             }

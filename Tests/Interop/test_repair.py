@@ -59,7 +59,8 @@ def test_a_node_is_lost_under_load_and_the_coordinator_in_the_middle(make_cluste
     assert {value for labels, value in states.items() if lost in labels and 'state="out"' in labels} == {1}
     assert set(series(cluster, "varve_repair_queue_items").values()) == {0}
     # Two coordinators have led, and the map has followed who is there.
-    assert series(cluster, "varve_lease_term")[""] >= 2 and series(cluster, "varve_lease_remaining_seconds")[""] > 0
+    assert series(cluster, "varve_lease_term")[""] >= 2
+    wait_until("a lease", lambda: series(cluster, "varve_lease_remaining_seconds")[""] > 0)
     wait_until("the map", lambda: len(set(series(cluster, "varve_map_epoch").values())) == 1)
     assert series(cluster, "varve_map_epoch")['seen="ingest"'] > 1
     wait_until("four nodes that answer", lambda: len(series(cluster, "varve_node_accepts_writes")) == 4)

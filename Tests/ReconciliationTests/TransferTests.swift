@@ -9,6 +9,7 @@ import Testing
 
     @Test func `a node gives and takes so many copies at once`() {
         var slots = TransferSlots(maximumPerNode: 2)
+        slots.idle = Set(nodes)
         #expect(slots.take(target: nodes[0], sources: [nodes[1], nodes[2]]) == nodes[1])
         #expect(slots.take(target: nodes[0], sources: [nodes[1], nodes[2]]) == nodes[2], "the less busy one")
         #expect(slots.take(target: nodes[0], sources: [nodes[3]]) == nil, "the target has its two")
@@ -24,6 +25,25 @@ import Testing
         #expect(slots.count(at: nodes[0]) == 2 && slots.count(at: nodes[1]) == 1)
         #expect(slots.take(target: nodes[2], sources: [nodes[1]]) == nodes[1])
         #expect(slots.take(target: nodes[2], sources: []) == nil)
+    }
+
+    @Test func `a node that serves somebody gives and takes a quarter`() {
+        var slots = TransferSlots(maximumPerNode: 8)
+        slots.idle = [nodes[0], nodes[1]]
+        for _ in 0..<2 { #expect(slots.take(target: nodes[2], sources: [nodes[0]]) == nodes[0]) }
+        #expect(slots.take(target: nodes[2], sources: [nodes[0]]) == nil, "the target has its two")
+        for _ in 0..<2 { #expect(slots.take(target: nodes[0], sources: [nodes[3]]) == nodes[3]) }
+        #expect(slots.take(target: nodes[0], sources: [nodes[3]]) == nil, "the source gives its two")
+        for _ in 0..<6 { #expect(slots.take(target: nodes[0], sources: [nodes[1]]) == nodes[1]) }
+        #expect(!slots.isOpen(target: nodes[0]), "eight")
+        // It serves again: what is under way ends, and little begins.
+        slots.idle = []
+        for _ in 0..<6 { slots.giveBack(target: nodes[0], source: nodes[1]) }
+        #expect(!slots.isOpen(target: nodes[0]), "two are left")
+        slots.giveBack(target: nodes[0], source: nodes[3])
+        #expect(slots.isOpen(target: nodes[0]))
+        var least = TransferSlots(maximumPerNode: 1)
+        #expect(least.take(target: nodes[0], sources: [nodes[1]]) == nodes[1], "at least one")
     }
 
     @Test func `bytes are spread over time for each node that takes them`() {

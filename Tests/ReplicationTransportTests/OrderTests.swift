@@ -286,8 +286,12 @@ private struct PlainService: ReplicationService {
 
     func head(_ id: RecordID) async throws(ReplicationError) -> HeadResult? { try await base.head(id) }
 
-    func get(_ id: RecordID, range: Range<UInt64>?) async throws(ReplicationError) -> GetSource {
-        try await base.get(id, range: range)
+    func get(
+        _ id: RecordID,
+        range: Range<UInt64>?,
+        isBackground: Bool
+    ) async throws(ReplicationError) -> GetSource {
+        try await base.get(id, range: range, isBackground: isBackground)
     }
 
     func verify(_ id: RecordID) async throws(ReplicationError) { try await base.verify(id) }

@@ -68,14 +68,15 @@ struct PullTests {
         service.state.withLockedValue { $0.records[record.request.recordID] = (record.request, record.payload) }
     }
 
-    /// Whole ones, streamed ones, and one without a payload.
-    @Test(arguments: [0, 1, 100_000, 3_000_000])
-    func aRecordArrivesAsItIs(byteCount: Int) async throws {
+    /// Whole ones, streamed ones, and one without a payload; from nodes that say HEAD-RESULT with the payload and older ones.
+    @Test(arguments: [0, 1, 100_000, 3_000_000], [true, false])
+    func aRecordArrivesAsItIs(byteCount: Int, sourceSaysHead: Bool) async throws {
         var limits = RecordFetcher.Limits()
         limits.maximumWholePayloadByteCount = 1 << 20
         try await Self.run(limits: limits) { nodes in
             let record = TestRecord(1, byteCount: byteCount, metadataByteCount: 200_000)
             Self.keep(record, in: nodes.source)
+            nodes.source.state.withLockedValue { $0.saysHead = sourceSaysHead }
             let steps = NIOLockedValueBox<[PullProgress]>([])
             let outcome = try await nodes.pull(record) { step in steps.withLockedValue { $0.append(step) } }
             #expect(outcome == .stored)
@@ -85,11 +86,10 @@ struct PullTests {
             #expect(stored?.request.payloadDigest == record.request.payloadDigest)
             #expect(stored?.request.recordType == 1)
             #expect(stored?.request.term == Term(rawValue: 3))
-            #expect(
-                steps.withLockedValue { $0.first }
-                    == PullProgress(receivedByteCount: 0, payloadByteCount: UInt64(byteCount))
-            )
-            #expect(nodes.target.state.withLockedValue { $0.wholeCount } == (byteCount > 1 << 20 ? 0 : 1))
+            let isStreamed = byteCount > 1 << 20
+            let first = PullProgress(receivedByteCount: 0, payloadByteCount: UInt64(byteCount))
+            #expect(steps.withLockedValue { $0.first } == (isStreamed ? first : nil))
+            #expect(nodes.target.state.withLockedValue { $0.wholeCount } == (isStreamed ? 0 : 1))
             #expect(try await nodes.pull(record) == .alreadyStored)
         }
     }

@@ -40,6 +40,62 @@ struct ReadTests {
         }
     }
 
+    /// Metadata within HEAD-RESULT, and more than it holds.
+    @Test(arguments: [0, 10, 3_000_000], [0, 100, 200_000, 600_000])
+    func aWholeRecordIsOneRequest(byteCount: Int, metadataByteCount: Int) async throws {
+        let service = FakeService()
+        let record = TestRecord(1, byteCount: byteCount, metadataByteCount: metadataByteCount)
+        Self.store(record, in: service)
+        try await Loopback.run(service) { loopback in
+            try await loopback.withClient { client in
+                let id = record.request.recordID
+                let (head, payload) = try await client.record(id, maximumByteCount: 4 << 20, priority: .repair)
+                #expect(payload == record.payload)
+                #expect(head?.metadata == record.request.metadata)
+                #expect(head?.payloadDigest == record.request.payloadDigest)
+                #expect(head?.payloadByteCount == UInt64(byteCount))
+                let refused = await failure { () async throws(ReplicationError) in
+                    try await client.record(id, maximumByteCount: max(0, byteCount - 1), priority: .repair).payload
+                }
+                #expect(refused?.code == (byteCount == 0 ? nil : .tooLarge))
+            }
+        }
+    }
+
+    @Test(arguments: ["early begin", "second head", "metadata alone", "head unasked"])
+    func aHeadOutOfPlaceEndsTheConnection(offence: String) async throws {
+        let head = HeadResult(
+            metadata: ByteBuffer(repeating: 5, count: 300_000),
+            payloadByteCount: 1,
+            payloadDigest: SHA256Hasher.digest(of: ByteBuffer(repeating: 7, count: 1))
+        )
+        let begin = GetBegin(payloadByteCount: 1, payloadDigest: head.payloadDigest, range: 0..<1)
+        let answers: [Message] =
+            switch offence {
+            case "early begin": [.headResult(HeadBegin(head)), .getBegin(begin)]
+            case "second head": [.headResult(HeadBegin(head)), .headResult(HeadBegin(head))]
+            case "metadata alone": [.metadata(ByteBuffer(repeating: 5, count: 10))]
+            default: [.headResult(HeadBegin(head))]
+            }
+        try await ScriptedServer.run { message, responder in
+            switch message.message {
+            case .hello: responder.accept()
+            case .get: for answer in answers { responder.send(answer, stream: message.header.streamID) }
+            default: break
+            }
+        } body: { server in
+            try await Loopback.withClient(port: server.port) { client in
+                let isUnasked = offence == "head unasked"
+                let error = await failure { () async throws(ReplicationError) in
+                    if isUnasked { return try await client.get(TestRecord.id(1)) }
+                    return try await client.record(TestRecord.id(1), maximumByteCount: 1, priority: .repair).payload
+                }
+                #expect(error?.code == .protocolViolation || error?.code == .connectionLost)
+                #expect(error?.message.contains("GET-BEGIN") ?? false || offence != "early begin")
+            }
+        }
+    }
+
     @Test func whatIsNotThereIsNotFound() async throws {
         let service = FakeService()
         Self.store(TestRecord(1, byteCount: 10), in: service)

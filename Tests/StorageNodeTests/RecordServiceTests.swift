@@ -75,6 +75,15 @@ struct RecordServiceTests {
                         let head = try await target.client.head(request.recordID)
                         #expect(head?.metadata == request.metadata)
                         #expect(head?.payloadDigest == request.payloadDigest)
+                        // It has the record, whole: nobody is asked, also where nobody is.
+                        let again = try await target.client.pull(
+                            request.recordID,
+                            ServedNode.stamp,
+                            from: source.id,
+                            host: "127.0.0.1",
+                            port: 1
+                        )
+                        #expect(again == .alreadyStored)
                     }
                 }
             }

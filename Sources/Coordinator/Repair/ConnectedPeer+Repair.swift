@@ -8,12 +8,6 @@ import ReplicationProtocol
 import ReplicationTransport
 
 extension ConnectedPeer: RepairPeer {
-    func hasWhole(_ id: RecordID) async throws(ReplicationError) -> Bool {
-        guard try await client.head(id, priority: .repair) != nil else { return false }
-        try await client.verify(id, priority: .repair, timeout: .minutes(10))
-        return true
-    }
-
     func fetch(_ id: RecordID, from source: any RepairPeer, _ stamp: OrderStamp) async throws(ReplicationError) {
         _ = try await client.pull(id, stamp, from: source.id, host: source.host, port: source.port)
     }

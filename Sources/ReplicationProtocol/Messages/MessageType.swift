@@ -162,4 +162,7 @@ public struct MessageFlags: OptionSet, Hashable, Sendable {
 
     /// The bytes of this METADATA or DATA are charged to the connection's unsolicited credit.
     public static let unsolicited = MessageFlags(rawValue: 1 << 0)
+
+    /// This GET asks for what HEAD-RESULT says as well, before GET-BEGIN; a server that does not know the bit says it not.
+    public static let withHead = MessageFlags(rawValue: 1 << 3)
 }

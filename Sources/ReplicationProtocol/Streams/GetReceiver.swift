@@ -89,6 +89,14 @@ public struct GetReceiver: Sendable {
         }
     }
 
+    /// Whether GET-BEGIN is still to come: what HEAD-RESULT says comes before it.
+    public var isAwaitingBegin: Bool {
+        switch state {
+        case .awaitingBegin: true
+        case .receiving, .ended: false
+        }
+    }
+
     /// Whether the server is to send something, rather than we to grant something.
     public var isWaitingForPeer: Bool {
         switch state {

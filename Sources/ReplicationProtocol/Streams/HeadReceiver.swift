@@ -24,6 +24,14 @@ public struct HeadReceiver: Sendable {
 
     public init() {}
 
+    /// Whether METADATA is still to come.
+    public var isCollecting: Bool {
+        switch state {
+        case .collecting: true
+        case .awaitingResult, .ended: false
+        }
+    }
+
     /// HEAD-RESULT came.
     public mutating func resultReceived(_ begin: HeadBegin?) -> Action {
         switch state {

@@ -14,6 +14,8 @@ final class ClientGet: ClientStream, InboundStream {
     enum Target {
         /// Into one buffer of at most so many bytes.
         case buffer(maximumByteCount: Int, (Result<ByteBuffer, ReplicationError>) -> Void)
+        /// The same, and what HEAD-RESULT says beside it; `nil` from a server that does not say it with the payload.
+        case record(maximumByteCount: Int, (Result<(head: HeadResult?, payload: ByteBuffer), ReplicationError>) -> Void)
         /// Into a queue; whoever reads it is told first what comes.
         case queue(ChunkQueue, windowByteCount: Int, (Result<GetBegin, ReplicationError>) -> Void)
     }
@@ -27,6 +29,8 @@ final class ClientGet: ClientStream, InboundStream {
     private let target: Target
     private let eventLoop: any EventLoop
     private var receiver: GetReceiver?
+    private var headReceiver = HeadReceiver()
+    private var head: HeadResult?
     private var neededByteCount: Int
     private var lentByteCount = 0
     private var ticket: MemoryBudget.Ticket?
@@ -54,7 +58,8 @@ final class ClientGet: ClientStream, InboundStream {
         self.eventLoop = eventLoop
         let wanted = range.map { $0.upperBound - $0.lowerBound } ?? UInt64(Self.usualByteCount)
         switch target {
-        case .buffer(let maximumByteCount, _): neededByteCount = Int(min(wanted, UInt64(maximumByteCount)))
+        case .buffer(let maximumByteCount, _), .record(let maximumByteCount, _):
+            neededByteCount = Int(min(wanted, UInt64(maximumByteCount)))
         case .queue(_, let windowByteCount, _): neededByteCount = windowByteCount
         }
         super.init(priority: priority, timeout: timeout)
@@ -95,12 +100,17 @@ final class ClientGet: ClientStream, InboundStream {
             timeoutMilliseconds: isStreamed ? 0 : timeoutMilliseconds
         )
         receiver = GetReceiver(request)
-        connection?.sendOpening(.get(request), on: self)
+        connection?.sendOpening(.get(request), flags: isWithHead ? .withHead : [], on: self)
     }
 
     override func received(_ header: MessageHeader, _ message: Message) throws(ReplicationError) {
         switch message {
+        case .headResult(let begin) where isWithHead && receiver?.isAwaitingBegin == true:
+            try perform(headReceiver.resultReceived(begin))
+        case .metadata(let bytes) where isWithHead && receiver?.isAwaitingBegin == true:
+            try perform(headReceiver.metadataReceived(bytes))
         case .getBegin(let begin):
+            guard !headReceiver.isCollecting else { throw .violation("GET-BEGIN before all METADATA") }
             try perform(receiver?.beginReceived(begin))
         case .error(let error):
             try perform(receiver?.errorReceived(error))
@@ -155,6 +165,8 @@ final class ClientGet: ClientStream, InboundStream {
         switch target {
         case .buffer(_, let completion):
             completion(.failure(error))
+        case .record(_, let completion):
+            completion(.failure(error))
         case .queue(let queue, _, let opening):
             queue.fail(error)
             if !hasTold { opening(.failure(error)) }
@@ -177,6 +189,18 @@ final class ClientGet: ClientStream, InboundStream {
         if case .queue = target { true } else { false }
     }
 
+    private var isWithHead: Bool {
+        if case .record = target { true } else { false }
+    }
+
+    private func perform(_ action: HeadReceiver.Action) throws(ReplicationError) {
+        switch action {
+        case .wait: noteProgress()
+        case .finish(let result): head = result
+        case .closeConnection(let error): throw error
+        }
+    }
+
     private func perform(_ action: GetReceiver.Action?) throws(ReplicationError) {
         switch action {
         case .begin(let begin): try begun(begin)
@@ -191,7 +215,7 @@ final class ClientGet: ClientStream, InboundStream {
         noteProgress()
         let byteCount = begin.range.upperBound - begin.range.lowerBound
         switch target {
-        case .buffer(let maximumByteCount, _):
+        case .buffer(let maximumByteCount, _), .record(let maximumByteCount, _):
             guard byteCount <= UInt64(maximumByteCount) else {
                 let error = ReplicationError(
                     .tooLarge,
@@ -225,6 +249,7 @@ final class ClientGet: ClientStream, InboundStream {
         detach()
         releaseMemory()
         neededByteCount = byteCount
+        headReceiver = HeadReceiver()
         connection.submit(self)
     }
 
@@ -232,6 +257,8 @@ final class ClientGet: ClientStream, InboundStream {
         switch target {
         case .buffer(_, let completion):
             completion(.success(bytes))
+        case .record(_, let completion):
+            completion(.success((head, bytes)))
         case .queue(let queue, _, _):
             queue.finish()
         }

@@ -44,6 +44,30 @@ extension ReplicationClient {
         }
     }
 
+    /// Reads all of a record in one request: what HEAD-RESULT says (`nil` from a node that is older than that), and the payload
+    /// into one buffer; `.tooLarge` when that has more than `maximumByteCount` bytes.
+    public func record(
+        _ id: RecordID,
+        maximumByteCount: Int,
+        priority: RequestPriority,
+        timeout: TimeAmount? = nil
+    ) async throws(ReplicationError) -> (head: HeadResult?, payload: ByteBuffer) {
+        let timeout = timeout ?? configuration.requestTimeout
+        let (memory, eventLoop) = (configuration.memory, eventLoop)
+        let maximum = min(maximumByteCount, configuration.maximumGetByteCount)
+        return try await perform(RequestSlot<ClientGet>(self)) { completion in
+            ClientGet(
+                id,
+                range: nil,
+                target: .record(maximumByteCount: maximum, completion),
+                memory: memory,
+                eventLoop: eventLoop,
+                priority: priority,
+                timeout: timeout
+            )
+        }
+    }
+
     /// Reads a record's payload, or a range of it, as it comes; `.notFound` when the peer does not have it.
     ///
     /// `timeout` is the time the peer may take for any one step. Dropping the result withdraws the request.

@@ -72,9 +72,9 @@ class MessageConnection: ChannelInboundHandler {
         writer?.write(message, streamID: stream.id, sequence: stream.sequence.next())
     }
 
-    /// Writes the message that opens a stream: its flags say the stream's priority.
-    func sendOpening(_ message: Message, on stream: OutboundStream) {
-        let flags = MessageFlags(stream.priority)
+    /// Writes the message that opens a stream: its flags say the stream's priority, beside `other` ones.
+    func sendOpening(_ message: Message, flags other: MessageFlags = [], on stream: OutboundStream) {
+        let flags = MessageFlags(stream.priority).union(other)
         writer?.write(message, flags: flags, streamID: stream.id, sequence: stream.sequence.next())
     }
 

@@ -15,7 +15,7 @@ public final class RecordFetcher: Sendable {
     /// How much it does at once.
     public struct Limits: Sendable {
         /// Further pulls are told OVERLOADED.
-        public var maximumPulls = 8
+        public var maximumPulls = 16
         /// Connections kept, at least as many as pulls.
         public var maximumConnections = 16
         /// Payloads up to this are fetched and stored whole; others stream, and say how far they are.
@@ -81,26 +81,13 @@ public final class RecordFetcher: Sendable {
         let (client, evicted) = try takeConnection(to: source)
         defer { giveBack(source) }
         for client in evicted { await client.shutdown() }
-        guard let head = try await client.head(request.recordID, priority: .repair) else {
-            throw ReplicationError(.notFound, "the source does not have the record")
+        if let (put, payload) = try await whole(request, from: client) {
+            return try await service.put(put, data: .whole(payload))
         }
-        let put = PutRequest(
-            recordID: request.recordID,
-            recordType: request.recordType,
-            metadata: head.metadata,
-            payloadByteCount: head.payloadByteCount,
-            payloadDigest: head.payloadDigest,
-            mapEpoch: request.stamp.mapEpoch,
-            term: request.stamp.term
-        )
+        let put = Self.put(request, try await head(request, from: client))
         progress(PullProgress(receivedByteCount: 0, payloadByteCount: put.payloadByteCount))
-        guard put.payloadByteCount > UInt64(limits.maximumWholePayloadByteCount) else {
-            let payload = try await client.get(request.recordID, priority: .repair)
-            progress(PullProgress(receivedByteCount: put.payloadByteCount, payloadByteCount: put.payloadByteCount))
-            return try await service.put(put, data: .whole(try Self.checked(payload, put)))
-        }
         let stream = try await client.getStream(request.recordID, priority: .repair)
-        guard stream.payloadDigest == head.payloadDigest, stream.payloadByteCount == head.payloadByteCount else {
+        guard stream.payloadDigest == put.payloadDigest, stream.payloadByteCount == put.payloadByteCount else {
             throw ReplicationError(.conflict, "the source has changed the record meanwhile", retry: .otherNode)
         }
         let received = NIOLockedValueBox<UInt64>(0)
@@ -112,6 +99,49 @@ public final class RecordFetcher: Sendable {
             progress(PullProgress(receivedByteCount: total, payloadByteCount: put.payloadByteCount))
         }
         return try await service.put(put, data: .stream(chunks))
+    }
+
+    /// A record in one piece, compared with its digest; `nil` when it is too large for that.
+    private func whole(
+        _ request: PullRequest,
+        from client: ReplicationClient
+    ) async throws(ReplicationError) -> (put: PutRequest, payload: ByteBuffer)? {
+        let known: HeadResult?
+        let payload: ByteBuffer
+        do throws(ReplicationError) {
+            let maximum = limits.maximumWholePayloadByteCount
+            (known, payload) = try await client.record(request.recordID, maximumByteCount: maximum, priority: .repair)
+        } catch {
+            guard error.code == .tooLarge else { throw error }
+            return nil
+        }
+        var head = known
+        if head == nil { head = try await self.head(request, from: client) }
+        guard let head else { return nil }
+        let put = Self.put(request, head)
+        return (put, try Self.checked(payload, put))
+    }
+
+    private func head(
+        _ request: PullRequest,
+        from client: ReplicationClient
+    ) async throws(ReplicationError) -> HeadResult {
+        guard let head = try await client.head(request.recordID, priority: .repair) else {
+            throw ReplicationError(.notFound, "the source does not have the record")
+        }
+        return head
+    }
+
+    private static func put(_ request: PullRequest, _ head: HeadResult) -> PutRequest {
+        PutRequest(
+            recordID: request.recordID,
+            recordType: request.recordType,
+            metadata: head.metadata,
+            payloadByteCount: head.payloadByteCount,
+            payloadDigest: head.payloadDigest,
+            mapEpoch: request.stamp.mapEpoch,
+            term: request.stamp.term
+        )
     }
 
     /// docs/decisions/0006-who-computes-digests.md: whoever puts has compared them.

@@ -8,11 +8,13 @@ final class ServerGet: ServerStream {
     private let request: GetRequest
     private var sender: GetSender
     private var queue: SendQueue
-    private var opening: GetBegin?
-    private var isBeginSent = false
+    private let isWithHead: Bool
+    /// What goes out before the payload's bytes, in order.
+    private var opening = CircularBuffer<OutboundItem>()
 
     init(_ header: MessageHeader, _ request: GetRequest, connection: ServerConnection) {
         self.request = request
+        self.isWithHead = header.flags.contains(.withHead)
         self.sender = GetSender(request)
         self.queue = SendQueue(limit: connection.limits.readAheadByteCount)
         super.init(header, timeoutMilliseconds: request.timeoutMilliseconds, connection: connection)
@@ -24,9 +26,10 @@ final class ServerGet: ServerStream {
 
     override func memoryGranted(afterWaiting: Bool) {
         let service = connection.service
-        let found = service.getAtOnce(request.recordID, range: request.range)
-        if let found, found.isWhole { return offer(GetBegin(found), found.first) }
-        let request = request
+        let (request, isBackground) = (request, priority.isBackground)
+        // In the background not even tried: what is not in memory would be read ahead into it.
+        let found = isBackground ? nil : service.getAtOnce(request.recordID, range: request.range)
+        if let found, found.isWhole { return offer(found) }
         let bound = NIOLoopBound(self, eventLoop: connection.eventLoop)
         // On the event loop: the bytes come from a thread that reads and go to the loop, with nobody in between.
         serve(on: connection.executor) { () async throws(ReplicationError) -> Void in
@@ -34,7 +37,7 @@ final class ServerGet: ServerStream {
             if let found {
                 source = found
             } else {
-                source = try await service.get(request.recordID, range: request.range)
+                source = try await service.get(request.recordID, range: request.range, isBackground: isBackground)
             }
             guard source.range.upperBound <= source.payloadByteCount else {
                 throw ReplicationError(.internal, "the record's source has a range beyond its payload")
@@ -42,7 +45,7 @@ final class ServerGet: ServerStream {
             // The first bytes come along with GET-BEGIN.
             var chunk: ByteBuffer? = source.first
             if source.first.readableBytes == 0 { chunk = source.range.isEmpty ? nil : try await source.next() }
-            var opening: GetBegin? = GetBegin(source)
+            var opening: GetSource? = source
             var left = UInt64(source.range.count)
             while true {
                 left -= min(left, UInt64(chunk?.readableBytes ?? 0))
@@ -77,10 +80,7 @@ final class ServerGet: ServerStream {
 
     override func nextOutbound() -> OutboundItem? {
         guard !isOver else { return nil }
-        if let opening, !isBeginSent {
-            isBeginSent = true
-            return .message(.getBegin(opening))
-        }
+        if let next = opening.popFirst() { return next }
         switch sender.next(availableByteCount: queue.firstByteCount) {
         case .sendData(let byteCount): return .bytes(.data, queue.take(byteCount: byteCount), flags: [])
         case .awaitSource:
@@ -96,13 +96,31 @@ final class ServerGet: ServerStream {
 
     override func ended() {
         _ = sender.ended()
+        opening.removeAll()
         queue.close()
     }
 
+    private func open(_ source: GetSource) {
+        let begin = GetBegin(source)
+        guard sender.opened(begin) else { return }
+        // What is too large for the protocol HEAD says.
+        if isWithHead, let metadata = source.metadata,
+            metadata.readableBytes <= PutRequest.maximumMetadataByteCount
+        {
+            let head = HeadResult(
+                metadata: metadata,
+                payloadByteCount: source.payloadByteCount,
+                payloadDigest: source.payloadDigest
+            )
+            opening.append(contentsOf: head.messages)
+        }
+        opening.append(.message(.getBegin(begin)))
+    }
+
     /// All of it was in memory: no task is needed.
-    private func offer(_ begin: GetBegin, _ payload: ByteBuffer) {
-        if sender.opened(begin) { opening = begin }
-        if payload.readableBytes > 0 { queue.append(payload) }
+    private func offer(_ source: GetSource) {
+        open(source)
+        if source.first.readableBytes > 0 { queue.append(source.first) }
         queue.finish()
         connection.requestTurn(self)
         connection.sendAndFlush()
@@ -110,7 +128,7 @@ final class ServerGet: ServerStream {
 
     /// The task has opened the source (`begin`), read bytes, or found its end.
     private func offer(
-        _ begin: GetBegin?,
+        _ source: GetSource?,
         _ chunk: ByteBuffer?,
         isLast: Bool,
         _ continuation: CheckedContinuation<Bool, Never>
@@ -119,7 +137,7 @@ final class ServerGet: ServerStream {
             continuation.resume(returning: false)
             return
         }
-        if let begin, sender.opened(begin) { opening = begin }
+        if let source { open(source) }
         if let chunk { queue.append(chunk) }
         if isLast {
             queue.finish()

@@ -160,15 +160,23 @@ final class ServerQuery: ServerStream {
             answer.append(.message(.headResult(nil)))
             return
         }
-        let begin = HeadBegin(head)
         answerByteCount = head.metadata.readableBytes
-        answer.append(.message(.headResult(begin)))
-        var rest = head.metadata
+        answer.append(contentsOf: head.messages)
+    }
+}
+
+extension HeadResult {
+    /// HEAD-RESULT, and METADATA with what does not fit into it.
+    var messages: [OutboundItem] {
+        let begin = HeadBegin(self)
+        var messages: [OutboundItem] = [.message(.headResult(begin))]
+        var rest = metadata
         rest.moveReaderIndex(forwardBy: begin.result.metadata.readableBytes)
-        while rest.readableBytes > 0 {
-            let byteCount = min(rest.readableBytes, MessageHeader.maximumPayloadByteCount)
-            guard let slice = rest.readSlice(length: byteCount) else { return }
-            answer.append(.bytes(.metadata, slice, flags: []))
+        while let slice = rest.readSlice(length: min(rest.readableBytes, MessageHeader.maximumPayloadByteCount)),
+            slice.readableBytes > 0
+        {
+            messages.append(.bytes(.metadata, slice, flags: []))
         }
+        return messages
     }
 }

@@ -9,7 +9,7 @@ public import ReplicationProtocol
 ///
 /// ``ReplicationServer`` calls it, one task a request.
 ///
-/// Called from tasks, many at once: ``get(_:range:)`` and what it returns on the connection's event loop, where they must
+/// Called from tasks, many at once: ``get(_:range:isBackground:)`` and what it returns on the connection's event loop, where they must
 /// not block, nor compute for longer than it takes to check a megabyte, all others on the global executor. A task is cancelled when the client withdraws the request or
 /// its connection ends.
 public protocol ReplicationService: Sendable {
@@ -19,15 +19,17 @@ public protocol ReplicationService: Sendable {
     /// Looks for a record; `nil` when the node is sure not to have it, `.unknown` when it is not sure.
     func head(_ id: RecordID) async throws(ReplicationError) -> HeadResult?
 
-    /// As ``get(_:range:)`` when what comes first is in memory; `nil` when it is not, and when anything is wrong: then
-    /// ``get(_:range:)`` says what. On the connection's event loop.
+    /// As ``get(_:range:isBackground:)`` when what comes first is in memory; `nil` when it is not, and when anything is wrong: then
+    /// ``get(_:range:isBackground:)`` says what. On the connection's event loop.
     func getAtOnce(_ id: RecordID, range: Range<UInt64>?) -> GetSource?
 
     /// Where records are, in their order, when that needs no disk; `nil` when it does. On the connection's event loop.
     func placesAtOnce(_ ids: [RecordID]) -> [FilePlace?]?
 
     /// Opens a record's payload for reading; the range's part beyond its end is ignored.
-    func get(_ id: RecordID, range: Range<UInt64>?) async throws(ReplicationError) -> GetSource
+    ///
+    /// What is read once, in the background, is to leave alone what is kept in memory for those who wait.
+    func get(_ id: RecordID, range: Range<UInt64>?, isBackground: Bool) async throws(ReplicationError) -> GetSource
 
     /// Reads a record completely and checks it.
     func verify(_ id: RecordID) async throws(ReplicationError)
@@ -134,6 +136,8 @@ public struct GetSource: Sendable {
     /// The whole payload's length and digest.
     public let payloadByteCount: UInt64
     public let payloadDigest: SHA256Digest
+    /// What was stored beside it; `nil` when the service does not say.
+    public let metadata: ByteBuffer?
     /// The part that is delivered.
     public let range: Range<UInt64>
     /// The first bytes of that part, as far as they have been read already.
@@ -145,12 +149,14 @@ public struct GetSource: Sendable {
     public init(
         payloadByteCount: UInt64,
         payloadDigest: SHA256Digest,
+        metadata: ByteBuffer? = nil,
         range: Range<UInt64>,
         first: ByteBuffer = ByteBuffer(),
         next: @escaping @Sendable () async throws(ReplicationError) -> ByteBuffer?
     ) {
         self.payloadByteCount = payloadByteCount
         self.payloadDigest = payloadDigest
+        self.metadata = metadata
         self.range = range
         self.first = first
         self.next = next

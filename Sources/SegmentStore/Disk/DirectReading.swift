@@ -17,22 +17,30 @@ enum DirectReading {
         let start = offset & ~UInt64(alignment - 1)
         let skipped = Int(offset - start)
         let wanted = (skipped + byteCount + alignment - 1) & ~(alignment - 1)
-        var memory: UnsafeMutableRawPointer?
-        guard posix_memalign(&memory, alignment, max(wanted, alignment)) == 0, let memory else { return nil }
-        defer { free(memory) }
-        var done = 0
-        while done < wanted {
-            let count = pread(direct, memory + done, wanted - done, off_t(start) + off_t(done))
-            if count < 0 {
-                if errno == EINTR { continue }
-                if errno == EINVAL { return nil }
-                throw DiskError("pread", number: errno)
+        // Read to where a block's alignment is in the buffer's own memory, so that nothing is copied.
+        var buffer = ByteBufferAllocator().buffer(capacity: wanted + alignment)
+        var first = 0
+        var failure: CInt = 0
+        let end = buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: wanted + alignment) { memory in
+            guard let base = memory.baseAddress else { return 0 }
+            first = (alignment - Int(bitPattern: base) & (alignment - 1)) & (alignment - 1)
+            var done = 0
+            while done < wanted {
+                let count = pread(direct, base + first + done, wanted - done, off_t(start) + off_t(done))
+                if count < 0 {
+                    if errno == EINTR { continue }
+                    failure = errno
+                    break
+                }
+                done += count
+                // The file's end, which need not be at a block's.
+                if count == 0 || !count.isMultiple(of: alignment) { break }
             }
-            done += count
-            // The file's end, which need not be at a block's.
-            if count == 0 || !count.isMultiple(of: alignment) { break }
+            return first + done
         }
-        let bytes = UnsafeRawBufferPointer(start: memory, count: done)
-        return ByteBuffer(bytes: bytes[min(skipped, done)..<min(skipped + byteCount, done)])
+        if failure == EINVAL { return nil }
+        guard failure == 0 else { throw DiskError("pread", number: failure) }
+        let lower = min(first + skipped, end)
+        return buffer.getSlice(at: lower, length: min(byteCount, end - lower))
     }
 }

@@ -32,10 +32,13 @@ package struct StoreView: Sendable {
     package func open(
         _ id: RecordID,
         range: Range<UInt64>,
-        limit: Int
+        limit: Int,
+        isPastCache: Bool = false
     ) throws(SegmentStoreError) -> (info: RecordInfo, bytes: ByteBuffer)? {
         guard let locator = try locator(of: id) else { return nil }
-        return try reading(id, at: locator) { (locator) throws(SegmentStoreError) in
+        var reader = reader
+        reader.isPastCache = isPastCache
+        return try reading(id, at: locator) { [reader] (locator) throws(SegmentStoreError) in
             try reader.open(id, at: locator, range: range, limit: limit)
         }
     }
@@ -63,9 +66,15 @@ package struct StoreView: Sendable {
     }
 
     /// The bytes of a record's payload in `range`, or all of them; every block that is touched is checked.
-    package func read(_ id: RecordID, range: Range<Int>? = nil) throws(SegmentStoreError) -> ByteBuffer {
+    package func read(
+        _ id: RecordID,
+        range: Range<Int>? = nil,
+        isPastCache: Bool = false
+    ) throws(SegmentStoreError) -> ByteBuffer {
         let locator = try requiredLocator(of: id)
-        return try reading(id, at: locator) { (locator) throws(SegmentStoreError) in
+        var reader = reader
+        reader.isPastCache = isPastCache
+        return try reading(id, at: locator) { [reader] (locator) throws(SegmentStoreError) in
             try reader.read(id, at: locator, range: range)
         }
     }

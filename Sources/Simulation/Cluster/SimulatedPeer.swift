@@ -40,10 +40,6 @@ final class SimulatedPeer: HealingPeer, RepairPeer, SurplusPeer, @unchecked Send
         world.mix(id.low)
     }
 
-    func hasWhole(_ id: RecordID) async throws(ReplicationError) -> Bool {
-        try await ask { [node] in node.hasWhole(id, $0) }
-    }
-
     func fetch(_ id: RecordID, from source: any RepairPeer, _ stamp: OrderStamp) async throws(ReplicationError) {
         guard let source = source as? SimulatedPeer else {
             throw ReplicationError(.invalidRequest, "the source is not of this world")
@@ -62,7 +58,8 @@ final class SimulatedPeer: HealingPeer, RepairPeer, SurplusPeer, @unchecked Send
     }
 
     func verify(_ id: RecordID) async throws(ReplicationError) {
-        guard try await hasWhole(id) else { throw ReplicationError(.notFound, "the node does not have the record") }
+        let isWhole = try await ask { [node] in node.hasWhole(id, $0) }
+        guard isWhole else { throw ReplicationError(.notFound, "the node does not have the record") }
     }
 
     func drop(

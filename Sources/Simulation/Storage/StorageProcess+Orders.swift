@@ -164,23 +164,36 @@ extension StorageProcess {
     /// Between storage nodes nothing gets lost but time.
     func pull(_ id: RecordID, from source: StorageProcess, _ stamp: OrderStamp, _ answer: @escaping Answer<Void>) {
         fenced(.addition(term: stamp.term, mapEpoch: stamp.mapEpoch), answer) { [self] answer in
-            let heard: Answer<(HeadResult, ByteBuffer)> = callback { [self] result in
+            // A copy that was made and not counted is as good; one that is damaged is fetched.
+            hasWhole(id) { [self] result in
+                if case .success(true) = result { return answer(.success(())) }
+                fetch(id, from: source, stamp, answer)
+            }
+        }
+    }
+
+    private func fetch(
+        _ id: RecordID,
+        from source: StorageProcess,
+        _ stamp: OrderStamp,
+        _ answer: @escaping Answer<Void>
+    ) {
+        let heard: Answer<(HeadResult, ByteBuffer)> = callback { [self] result in
+            switch result {
+            case .failure(let error): answer(.failure(error))
+            case .success((let head, let payload)): keep(id, head, payload, stamp, answer)
+            }
+        }
+        guard source.isRunning else {
+            return heard(.failure(ReplicationError(.connectionLost, "the source is away")))
+        }
+        source.after(world.time(100...1_500)) {
+            source.head(id) { result in
                 switch result {
-                case .failure(let error): answer(.failure(error))
-                case .success((let head, let payload)): keep(id, head, payload, stamp, answer)
-                }
-            }
-            guard source.isRunning else {
-                return heard(.failure(ReplicationError(.connectionLost, "the source is away")))
-            }
-            source.after(world.time(100...1_500)) {
-                source.head(id) { result in
-                    switch result {
-                    case .failure(let error): heard(.failure(error))
-                    case .success(nil): heard(.failure(ReplicationError(.notFound, "the source does not have it")))
-                    case .success(let head?):
-                        source.read(id, 0..<Int(head.payloadByteCount)) { heard($0.map { (head, $0) }) }
-                    }
+                case .failure(let error): heard(.failure(error))
+                case .success(nil): heard(.failure(ReplicationError(.notFound, "the source does not have it")))
+                case .success(let head?):
+                    source.read(id, 0..<Int(head.payloadByteCount)) { heard($0.map { (head, $0) }) }
                 }
             }
         }

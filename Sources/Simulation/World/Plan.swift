@@ -84,7 +84,7 @@ struct Plan {
         let isAnythingLost = !unsoundNodes.isEmpty || !secondAct.isEmpty
         let spareCount = isAnythingLost ? copies : Int.random(in: 0...1, using: &random)
         spareHosts = (0..<spareCount).map { hostCount + $0 }
-        repair.streamsPerNode = Int.random(in: 1...4, using: &random)
+        repair.streamsPerNode = Int.random(in: 1...16, using: &random)
         repair.bytesPerSecond = Bool.random(using: &random) ? 0 : Int64.random(in: 20_000...200_000, using: &random)
         repair.passingPause = .milliseconds(300)
         repair.backOff.first = .milliseconds(200)

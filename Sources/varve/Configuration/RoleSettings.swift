@@ -86,7 +86,7 @@ extension CoordinatorConfiguration {
         verifySeconds = try settings.integer("verify-seconds", default: verifySeconds, in: 0...31_536_000)
         copies = try settings.integer("copies", default: copies, in: 1...16)
         try readMembership(&settings)
-        repair.streamsPerNode = try settings.integer("repair-streams", default: repair.streamsPerNode, in: 1...8)
+        repair.streamsPerNode = try settings.integer("repair-streams", default: repair.streamsPerNode, in: 1...16)
         repair.bytesPerSecond = Int64(
             try settings.integer("repair-bytes-per-second", default: Int(repair.bytesPerSecond), in: 0...1 << 40)
         )
@@ -139,7 +139,7 @@ extension IngestConfiguration {
             }
             return destination
         }
-        moveAssociations = try settings.integer("move-associations", default: moveAssociations, in: 1...8)
+        moveAssociations = try settings.integer("move-associations", default: moveAssociations, in: 1...16)
         httpHost = settings.string("http.host", default: httpHost)
         httpPort = try settings.integer("http.port", default: httpPort, in: 0...65_535)
         corsOrigins = settings.list("http.cors-origins")

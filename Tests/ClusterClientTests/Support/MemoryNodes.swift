@@ -113,7 +113,11 @@ final class MemoryService: ReplicationService {
 
     func head(_ id: RecordID) async throws(ReplicationError) -> HeadResult? { nil }
 
-    func get(_ id: RecordID, range: Range<UInt64>?) async throws(ReplicationError) -> GetSource {
+    func get(
+        _ id: RecordID,
+        range: Range<UInt64>?,
+        isBackground: Bool
+    ) async throws(ReplicationError) -> GetSource {
         let reading = state.withLockedValue { state in
             state.getCount += 1
             return state.reading

@@ -152,6 +152,12 @@ enum Samples {
             streamID: 5
         ),
         Sample(
+            name: "GET with head",
+            message: .get(GetRequest(recordID: record(9), range: nil, credit: 1 << 20, timeoutMilliseconds: 30_000)),
+            flags: MessageFlags(.repair).union(.withHead),
+            streamID: 9
+        ),
+        Sample(
             name: "GET of a range",
             message: .get(GetRequest(recordID: record(9), range: 100..<300, credit: 200, timeoutMilliseconds: 1)),
             streamID: 7

@@ -12,6 +12,8 @@ final class FakeService: ReplicationService {
     struct State {
         var records: [RecordID: (request: PutRequest, payload: ByteBuffer)] = [:]
         var failure: ReplicationError?
+        /// Whether a get says what HEAD would.
+        var saysHead = true
         var putCount = 0
         /// The records that puts were carried out for, in that order.
         var putOrder: [RecordID] = []
@@ -82,7 +84,11 @@ final class FakeService: ReplicationService {
         }
     }
 
-    func get(_ id: RecordID, range: Range<UInt64>?) async throws(ReplicationError) -> GetSource {
+    func get(
+        _ id: RecordID,
+        range: Range<UInt64>?,
+        isBackground: Bool
+    ) async throws(ReplicationError) -> GetSource {
         try failIfTold()
         guard let record = state.withLockedValue({ $0.records[id] }) else {
             throw ReplicationError(.notFound, "no such record")
@@ -95,8 +101,12 @@ final class FakeService: ReplicationService {
         bytes.moveReaderIndex(forwardBy: Int(part.lowerBound))
         let rest = NIOLockedValueBox(bytes.readSlice(length: Int(part.upperBound - part.lowerBound)) ?? ByteBuffer())
         let (gate, chunkByteCount) = (gate, chunkByteCount)
-        return GetSource(payloadByteCount: count, payloadDigest: record.request.payloadDigest, range: part) {
-            () async throws(ReplicationError) -> ByteBuffer? in
+        return GetSource(
+            payloadByteCount: count,
+            payloadDigest: record.request.payloadDigest,
+            metadata: state.withLockedValue { $0.saysHead } ? record.request.metadata : nil,
+            range: part
+        ) { () async throws(ReplicationError) -> ByteBuffer? in
             await gate.pass()
             return rest.withLockedValue { rest in
                 rest.readableBytes == 0 ? nil : rest.readSlice(length: min(chunkByteCount, rest.readableBytes))
