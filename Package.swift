@@ -121,6 +121,7 @@ let pureTargets: [Target] =
     pureTarget("Checksums", ["CISAL", nioCore, crypto], settings: [])
     + pureTarget("Placement", ["Checksums", nioCore])
     + pureTarget("Reconciliation", ["Placement"])
+    + pureTarget("Lifecycle", [])
     + pureTarget("DICOM", ["CZlib", nioCore])
     + pureTarget("DIMSE", [nioCore])
     + pureTarget("DICOMWeb", ["DICOM", "CZlib", nioCore])

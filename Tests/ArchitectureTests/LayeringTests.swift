@@ -30,6 +30,7 @@ import Testing
         Rule("Checksums", ["CISAL"], ["NIOCore", "Crypto"]),
         Rule("Placement", ["Checksums"]),
         Rule("Reconciliation", ["Placement"]),
+        Rule("Lifecycle", []),
         Rule("DICOM", ["CZlib"], ["NIOCore", "Glibc"]),
         Rule("DIMSE", ["DICOM"], ["NIOCore"]),
         Rule("DICOMWeb", ["DICOM", "CZlib"], ["NIOCore"]),
