@@ -153,6 +153,7 @@ let engineTargets: [Target] =
         ],
         testing: ["Checksums"]
     )
+    + engineTarget("LifecycleFiles", ["Lifecycle", yams])
     + engineTarget("ClusterCertificates", [crypto, x509, asn1])
     + engineTarget(
         "ReplicationTransport",
@@ -296,7 +297,7 @@ if Context.environment["VARVE_FUZZ"] == "1" {
             name: "fuzz-parsers",
             dependencies: [
                 "FuzzHarness", "DICOM", "DIMSE", "DICOMWeb", "Rendering", "ReplicationProtocol", "SegmentFormat",
-                "Placement", "Checksums", nioCore,
+                "Placement", "Checksums", "Lifecycle", "LifecycleFiles", nioCore,
             ],
             path: "Tests/Fuzz/Parsers",
             swiftSettings: strict,

@@ -57,6 +57,7 @@ import Testing
             ["SegmentStore", "SegmentFormat", "ReplicationProtocol", "Placement", "CPlatform"],
             nio.union(["Logging", "Glibc"])
         ),
+        Rule("LifecycleFiles", ["Lifecycle"], ["Yams", "Foundation"]),
         Rule("ClusterCertificates", [], ["Crypto", "X509", "SwiftASN1", "Foundation", "Glibc"]),
         Rule(
             "ReplicationTransport",
