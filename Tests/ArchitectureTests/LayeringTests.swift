@@ -132,7 +132,8 @@ import Testing
             [
                 "Ingest", "StorageNode", "Coordinator", "Supervisor", "Catalog", "Telemetry", "Placement", "DICOM",
                 "DIMSE", "DICOMNetworking", "PixelCodecs", "Checksums", "CPlatform", "ClusterCertificates",
-                "ReplicationTransport", "ReplicationProtocol", "Reconciliation", "Repair",
+                "ReplicationTransport", "ReplicationProtocol", "Reconciliation", "Repair", "Lifecycle",
+                "LifecycleFiles",
             ],
             nio.union([
                 "Logging", "Glibc", "Foundation", "FoundationNetworking", "ArgumentParser", "Yams", "ServiceLifecycle",
