@@ -267,6 +267,12 @@ let package = Package(
                 swiftSettings: strict
             ),
             .executableTarget(
+                name: "lifecycle-benchmark",
+                dependencies: ["Lifecycle", "LifecycleFiles"],
+                path: "Benchmarks/LifecycleBenchmark",
+                swiftSettings: strict
+            ),
+            .executableTarget(
                 name: "storage-benchmark",
                 dependencies: [
                     "SegmentStore", "SegmentFormat", "ReplicationTransport", "ReplicationProtocol", "Placement",
