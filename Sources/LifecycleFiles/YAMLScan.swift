@@ -4,11 +4,12 @@ import Lifecycle
 
 /// A look at the characters of a YAML text before it is parsed, for what must not reach the parser.
 ///
-/// A value with an anchor can be repeated by aliases, and by aliases of those: ten lines may stand for a billion
-/// values. The parser hands out no events, so they are refused where a node may begin, which errs on the safe side: `:
-/// &x` is refused within quotes and comments, too. Without anchors there are no aliases, without tags nothing but a
-/// node's beginning stands before an anchor. Explicit keys (`? `) may be values of any size, and comparing them takes
-/// long; within brackets `?TEXT` is one, too.
+/// - A value with an anchor can be repeated by aliases, and by aliases of those: ten lines may stand for a billion values.
+///   Tags are refused with them, so that nothing but the beginning of a node stands before an anchor.
+/// - Keys that are lists or mappings, nested in each other, take the parser long to compare.
+///
+/// The parser hands out no events, so the characters are looked at, without regard to quotes and comments: that errs on the
+/// safe side, and refuses a text with a colon and a `&NAME` after it.
 enum YAMLScan {
     static func problem(in text: String) -> RuleSetError.Problem? {
         var location = SourceLocation(line: 1, column: 1)
@@ -22,6 +23,13 @@ enum YAMLScan {
             let next = index < scalars.endIndex ? scalars[index] : nil
             if isMark(scalar), before.map(isBeforeNode) ?? true, let problem = problem(scalar, next, location) {
                 return problem
+            }
+            if scalar == ":", before == "]" || before == "}" {
+                return RuleSetError.Problem(
+                    at: location,
+                    "a list is no key",
+                    "write 'KEY: VALUE'; a text must not have a colon after ']' or '}'"
+                )
             }
             if isLineBreak(scalar) {
                 before = nil
