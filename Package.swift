@@ -121,6 +121,7 @@ let pureTargets: [Target] =
     pureTarget("Checksums", ["CISAL", nioCore, crypto], settings: [])
     + pureTarget("Placement", ["Checksums", nioCore])
     + pureTarget("Reconciliation", ["Placement"])
+    + pureTarget("Lifecycle", [])
     + pureTarget("DICOM", ["CZlib", nioCore])
     + pureTarget("DIMSE", [nioCore])
     + pureTarget("DICOMWeb", ["DICOM", "CZlib", nioCore])
@@ -152,6 +153,7 @@ let engineTargets: [Target] =
         ],
         testing: ["Checksums"]
     )
+    + engineTarget("LifecycleFiles", ["Lifecycle", yams])
     + engineTarget("ClusterCertificates", [crypto, x509, asn1])
     + engineTarget(
         "ReplicationTransport",
@@ -239,7 +241,7 @@ let package = Package(
                 name: "varve",
                 dependencies: [
                     "Ingest", "StorageNode", "Coordinator", "Supervisor", "Catalog", "Checksums", "Telemetry",
-                    "Placement", "Reconciliation", "Repair",
+                    "Placement", "Reconciliation", "Repair", "Lifecycle", "LifecycleFiles",
                     "DICOM", "DIMSE", "DICOMNetworking", "PixelCodecs", "ClusterCertificates", "ReplicationTransport",
                     "ReplicationProtocol", "CPlatform", nioCore, nioPosix, nioLocks, logging, lifecycle, signals,
                     argumentParser,
@@ -262,6 +264,12 @@ let package = Package(
                 name: "parse-benchmark",
                 dependencies: ["DICOM", nioCore],
                 path: "Benchmarks/ParseBenchmark",
+                swiftSettings: strict
+            ),
+            .executableTarget(
+                name: "lifecycle-benchmark",
+                dependencies: ["Lifecycle", "LifecycleFiles"],
+                path: "Benchmarks/LifecycleBenchmark",
                 swiftSettings: strict
             ),
             .executableTarget(
@@ -295,7 +303,7 @@ if Context.environment["VARVE_FUZZ"] == "1" {
             name: "fuzz-parsers",
             dependencies: [
                 "FuzzHarness", "DICOM", "DIMSE", "DICOMWeb", "Rendering", "ReplicationProtocol", "SegmentFormat",
-                "Placement", "Checksums", nioCore,
+                "Placement", "Checksums", "Lifecycle", "LifecycleFiles", nioCore,
             ],
             path: "Tests/Fuzz/Parsers",
             swiftSettings: strict,

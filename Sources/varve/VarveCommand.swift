@@ -16,7 +16,7 @@ struct VarveCommand: AsyncParsableCommand {
         subcommands: [
             UpCommand.self, IngestCommand.self, StorageCommand.self, CoordinatorCommand.self,
             StatusCommand.self, NodeCommand.self, RepairCommand.self, StudyCommand.self, VerifyCommand.self,
-            WatchCommand.self, CatalogCommand.self, StoreCommand.self, EchoCommand.self,
+            WatchCommand.self, LifecycleCommand.self, CatalogCommand.self, StoreCommand.self, EchoCommand.self,
             FindCommand.self, MoveCommand.self, GetCommand.self,
             DICOMCommand.self, CertificateCommand.self, BenchCommand.self,
         ]

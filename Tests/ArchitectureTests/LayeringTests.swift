@@ -30,6 +30,7 @@ import Testing
         Rule("Checksums", ["CISAL"], ["NIOCore", "Crypto"]),
         Rule("Placement", ["Checksums"]),
         Rule("Reconciliation", ["Placement"]),
+        Rule("Lifecycle", []),
         Rule("DICOM", ["CZlib"], ["NIOCore", "Glibc"]),
         Rule("DIMSE", ["DICOM"], ["NIOCore"]),
         Rule("DICOMWeb", ["DICOM", "CZlib"], ["NIOCore"]),
@@ -56,6 +57,7 @@ import Testing
             ["SegmentStore", "SegmentFormat", "ReplicationProtocol", "Placement", "CPlatform"],
             nio.union(["Logging", "Glibc"])
         ),
+        Rule("LifecycleFiles", ["Lifecycle"], ["Yams", "Foundation"]),
         Rule("ClusterCertificates", [], ["Crypto", "X509", "SwiftASN1", "Foundation", "Glibc"]),
         Rule(
             "ReplicationTransport",
@@ -130,7 +132,8 @@ import Testing
             [
                 "Ingest", "StorageNode", "Coordinator", "Supervisor", "Catalog", "Telemetry", "Placement", "DICOM",
                 "DIMSE", "DICOMNetworking", "PixelCodecs", "Checksums", "CPlatform", "ClusterCertificates",
-                "ReplicationTransport", "ReplicationProtocol", "Reconciliation", "Repair",
+                "ReplicationTransport", "ReplicationProtocol", "Reconciliation", "Repair", "Lifecycle",
+                "LifecycleFiles",
             ],
             nio.union([
                 "Logging", "Glibc", "Foundation", "FoundationNetworking", "ArgumentParser", "Yams", "ServiceLifecycle",

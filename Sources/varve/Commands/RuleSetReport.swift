@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Lifecycle
+
+/// A rule set as `varve lifecycle check` prints it, for people and for programs.
+struct RuleSetReport: Encodable {
+    struct TierEntry: Encodable {
+        let name: String
+        /// `nodes` or `packs`.
+        let kind: String
+        /// A label, a directory, or the address of a bucket.
+        let place: String
+    }
+
+    struct PolicyEntry: Encodable {
+        struct Copies: Encodable {
+            let tier: String
+            let count: Int
+        }
+
+        let name: String
+        let description: String?
+        let expires: Bool
+        let copies: [Copies]
+        let spread: String?
+        let codec: String?
+        let recallTo: String?
+        let soak: String?
+        let trash: String
+    }
+
+    struct RuleEntry: Encodable {
+        let name: String
+        let description: String?
+        /// A line a condition, two spaces for each combination that it stands within.
+        let conditions: [String]
+        let policy: String
+        let codec: String?
+    }
+
+    let tiers: [TierEntry]
+    let policies: [PolicyEntry]
+    let rules: [RuleEntry]
+    let defaultPolicy: String
+
+    init(_ ruleSet: RuleSet) {
+        tiers = ruleSet.tiers.map(TierEntry.init)
+        policies = ruleSet.policies.map { PolicyEntry($0, tiers: ruleSet.tiers) }
+        rules = ruleSet.rules.map { rule in
+            RuleEntry(
+                name: rule.name,
+                description: rule.description,
+                conditions: rule.condition?.outline ?? [],
+                policy: ruleSet.policies[rule.policy].name,
+                codec: rule.codec?.rawValue
+            )
+        }
+        defaultPolicy = ruleSet.policies[ruleSet.defaultPolicy].name
+    }
+
+    // MARK: Text
+
+    var text: String {
+        [tierTable.text, policyTable.text, ruleTable.text].joined(separator: "\n\n")
+    }
+
+    private var tierTable: TextTable {
+        var table = TextTable(["TIER", "KIND", "PLACE"])
+        for tier in tiers { table.add([tier.name, tier.kind, tier.place]) }
+        return table
+    }
+
+    private var policyTable: TextTable {
+        var table = TextTable(["POLICY", "COPIES", "SPREAD", "CODEC", "RECALL TO", "SOAK", "TRASH"])
+        for policy in policies {
+            let copies = policy.copies.map { "\($0.tier) \($0.count)" }.joined(separator: ", ")
+            table.add([
+                policy.name, policy.expires ? "expires" : copies, policy.spread ?? "-",
+                policy.codec ?? "-", policy.recallTo ?? "-", policy.soak ?? "-", policy.trash,
+            ])
+        }
+        return table
+    }
+
+    /// The rules in their order, the default last; a line a condition.
+    private var ruleTable: TextTable {
+        var table = TextTable(["#", "RULE", "POLICY", "CODEC", "WHEN"], rightAligned: [0])
+        for (place, rule) in rules.enumerated() {
+            let conditions = rule.conditions.isEmpty ? ["every study"] : rule.conditions
+            for (line, condition) in conditions.enumerated() {
+                table.add(
+                    line == 0
+                        ? [String(place + 1), rule.name, rule.policy, rule.codec ?? "-", condition]
+                        : ["", "", "", "", condition]
+                )
+            }
+        }
+        table.add(["", "(default)", defaultPolicy, "-", rules.isEmpty ? "every study" : "no rule matches"])
+        return table
+    }
+}
+
+extension RuleSetReport.TierEntry {
+    fileprivate init(_ tier: Tier) {
+        name = tier.name
+        switch tier.place {
+        case .nodes(let label):
+            (kind, place) = ("nodes", label)
+        case .directory(let path):
+            (kind, place) = ("packs", path)
+        case .objectStore(let store):
+            let path = [store.endpoint, store.bucket, store.prefix].filter { !$0.isEmpty }.joined(separator: "/")
+            (kind, place) = ("packs", "s3 \(path)")
+        }
+    }
+}
+
+extension RuleSetReport.PolicyEntry {
+    fileprivate init(_ policy: Policy, tiers: [Tier]) {
+        name = policy.name
+        description = policy.description
+        expires = policy.expires
+        copies = policy.keeping?.copies.map { Copies(tier: tiers[$0.tier].name, count: $0.count) } ?? []
+        spread = policy.keeping?.spread.rawValue
+        codec = policy.keeping?.codec?.rawValue
+        recallTo = policy.keeping?.recallTier.map { tiers[$0].name }
+        soak = policy.keeping?.soak.description
+        trash = policy.trash.description
+    }
+}
+
+extension Condition {
+    /// A line a condition; the parts of a combination stand below it, indented.
+    ///
+    /// The outermost "all" is what several keys of a rule are, and has no line of its own.
+    fileprivate var outline: [String] {
+        if case .all(let conditions) = self { return conditions.flatMap { $0.outline(indent: "") } }
+        return outline(indent: "")
+    }
+
+    private func outline(indent: String) -> [String] {
+        [indent + description] + parts.flatMap { $0.outline(indent: indent + "  ") }
+    }
+}
