@@ -127,6 +127,11 @@ let pureTargets: [Target] =
     + pureTarget("Rendering", ["DICOM", "CZlib", "CJPEGShim", nioCore], testing: ["PixelCodecs"])
     + pureTarget("SegmentFormat", ["Checksums", "Placement", nioCore])
     + pureTarget(
+        "PackFormat",
+        ["DICOM", "SegmentFormat", "Checksums", "Placement", nioCore],
+        testData: ["Golden/study.zip"]
+    )
+    + pureTarget(
         "ReplicationProtocol",
         ["Checksums", "Placement", nioCore],
         testData: ["Golden/messages.txt", "Golden/broken.txt"]

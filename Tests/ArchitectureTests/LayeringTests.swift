@@ -35,6 +35,7 @@ import Testing
         Rule("DICOMWeb", ["DICOM", "CZlib"], ["NIOCore"]),
         Rule("Rendering", ["DICOM", "CZlib", "CJPEGShim"], ["NIOCore", "Glibc"]),
         Rule("SegmentFormat", ["Checksums", "Placement"], ["NIOCore"]),
+        Rule("PackFormat", ["DICOM", "SegmentFormat", "Checksums", "Placement"], ["NIOCore"]),
         Rule("ReplicationProtocol", ["Checksums", "Placement"], ["NIOCore"]),
         // Engines: one kind of I/O each.
         Rule("Telemetry", [], ["Logging", "NIOConcurrencyHelpers", "Synchronization", "Glibc"]),
