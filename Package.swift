@@ -29,6 +29,7 @@ let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
 let hummingbirdCore: Target.Dependency = .product(name: "HummingbirdCore", package: "hummingbird")
 let signals: Target.Dependency = .product(name: "UnixSignals", package: "swift-service-lifecycle")
+let asyncHTTPClient: Target.Dependency = .product(name: "AsyncHTTPClient", package: "async-http-client")
 let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
@@ -181,6 +182,12 @@ let engineTargets: [Target] =
             nioCore, nioLocks, logging,
         ]
     )
+    // Where packs lie: a directory, or a bucket of S3.
+    + engineTarget(
+        "ColdStore",
+        ["PackFormat", "Checksums", "Placement", crypto, nioCore, nioPosix, nioHTTP1, asyncHTTPClient],
+        testing: ["DICOM"]
+    )
     + engineTarget("Supervisor", ["CSpawn", nioLocks, logging])
     + engineTarget(
         "ClusterClient",
@@ -236,6 +243,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     ],
     targets: cTargets + pureTargets + engineTargets + roleTargets
@@ -300,7 +308,7 @@ if Context.environment["VARVE_FUZZ"] == "1" {
             name: "fuzz-parsers",
             dependencies: [
                 "FuzzHarness", "DICOM", "DIMSE", "DICOMWeb", "Rendering", "ReplicationProtocol", "SegmentFormat",
-                "Placement", "Checksums", nioCore,
+                "PackFormat", "Placement", "Checksums", nioCore,
             ],
             path: "Tests/Fuzz/Parsers",
             swiftSettings: strict,

@@ -88,6 +88,11 @@ import Testing
             ["NIOCore", "NIOConcurrencyHelpers", "Logging"]
         ),
         Rule("varve-sim", ["Simulation"], ["Glibc"]),
+        Rule(
+            "ColdStore",
+            ["PackFormat", "Checksums", "Placement"],
+            ["NIOCore", "NIOPosix", "NIOHTTP1", "AsyncHTTPClient", "Crypto", "Glibc"]
+        ),
         Rule("Supervisor", ["CSpawn"], ["Logging", "Glibc", "Foundation", "Synchronization", "NIOConcurrencyHelpers"]),
         // Above the engines.
         Rule(
