@@ -252,7 +252,7 @@ let package = Package(
                 name: "varve",
                 dependencies: [
                     "Ingest", "StorageNode", "Coordinator", "Supervisor", "Catalog", "Checksums", "Telemetry",
-                    "Placement", "Reconciliation", "Repair",
+                    "Placement", "Reconciliation", "Repair", "PackFormat", "ColdStore",
                     "DICOM", "DIMSE", "DICOMNetworking", "PixelCodecs", "ClusterCertificates", "ReplicationTransport",
                     "ReplicationProtocol", "CPlatform", nioCore, nioPosix, nioLocks, logging, lifecycle, signals,
                     argumentParser,

@@ -136,7 +136,7 @@ import Testing
             [
                 "Ingest", "StorageNode", "Coordinator", "Supervisor", "Catalog", "Telemetry", "Placement", "DICOM",
                 "DIMSE", "DICOMNetworking", "PixelCodecs", "Checksums", "CPlatform", "ClusterCertificates",
-                "ReplicationTransport", "ReplicationProtocol", "Reconciliation", "Repair",
+                "ReplicationTransport", "ReplicationProtocol", "Reconciliation", "Repair", "PackFormat", "ColdStore",
             ],
             nio.union([
                 "Logging", "Glibc", "Foundation", "FoundationNetworking", "ArgumentParser", "Yams", "ServiceLifecycle",
