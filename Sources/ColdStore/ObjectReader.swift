@@ -23,21 +23,32 @@ public struct ObjectReader: Sendable {
         guard let status = try await store.status(of: key) else {
             throw ColdStoreError(.notFound, "there is no \(key) in the store")
         }
-        self.init(byteCount: status.byteCount) { (range) async throws(ColdStoreError) in
+        self.init(key, byteCount: status.byteCount, in: store)
+    }
+
+    /// An object of a store whose length is known, so that the store is not asked.
+    public init(_ key: ObjectKey, byteCount: UInt64, in store: some ObjectStore) {
+        self.init(byteCount: byteCount) { (range) async throws(ColdStoreError) in
             try await store.read(key, range)
         }
     }
 
-    /// A file that is in no store; it stays open, and what was in memory of it is read from the disk again.
+    /// A file that is in no store; it stays open.
+    ///
+    /// With `fromDisk` what is in memory of it is dropped first, so that what is read is what the disk has.
     ///
     /// - Throws: `.notFound`.
-    public init(path: String, pool: NIOThreadPool = .singleton) async throws(ColdStoreError) {
+    public init(
+        path: String,
+        fromDisk: Bool = false,
+        pool: NIOThreadPool = .singleton
+    ) async throws(ColdStoreError) {
         let threads = FileThreads(pool)
         let (file, byteCount) = try await threads.run { () throws(ColdStoreError) -> (FileSystem.File, UInt64) in
             guard let file = try FileSystem.openFile(path) else {
                 throw ColdStoreError(.notFound, "there is no file \(path)")
             }
-            FileSystem.dropCache(file)
+            if fromDisk { FileSystem.dropCache(file) }
             return (file, try FileSystem.byteCount(of: file, path))
         }
         self.init(byteCount: byteCount) { (range) async throws(ColdStoreError) in

@@ -152,6 +152,17 @@ import Testing
         }
     }
 
+    @Test func `a server's words are shown shortened, and as text only`() {
+        let message = "\u{1B}[31mred ä" + String(repeating: "x", count: 1000)
+        let body = ByteBuffer(string: "<Error><Code>AccessDenied</Code><Message>\(message)</Message></Error>")
+        guard case .failure(let error) = S3Answer(status: 403, body: body).verdict("GET x", mayHoldError: false) else {
+            Issue.record("a refusal is a failure")
+            return
+        }
+        #expect(error.message.contains("?[31mred ??xxx"))
+        #expect(error.message.utf8.count < 400)
+    }
+
     @Test func `what was read is not taken for an error`() {
         let body = ByteBuffer(string: "<Error><Code>InternalError</Code></Error>")
         #expect(S3Answer(status: 206, body: body).verdict("GET x", mayHoldError: false) == .success)

@@ -101,7 +101,7 @@ enum FileSystem {
         return buffer
     }
 
-    /// Drops what is in memory of the file, so that reads tell what the disk has; a matter of proof, not of right.
+    /// Drops what is in memory of the file and has been synced, as far as the system does that.
     static func dropCache(_ file: File) {
         _ = posix_fadvise(file.descriptor, 0, 0, POSIX_FADV_DONTNEED)
     }

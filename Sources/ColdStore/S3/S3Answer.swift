@@ -33,7 +33,8 @@ package struct S3Answer: Sendable {
         let error = S3Document(body).flatMap { $0.root.name == "Error" ? $0.root : nil }
         let code = error?.child("Code")?.text ?? ""
         if isSuccess, error == nil { return .success }
-        let said = [String(status), code, error?.child("Message")?.text ?? ""].filter { !$0.isEmpty }
+        let said = [String(status), code, error?.child("Message")?.text ?? ""]
+            .map { Self.printable($0) }.filter { !$0.isEmpty }
         let message = "\(what): the server says \(said.joined(separator: " "))"
         switch (status, code) {
         case (_, "SlowDown"), (_, "InternalError"), (_, "ServiceUnavailable"), (_, "RequestTimeout"),
@@ -51,12 +52,23 @@ package struct S3Answer: Sendable {
                 ColdStoreError(.denied, "\(message); check credentials, bucket policy and this host's clock")
             )
         case (300..<400, _):
-            let region = fields["x-amz-bucket-region"].map { ": it is \($0)" } ?? ""
+            let region = fields["x-amz-bucket-region"].map { ": it is \(Self.printable($0))" } ?? ""
             return .failure(
                 ColdStoreError(.invalid, "\(message); the bucket is elsewhere, check region and endpoint\(region)")
             )
         default: return .failure(ColdStoreError(.failed, message))
         }
+    }
+}
+
+extension S3Answer {
+    /// What a server's text has at most in our messages.
+    private static let maximumTextByteCount = 200
+
+    /// A server's text as it may be shown: printable ASCII, and not too much of it.
+    private static func printable(_ text: String) -> String {
+        let bytes = text.utf8.prefix(maximumTextByteCount).map { (0x20..<0x7F).contains($0) ? $0 : UInt8(ascii: "?") }
+        return String(decoding: bytes, as: UTF8.self)
     }
 }
 

@@ -2,13 +2,13 @@
 
 import Checksums
 import DICOM
-import NIOCore
+package import NIOCore
 import Placement
 import SegmentFormat
 
 extension PackManifest {
     /// Reads the bytes of `manifest.json`; keys of later versions are passed over.
-    init(decoding bytes: ByteBuffer) throws(PackError) {
+    package init(decoding bytes: ByteBuffer) throws(PackError) {
         var fields = ManifestFields()
         do throws(DICOMError) {
             try fields.read(bytes)

@@ -16,7 +16,7 @@ public struct PackReader: Sendable {
         case finished(PackManifest)
     }
 
-    /// What is read first, from the end: enough for the manifest of some 200 instances.
+    /// What is read first, from the end: enough for manifest and directory of 400 instances made from files.
     public static let defaultTailByteCount: UInt64 = 256 << 10
     private static let endByteCount = UInt64(ZipDirectory.endByteCount + ManifestPlace.commentByteCount)
 

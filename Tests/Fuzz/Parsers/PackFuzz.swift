@@ -10,8 +10,8 @@ import SegmentFormat
 
 /// What a store gives for a pack, whatever became of it.
 ///
-/// Input: one byte that says what follows: a pack's bytes as they are, or a manifest, around which the rest of a pack is
-/// made, so that the mutator need not guess digests.
+/// Input: one byte that says what follows: a pack's bytes as they are, or where a manifest is to be (2 bytes) and the
+/// manifest, around which the rest of a pack is made, so that the mutator need not guess digests.
 enum PackFuzz {
     static let target = FuzzTarget("pack", seeds: seeds, run: run)
 
@@ -19,7 +19,9 @@ enum PackFuzz {
         var bytes = input
         switch bytes.takeByte() % 3 {
         case 0: self.read(bytes, tailByteCount: 64)
-        case 1: self.read(self.sealed(bytes), tailByteCount: 1 << 16)
+        case 1:
+            let offset = UInt64(bytes.readInteger(endianness: .little, as: UInt16.self) ?? 0)
+            self.read(self.sealed(bytes, at: offset), tailByteCount: 1 << 10)
         default: _ = try? StoreMarker(decoding: bytes)
         }
     }
@@ -57,23 +59,36 @@ enum PackFuzz {
         _ = verifier.finish(expecting: byteCount)
     }
 
-    /// A pack that holds nothing but `manifest`, with the directory of that one entry.
-    private static func sealed(_ manifest: ByteBuffer) -> ByteBuffer {
+    /// A pack with the manifest at `offset`, zeros before it, and the directory that the manifest asks for.
+    private static func sealed(_ manifest: ByteBuffer, at offset: UInt64) -> ByteBuffer {
+        var directory = ZipDirectory()
+        var end: UInt64 = 0
+        for entry in (try? PackManifest(decoding: manifest))?.entries ?? [] {
+            let file = ZipEntry(
+                name: entry.path,
+                offset: end,
+                byteCount: entry.instance.byteCount,
+                crc32: entry.crc32,
+                hasDescriptor: true
+            )
+            directory.add(file)
+            end = file.endOffset
+        }
         let entry = ZipEntry(
             name: PackManifest.name,
-            offset: 0,
+            offset: offset,
             byteCount: UInt64(manifest.readableBytes),
             crc32: CRC32.checksum(of: manifest),
             hasDescriptor: false
         )
-        var directory = ZipDirectory()
         directory.add(entry)
         let place = ManifestPlace(
             offset: entry.contentOffset,
             byteCount: entry.byteCount,
             digest: SHA256Hasher.digest(of: manifest)
         )
-        var pack = entry.localHeader()
+        var pack = ByteBuffer(repeating: 0, count: Int(offset))
+        pack.writeImmutableBuffer(entry.localHeader())
         pack.writeImmutableBuffer(manifest)
         pack.writeImmutableBuffer(directory.finished(at: entry.endOffset, comment: place.comment))
         return pack
@@ -91,6 +106,8 @@ enum PackFuzz {
         if let start = bytes.indices.first(where: { bytes[$0...].starts(with: prefix) }),
             let end = bytes.indices.first(where: { bytes[$0...].starts(with: Array("\n]}\n".utf8)) })
         {
+            // Of the local header before it.
+            manifest.writeInteger(UInt16(start - 43), endianness: .little)
             manifest.writeBytes(bytes[start..<end + 4])
         }
         return [marker, whole, manifest]

@@ -57,7 +57,7 @@ struct PackCheckCommand: AsyncParsableCommand {
     private func check(_ place: String) async throws -> Report {
         var report = Report(place: place)
         do {
-            let (manifest, result) = try await PackPlace.read(place, bucket) { pack in
+            let (manifest, result) = try await PackPlace.read(place, bucket, fromDisk: true) { pack in
                 let manifest = try await pack.packManifest()
                 var progress = PackProgress(total: pack.byteCount)
                 return (manifest, try await pack.verifyPack(manifest) { progress.add($0) })

@@ -76,13 +76,14 @@ enum PackPlace {
         return cluster
     }
 
-    /// Has `body` read the pack of that name.
+    /// Has `body` read the pack of that name; with `fromDisk` a file is not read from memory.
     static func read<Value>(
         _ name: String,
         _ bucket: BucketOptions,
+        fromDisk: Bool = false,
         _ body: (ObjectReader) async throws -> Value
     ) async throws -> Value {
-        if let path = try path(name) { return try await body(try await ObjectReader(path: path)) }
+        if let path = try path(name) { return try await body(try await ObjectReader(path: path, fromDisk: fromDisk)) }
         let parts = name.dropFirst(5).split(separator: "/", maxSplits: 1)
         guard parts.count == 2, let key = ObjectKey(parts[1]) else {
             throw ValidationError("'\(name)' names no pack in a bucket: use s3://BUCKET/KEY")
