@@ -25,20 +25,32 @@ extension ObjectReader {
 
     /// Reads all of a pack and proves every digest in it; memory does not grow with the pack.
     ///
-    /// `progress` is told how many bytes were read since it was told last.
+    /// The next piece is read while one is proven. `progress` is told how many bytes were read since it was told last.
     public func verifyPack(
         _ manifest: PackManifest,
         progress: (UInt64) -> Void = { _ in }
     ) async throws(ColdStoreError) -> PackVerifier.Result {
         var verifier = PackVerifier(manifest)
-        var offset: UInt64 = 0
-        while offset < byteCount {
-            let end = min(offset + Self.pieceByteCount, byteCount)
-            verifier.append(try await read(offset..<end))
-            progress(end - offset)
-            offset = end
+        var end = min(Self.pieceByteCount, byteCount)
+        var piece = try await read(0..<end)
+        while piece.readableBytes > 0 {
+            let range = end..<min(end + Self.pieceByteCount, byteCount)
+            async let next = bytes(of: range)
+            verifier.append(piece)
+            progress(UInt64(piece.readableBytes))
+            piece = try await next.get()
+            end = range.upperBound
         }
         return verifier.finish(expecting: byteCount)
+    }
+
+    private func bytes(of range: Range<UInt64>) async -> Result<ByteBuffer, ColdStoreError> {
+        guard !range.isEmpty else { return .success(ByteBuffer()) }
+        do throws(ColdStoreError) {
+            return .success(try await read(range))
+        } catch {
+            return .failure(error)
+        }
     }
 
     private static func packed<Value>(_ body: () throws(PackError) -> Value) throws(ColdStoreError) -> Value {
