@@ -3,8 +3,10 @@
 
 import hashlib
 import io
+import itertools
 import json
 import os
+import re
 import shutil
 import subprocess
 import zipfile
@@ -12,6 +14,7 @@ import zipfile
 import pydicom
 import pytest
 from support import packs
+from support.cluster import binary
 from support.phantom import instance
 
 CLUSTER = "6f1e0000-0000-4000-8000-000000000001"
@@ -136,6 +139,36 @@ def test_a_directory_store(study, tmp_path):
     assert shown["cluster"] == CLUSTER
     foreign = packs.varve("create", "--store", url, "--cluster", CLUSTER.replace("6f1e", "7f1e"), str(study.folder))
     assert foreign.returncode == 1 and CLUSTER in foreign.stderr
+
+
+def test_it_is_durable_before_it_is_seen(study, tmp_path):
+    """From the system calls alone: content, then folders, then the name, then the folder that has the name."""
+    if not shutil.which("strace"):
+        pytest.skip("no strace here")
+    place = tmp_path / "nas"
+    place.mkdir()
+    assert packs.varve("init", str(place)).returncode == 0
+    log = str(tmp_path / "trace")
+    command = [binary(), "pack", "create", "--store", "file://%s" % place, str(study.folder)]
+    calls = "trace=fdatasync,fsync,link,linkat,mkdir,mkdirat,write"
+    traced = subprocess.run(
+        ["strace", "-f", "-y", "-s", "0", "-e", calls, "-o", log, *command], capture_output=True, text=True, timeout=120
+    )
+    if "PTRACE" in traced.stderr:
+        pytest.skip("tracing is not permitted here")
+    assert traced.returncode == 0, traced.stderr
+    words = {
+        "fdatasync": "data", "fsync": "folder", "link": "name", "linkat": "name", "mkdir": "make", "mkdirat": "make",
+        "write": "write",
+    }  # fmt: skip
+    steps = []
+    for line in open(log):
+        # Another thread's call may come between a call's begin and its end; ours follow one another.
+        match = re.match(r"\d+ +(\w+)\((.*?)(\) += \d+| <unfinished \.\.\.>)$", line)
+        if match and str(place) in match[2] and not match[2].startswith('"%s/.varve-uploads"' % place):
+            steps.append(words[match[1]])
+    # `.varve-uploads` was there; the two folders of the key are made, each with a sync of the one above.
+    assert [step for step, _ in itertools.groupby(steps)] == ["write", "data", "make", "folder", "make", "folder", "name", "folder"]
 
 
 def test_a_full_disk_keeps_what_it_has(study, tmp_path):
