@@ -29,6 +29,7 @@ let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
 let hummingbirdCore: Target.Dependency = .product(name: "HummingbirdCore", package: "hummingbird")
 let signals: Target.Dependency = .product(name: "UnixSignals", package: "swift-service-lifecycle")
+let asyncHTTPClient: Target.Dependency = .product(name: "AsyncHTTPClient", package: "async-http-client")
 let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
@@ -128,6 +129,11 @@ let pureTargets: [Target] =
     + pureTarget("Rendering", ["DICOM", "CZlib", "CJPEGShim", nioCore], testing: ["PixelCodecs"])
     + pureTarget("SegmentFormat", ["Checksums", "Placement", nioCore])
     + pureTarget(
+        "PackFormat",
+        ["DICOM", "SegmentFormat", "Checksums", "Placement", nioCore],
+        testData: ["Golden/study.zip"]
+    )
+    + pureTarget(
         "ReplicationProtocol",
         ["Checksums", "Placement", nioCore],
         testData: ["Golden/messages.txt", "Golden/broken.txt"]
@@ -177,6 +183,12 @@ let engineTargets: [Target] =
             "ReplicationProtocol", "Placement", "Checksums",
             nioCore, nioLocks, logging,
         ]
+    )
+    // Where packs lie: a directory, or a bucket of S3.
+    + engineTarget(
+        "ColdStore",
+        ["PackFormat", "Checksums", "Placement", crypto, nioCore, nioPosix, nioHTTP1, asyncHTTPClient],
+        testing: ["DICOM"]
     )
     + engineTarget("Supervisor", ["CSpawn", nioLocks, logging])
     + engineTarget(
@@ -233,6 +245,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     ],
     targets: cTargets + pureTargets + engineTargets + roleTargets
@@ -241,7 +254,7 @@ let package = Package(
                 name: "varve",
                 dependencies: [
                     "Ingest", "StorageNode", "Coordinator", "Supervisor", "Catalog", "Checksums", "Telemetry",
-                    "Placement", "Reconciliation", "Repair", "Lifecycle", "LifecycleFiles",
+                    "Placement", "Reconciliation", "Repair", "Lifecycle", "LifecycleFiles", "PackFormat", "ColdStore",
                     "DICOM", "DIMSE", "DICOMNetworking", "PixelCodecs", "ClusterCertificates", "ReplicationTransport",
                     "ReplicationProtocol", "CPlatform", nioCore, nioPosix, nioLocks, logging, lifecycle, signals,
                     argumentParser,
@@ -303,7 +316,7 @@ if Context.environment["VARVE_FUZZ"] == "1" {
             name: "fuzz-parsers",
             dependencies: [
                 "FuzzHarness", "DICOM", "DIMSE", "DICOMWeb", "Rendering", "ReplicationProtocol", "SegmentFormat",
-                "Placement", "Checksums", "Lifecycle", "LifecycleFiles", nioCore,
+                "PackFormat", "Placement", "Checksums", "Lifecycle", "LifecycleFiles", nioCore,
             ],
             path: "Tests/Fuzz/Parsers",
             swiftSettings: strict,

@@ -18,7 +18,7 @@ struct VarveCommand: AsyncParsableCommand {
             StatusCommand.self, NodeCommand.self, RepairCommand.self, StudyCommand.self, VerifyCommand.self,
             WatchCommand.self, LifecycleCommand.self, CatalogCommand.self, StoreCommand.self, EchoCommand.self,
             FindCommand.self, MoveCommand.self, GetCommand.self,
-            DICOMCommand.self, CertificateCommand.self, BenchCommand.self,
+            DICOMCommand.self, PackCommand.self, CertificateCommand.self, BenchCommand.self,
         ]
     )
 }

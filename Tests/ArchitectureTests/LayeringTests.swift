@@ -36,6 +36,7 @@ import Testing
         Rule("DICOMWeb", ["DICOM", "CZlib"], ["NIOCore"]),
         Rule("Rendering", ["DICOM", "CZlib", "CJPEGShim"], ["NIOCore", "Glibc"]),
         Rule("SegmentFormat", ["Checksums", "Placement"], ["NIOCore"]),
+        Rule("PackFormat", ["DICOM", "SegmentFormat", "Checksums", "Placement"], ["NIOCore"]),
         Rule("ReplicationProtocol", ["Checksums", "Placement"], ["NIOCore"]),
         // Engines: one kind of I/O each.
         Rule("Telemetry", [], ["Logging", "NIOConcurrencyHelpers", "Synchronization", "Glibc"]),
@@ -89,6 +90,11 @@ import Testing
             ["NIOCore", "NIOConcurrencyHelpers", "Logging"]
         ),
         Rule("varve-sim", ["Simulation"], ["Glibc"]),
+        Rule(
+            "ColdStore",
+            ["PackFormat", "Checksums", "Placement"],
+            ["NIOCore", "NIOPosix", "NIOHTTP1", "AsyncHTTPClient", "Crypto", "Glibc"]
+        ),
         Rule("Supervisor", ["CSpawn"], ["Logging", "Glibc", "Foundation", "Synchronization", "NIOConcurrencyHelpers"]),
         // Above the engines.
         Rule(
@@ -133,7 +139,7 @@ import Testing
                 "Ingest", "StorageNode", "Coordinator", "Supervisor", "Catalog", "Telemetry", "Placement", "DICOM",
                 "DIMSE", "DICOMNetworking", "PixelCodecs", "Checksums", "CPlatform", "ClusterCertificates",
                 "ReplicationTransport", "ReplicationProtocol", "Reconciliation", "Repair", "Lifecycle",
-                "LifecycleFiles",
+                "LifecycleFiles", "PackFormat", "ColdStore",
             ],
             nio.union([
                 "Logging", "Glibc", "Foundation", "FoundationNetworking", "ArgumentParser", "Yams", "ServiceLifecycle",

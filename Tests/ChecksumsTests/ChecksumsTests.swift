@@ -15,6 +15,13 @@ import Testing
         #expect(CRC32C.checksum(of: [UInt8]()) == 0)
     }
 
+    @Test func `CRC-32 is that of ZIP and continues over pieces`() {
+        #expect(CRC32.checksum(of: ByteBuffer(string: "123456789")) == 0xCBF4_3926)
+        let first = CRC32.checksum(of: ByteBuffer(string: "1234"))
+        #expect(CRC32.checksum(of: ByteBuffer(string: "56789"), continuing: first) == 0xCBF4_3926)
+        #expect(CRC32.checksum(of: ByteBuffer()) == 0)
+    }
+
     @Test func `SHA-256 agrees with FIPS 180-4 and its forms convert`() throws {
         let digest = SHA256Hasher.digest(of: ByteBuffer(string: "abc"))
         let text = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

@@ -23,6 +23,7 @@ VARVE_SWIFT_PACKAGES=(
 VARVE_PYTHON_PACKAGES=(
     pydicom==3.0.1 pynetdicom==3.0.4 dicomweb-client==0.61.2 numpy==2.4.6 pillow==13.0.0 requests==2.34.2
     pytest==9.2.0 pytest-timeout==2.4.0 pytest-xdist==3.8.0
+    'moto[s3]==5.2.5' boto3==1.44.5 flask==3.1.3 flask-cors==6.0.5
     pyjpegls==1.5.1 pylibjpeg==2.1.0 pylibjpeg-libjpeg==2.3.0 pylibjpeg-openjpeg==2.5.0 pylibjpeg-rle==2.1.0
 )
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import NIOCore
+package import NIOCore
 
 /// Base64 (RFC 4648 section 4), appended to a buffer.
-enum Base64 {
+package enum Base64 {
     private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
 
-    static func append(_ buffer: ByteBuffer, to output: inout ByteBuffer) {
+    package static func append(_ buffer: ByteBuffer, to output: inout ByteBuffer) {
         let alphabet = self.alphabet
         let bytes = buffer.readableBytesSpan
         let count = bytes.byteCount
@@ -37,7 +37,7 @@ enum Base64 {
     /// The bytes that the digits at `range` stand for; nil when they are no base64.
     ///
     /// White space is passed over and padding may be missing (RFC 4648 section 3.2).
-    static func decode(_ bytes: RawSpan, _ range: Range<Int>) -> ByteBuffer? {
+    package static func decode(_ bytes: RawSpan, _ range: Range<Int>) -> ByteBuffer? {
         var output = ByteBuffer()
         output.reserveCapacity(range.count / 4 * 3 + 3)
         var group: UInt32 = 0

@@ -7,18 +7,18 @@ import NIOCore
 /// Numbers stay text, so that none of their digits is lost. Nothing recurses here: `skipValue` counts its nesting.
 /// Goes beyond the grammar in two things that Python writes or editors leave: the bare words `NaN`, `Infinity` and
 /// `-Infinity`, and a byte order mark at the start.
-struct JSONScanner {
+package struct JSONScanner {
     /// What a value begins with.
-    enum Kind {
+    package enum Kind {
         case object, array, string, number, null, boolean
     }
 
     /// Offset of the next byte.
-    private(set) var position = 0
+    package private(set) var position = 0
     /// Objects and arrays within each other that `skipValue` follows.
     let maximumNesting: Int
 
-    init(maximumNesting: Int) {
+    package init(maximumNesting: Int) {
         self.maximumNesting = maximumNesting
     }
 
@@ -27,14 +27,14 @@ struct JSONScanner {
         self.position = position
     }
 
-    mutating func skipByteOrderMark(_ bytes: RawSpan) {
+    package mutating func skipByteOrderMark(_ bytes: RawSpan) {
         if bytes.byteCount >= 3, bytes.byte(at: 0) == 0xEF, bytes.byte(at: 1) == 0xBB, bytes.byte(at: 2) == 0xBF {
             self.position = 3
         }
     }
 
     /// The next byte that is no white space, which stays; nil at the end.
-    mutating func peek(_ bytes: RawSpan) -> UInt8? {
+    package mutating func peek(_ bytes: RawSpan) -> UInt8? {
         while self.position < bytes.byteCount {
             let byte = bytes.byte(at: self.position)
             guard byte == 0x20 || byte == 0x0A || byte == 0x0D || byte == 0x09 else { return byte }
@@ -43,7 +43,7 @@ struct JSONScanner {
         return nil
     }
 
-    mutating func kind(_ bytes: RawSpan) throws(DICOMError) -> Kind {
+    package mutating func kind(_ bytes: RawSpan) throws(DICOMError) -> Kind {
         guard let byte = self.peek(bytes) else { throw self.endedEarly() }
         switch byte {
         case UInt8(ascii: "{"): return .object
@@ -57,21 +57,21 @@ struct JSONScanner {
     }
 
     /// Passes `byte`, which must come next.
-    mutating func expect(_ byte: Unicode.Scalar, _ bytes: RawSpan) throws(DICOMError) {
+    package mutating func expect(_ byte: Unicode.Scalar, _ bytes: RawSpan) throws(DICOMError) {
         guard let next = self.peek(bytes) else { throw self.endedEarly() }
         guard next == UInt8(ascii: byte) else { throw self.failure("'\(byte)' is missing") }
         self.position += 1
     }
 
     /// Passes `byte` if it comes next.
-    mutating func accept(_ byte: Unicode.Scalar, _ bytes: RawSpan) -> Bool {
+    package mutating func accept(_ byte: Unicode.Scalar, _ bytes: RawSpan) -> Bool {
         guard self.peek(bytes) == UInt8(ascii: byte) else { return false }
         self.position += 1
         return true
     }
 
     /// Passes a comma, or the closing byte of the object or array: false then.
-    mutating func hasNext(closing: Unicode.Scalar, isFirst: Bool, _ bytes: RawSpan) throws(DICOMError) -> Bool {
+    package mutating func hasNext(closing: Unicode.Scalar, isFirst: Bool, _ bytes: RawSpan) throws(DICOMError) -> Bool {
         if isFirst { return !self.accept(closing, bytes) }
         if self.accept(closing, bytes) { return false }
         try self.expect(",", bytes)
@@ -79,7 +79,7 @@ struct JSONScanner {
     }
 
     /// Passes a word such as `null`.
-    mutating func expect(word: StaticString, _ bytes: RawSpan) throws(DICOMError) {
+    package mutating func expect(word: StaticString, _ bytes: RawSpan) throws(DICOMError) {
         let letters = Array("\(word)".utf8)
         for (index, letter) in letters.enumerated() {
             guard self.position + index < bytes.byteCount else { throw self.endedEarly() }
@@ -91,7 +91,7 @@ struct JSONScanner {
     // MARK: - Numbers
 
     /// A number as it is written.
-    mutating func number(_ bytes: RawSpan) throws(DICOMError) -> String {
+    package mutating func number(_ bytes: RawSpan) throws(DICOMError) -> String {
         _ = self.peek(bytes)
         let start = self.position
         if self.accept("-", bytes), self.byte(bytes) == UInt8(ascii: "I") {
@@ -142,7 +142,7 @@ struct JSONScanner {
     // MARK: - Strings
 
     /// A string with its escapes resolved.
-    mutating func string(_ bytes: RawSpan) throws(DICOMError) -> String {
+    package mutating func string(_ bytes: RawSpan) throws(DICOMError) -> String {
         try self.expect("\"", bytes)
         let start = self.position
         try self.skipPlainCharacters(bytes)
@@ -169,7 +169,7 @@ struct JSONScanner {
     }
 
     /// The offsets between the quotes of a string that has no escapes; nil, not moved, if it has some.
-    mutating func plainString(_ bytes: RawSpan) throws(DICOMError) -> Range<Int>? {
+    package mutating func plainString(_ bytes: RawSpan) throws(DICOMError) -> Range<Int>? {
         try self.expect("\"", bytes)
         let start = self.position
         try self.skipPlainCharacters(bytes)
@@ -240,7 +240,7 @@ struct JSONScanner {
     // MARK: - Passing over
 
     /// Passes a value of any kind.
-    mutating func skipValue(_ bytes: RawSpan) throws(DICOMError) {
+    package mutating func skipValue(_ bytes: RawSpan) throws(DICOMError) {
         // True for each object that is open, false for each array.
         var open: [Bool] = []
         repeat {
@@ -291,7 +291,7 @@ struct JSONScanner {
 
     // MARK: - Errors
 
-    func failure(_ message: String) -> DICOMError {
+    package func failure(_ message: String) -> DICOMError {
         DICOMError(.invalidJSON, message, offset: self.position)
     }
 

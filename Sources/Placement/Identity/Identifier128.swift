@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// The 128 bits behind a node's or a cluster's identity, written as a UUID (RFC 9562 §4).
-struct Identifier128: Hashable, Comparable, Sendable {
-    let high: UInt64
-    let low: UInt64
+package struct Identifier128: Hashable, Comparable, Sendable {
+    package let high: UInt64
+    package let low: UInt64
 
-    static func < (left: Self, right: Self) -> Bool {
+    package static func < (left: Self, right: Self) -> Bool {
         (left.high, left.low) < (right.high, right.low)
     }
 
     /// 32 hexadecimal digits, hyphens anywhere between them; `nil` for anything else.
-    init?(_ text: some StringProtocol) {
+    package init?(_ text: some StringProtocol) {
         var words: [UInt64] = [0, 0]
         var count = 0
         for character in text.utf8 where character != UInt8(ascii: "-") {
@@ -30,13 +30,13 @@ struct Identifier128: Hashable, Comparable, Sendable {
         self.low = words[1]
     }
 
-    init(high: UInt64, low: UInt64) {
+    package init(high: UInt64, low: UInt64) {
         self.high = high
         self.low = low
     }
 
     /// Lowercase, in groups of 8-4-4-4-12 digits.
-    var text: String {
+    package var text: String {
         let digits: [UInt8] = Array("0123456789abcdef".utf8)
         var characters: [UInt8] = []
         for index in 0..<32 {

@@ -10,7 +10,7 @@ enum FuzzParsers {
             DataSetFuzz.target, Part10Fuzz.target, JSONFuzz.target, JSONReadFuzz.target, TextFuzz.target,
             PDUFuzz.target,
             CommandFuzz.target, ReplicationFuzz.target, RecordFuzz.target, SegmentFuzz.target, WebFuzz.target,
-            RangeFuzz.target, RenderingFuzz.target, DescribedFuzz.target, LifecycleFuzz.target,
+            RangeFuzz.target, RenderingFuzz.target, DescribedFuzz.target, LifecycleFuzz.target, PackFuzz.target,
         ])
     }
 }
