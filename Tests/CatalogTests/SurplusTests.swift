@@ -227,6 +227,29 @@ struct SurplusTests {
         }
     }
 
+    @Test func `what was put off is forgotten when the copy is surplus no more`() async throws {
+        try await Self.with { fixture, placed, term, records, _ in
+            let catalog = fixture.catalog
+            let difference = RepairDifference(
+                kind: 4,
+                placement: placed.placement,
+                group: placed.group,
+                livingCount: 3,
+                isShort: false
+            )
+            try await catalog.replaceRepairBacklog([difference], copies: 2, term: term)
+            let putOff = PostponedRepair(record: records[0], pause: .zero, attemptCount: 1, note: "a node is away")
+            let never = PostponedRepair(record: records[1], pause: nil, attemptCount: 8, note: "never")
+            try await catalog.postponeDrops([putOff, never], on: Self.surplus, term: term)
+            _ = try await catalog.unconfirmedDrops(of: Self.nodes, limit: 10, term: term)
+            #expect(try fixture.count("surplus_drops") == 2)
+            // Another node is lost, and the copy is wanted.
+            try await catalog.replaceRepairBacklog([], copies: 2, term: term)
+            _ = try await catalog.unconfirmedDrops(of: Self.nodes, limit: 10, term: term)
+            #expect(try fixture.sql("SELECT note FROM surplus_drops") == ["never"], "a person knows of that one")
+        }
+    }
+
     @Test func `what is in the trash is left alone`() async throws {
         try await Self.with { fixture, placed, term, records, rest in
             let catalog = fixture.catalog

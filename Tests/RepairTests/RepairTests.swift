@@ -29,7 +29,7 @@ import Testing
         #expect(scene.executor.progress.itemCount == lost)
         #expect(scene.executor.progress.byteCount == Int64(lost) * 1000)
         for node in scene.nodes {
-            #expect(node.state.withLockedValue { $0.mostRunning } <= 4, "two given, two taken: nobody says that they are idle")
+            #expect(node.state.withLockedValue { $0.mostRunning } <= 4, "two given, two taken: none is said to be idle")
         }
         // It comes back with what it had: nothing is copied again.
         scene.nodes[1].state.withLockedValue { $0.isAway = false }
