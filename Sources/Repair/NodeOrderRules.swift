@@ -37,7 +37,11 @@ package struct NodeOrderRules: Sendable {
         service: NodeService,
         placed: () async throws(CatalogError) -> [PlacedGroup]
     ) async throws(CatalogError) -> Decision {
-        if service == .removed { return .refused("the node has been removed: give it an empty data directory") }
+        if service == .removed {
+            // Asked again by who did not hear the answer.
+            if order.kind == .remove { return .carriedOut(service: .removed, note: "removed already") }
+            return .refused("the node has been removed: give it an empty data directory")
+        }
         switch order.kind {
         case .drain: return drain(order.node, service)
         case .undrain:

@@ -141,7 +141,9 @@ import Testing
     }
 
     @Test func `a removed node stays removed`() async throws {
-        for kind in NodeOrder.Kind.allCases {
+        let again = try await decide(rules([]), order(.remove), service: .removed)
+        #expect(again == .carriedOut(service: .removed, note: "removed already"), "asked twice")
+        for kind in NodeOrder.Kind.allCases where kind != .remove {
             guard case .refused = try await decide(rules([]), order(kind), service: .removed) else {
                 Issue.record("\(kind)")
                 continue
