@@ -29,9 +29,11 @@ def archive():
 class Reports:
     """What N-EVENT-REPORTs said: (event type, transaction, committed, {failed: reason})."""
 
-    def __init__(self, status=0x0000):
+    def __init__(self, status=0x0000, of=None):
+        """Of all transactions, or of one: another cluster may still have reports for the same address."""
         self.queue = queue.Queue()
         self.status = status
+        self.of = of
 
     def take(self, event):
         information = event.event_information
@@ -39,6 +41,8 @@ class Reports:
         failed = {
             item.ReferencedSOPInstanceUID: item.FailureReason for item in information.get("FailedSOPSequence", [])
         }
+        if self.of not in (None, information.TransactionUID):
+            return self.status, None
         self.queue.put((event.event_type, information.TransactionUID, sorted(committed), failed))
         self.titles = (information.RetrieveAETitle, event.assoc.requestor.ae_title)
         return self.status, None
@@ -202,7 +206,7 @@ def test_a_request_survives_a_restart():
         pid = cluster.pid("ingest-1")
         cluster.kill("ingest-1")
         cluster.wait_gone(pid)
-        reports = Reports()
+        reports = Reports(of=transaction)
         with Listener(reports):
             assert reports.next(180) == (1, transaction, sorted(one.sop_instance for one in made), {})
             reports.none_within(3)
