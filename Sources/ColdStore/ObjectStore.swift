@@ -43,7 +43,8 @@ public protocol ObjectUpload: Sendable {
 
     /// Makes the object durable and seen, in this order.
     ///
-    /// - Throws: `.exists` when there is one of that key now; nothing of ours is left then, as after any other error.
+    /// - Throws: `.exists` when there is one of that key now; nothing of ours is left then. After any other error the object
+    ///   may be there, whole, when it is the last step whose answer was lost or failed: ask for its status.
     mutating func finish() async throws(ColdStoreError)
 
     /// Gives up: nothing is left of it, as far as the store can be reached.

@@ -118,11 +118,10 @@ enum FileSystem {
     }
 
     /// Makes a directory, durably; one that is there is fine.
+    ///
+    /// One that is there is made durable, too: whoever made it may have died before, or not have come to it yet.
     static func makeDirectory(_ path: String, in parent: String) throws(ColdStoreError) {
-        guard mkdir(path, 0o750) == 0 else {
-            if errno == EEXIST { return }
-            throw failure("make", path)
-        }
+        guard mkdir(path, 0o750) == 0 || errno == EEXIST else { throw failure("make", path) }
         try syncDirectory(parent)
     }
 
