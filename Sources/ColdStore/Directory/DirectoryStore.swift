@@ -70,7 +70,8 @@ public struct DirectoryStore: ObjectStore {
         let path = path
         try await threads.run { () throws(ColdStoreError) in
             _ = try Self.readMarker(in: path)
-            try FileSystem.makeDirectory("\(path)/\(Self.uploads)", in: path)
+            // What is in it is gone with it.
+            try FileSystem.makeDirectory("\(path)/\(Self.uploads)")
         }
         return try await FileUpload.begin(
             at: file(of: key),

@@ -117,11 +117,16 @@ enum FileSystem {
         guard fsync(descriptor) == 0 else { throw failure("sync", path) }
     }
 
-    /// Makes a directory, durably; one that is there is fine.
-    ///
-    /// One that is there is made durable, too: whoever made it may have died before, or not have come to it yet.
-    static func makeDirectory(_ path: String, in parent: String) throws(ColdStoreError) {
+    /// Makes a directory; one that is there is fine.
+    static func makeDirectory(_ path: String) throws(ColdStoreError) {
         guard mkdir(path, 0o750) == 0 || errno == EEXIST else { throw failure("make", path) }
+    }
+
+    /// Makes a directory, durably; one that is there is made durable, too.
+    ///
+    /// Whoever made it may have died before that, or not have come to it yet.
+    static func makeDirectory(_ path: String, in parent: String) throws(ColdStoreError) {
+        try makeDirectory(path)
         try syncDirectory(parent)
     }
 
