@@ -42,25 +42,40 @@ if wanted interop || wanted kill; then install_python; fi
 reports="$(mktemp -d)"
 trap 'if [ -n "${fuzz_build:-}" ]; then kill -- "-$fuzz_build" 2>/dev/null || true; fi; rm -rf "$reports"' EXIT
 passed=0 failed=0 skipped=0
+# What failed is said once more at the end: a log of this length is read from there.
+failures="$reports/failures.txt"
+: >"$failures"
 add() {
     passed=$((passed + $1))
     failed=$((failed + $2))
     skipped=$((skipped + $3))
+}
+# fail WHAT: one failure.
+fail() {
+    echo "error: $1"
+    echo "$1" >>"$failures"
+    add 0 1 0
+}
+# check WHAT COMMAND...: one test, which passes when the command does.
+check() {
+    local what="$1"
+    shift
+    if "$@"; then add 1 0 0; else fail "$what"; fi
 }
 started=$SECONDS
 took() { printf '    (%d s)\n' $((SECONDS - started)) && started=$SECONDS; }
 
 if wanted lint; then
     step "checking the format of the Swift code"
-    if swift format lint --strict --recursive --parallel Package.swift Sources Tests; then add 1 0 0; else add 0 1 0; fi
+    check "swift format lint" swift format lint --strict --recursive --parallel Package.swift Sources Tests
     if command -v shellcheck >/dev/null; then
         step "checking the shell scripts"
-        if shellcheck -x deploy/*.sh deploy/lib/*.sh Benchmarks/*.sh Tests/Torture/*.sh Tests/Fuzz/*.sh .ci/run; then add 1 0 0; else add 0 1 0; fi
+        check shellcheck shellcheck -x deploy/*.sh deploy/lib/*.sh Benchmarks/*.sh Tests/Torture/*.sh Tests/Fuzz/*.sh .ci/run
     fi
     step "checking that a codec is not taken for built when its source cannot be had"
     for codec in charls openjpeg openjph; do
         if PIP_NO_INDEX=1 bash "deploy/lib/build_$codec.sh" "$reports/$codec" >/dev/null 2>&1 || [ -e "$reports/$codec" ]; then
-            add 0 1 0
+            fail "build_$codec.sh without a source"
         else
             add 1 0 0
         fi
@@ -77,11 +92,8 @@ took
 tally() {
     local status="$1" what="$2" counts
     shift 2
-    read -r -a counts <<<"$(python3 deploy/lib/count_tests.py "$@")"
-    if [ "$status" -ne 0 ] && [ "${counts[1]}" -eq 0 ]; then
-        echo "error: $what ended with status $status"
-        counts[1]=1
-    fi
+    read -r -a counts <<<"$(python3 deploy/lib/count_tests.py "$failures" "$@")"
+    if [ "$status" -ne 0 ] && [ "${counts[1]}" -eq 0 ]; then fail "$what ended with status $status"; fi
     add "${counts[@]}"
 }
 
@@ -132,6 +144,7 @@ if wanted kill; then
             echo 0 0 0
         )
         if [ "$status" -ne 0 ] && [ "$run_failed" -eq 0 ]; then run_failed=1; fi
+        if [ "$run_failed" -ne 0 ]; then echo "Tests/Torture/$command" >>"$failures"; fi
         torture_passed=$((torture_passed + run_passed))
         torture_failed=$((torture_failed + run_failed))
         torture_skipped=$((torture_skipped + run_skipped))
@@ -141,6 +154,7 @@ if wanted kill; then
     if TMPDIR="$reports" Tests/Torture/run.sh --rounds 1 --faults LyingDisk >"$reports/bite.txt" 2>&1 ||
         ! grep -q "has lost the copy on" "$reports/bite.txt"; then
         cat "$reports/bite.txt"
+        echo "Tests/Torture/run.sh --faults LyingDisk, which must notice what is lost" >>"$failures"
         torture_failed=$((torture_failed + 1))
     else
         torture_passed=$((torture_passed + 1))
@@ -160,10 +174,12 @@ if wanted fuzz; then
         echo 0 0
     )
     if [ "$status" -ne 0 ] && [ "$fuzzed_failed" -eq 0 ]; then fuzzed_failed=1; fi
+    if [ "$fuzzed_failed" -ne 0 ]; then echo "Tests/Fuzz/run.sh" >>"$failures"; fi
     add $((fuzzed_targets > fuzzed_failed ? fuzzed_targets - fuzzed_failed : 0)) "$fuzzed_failed" 0
     took
 fi
 
 echo
+sed 's/^/failed: /' "$failures"
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
