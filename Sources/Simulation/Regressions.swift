@@ -23,5 +23,6 @@ package enum Regressions {
         (10703, "a failed read at a start hides records, which healing has to bring back"),
         (13788, "a bad sector costs three small records, which healing has to bring back"),
         (18543, "as 10703"),
+        (201632, "copies were counted again whose drop had failed to sync, and were gone at the next start"),
     ]
 }

@@ -10,7 +10,8 @@ extension NodeStore {
     ///
     /// `order` is the term and number of the coordinator's order: one that comes after a later one is refused with `.invalid`,
     /// so that an order which was delayed on its way cannot take away what was stored after it. Of no records, it only sees to
-    /// that. A node that may lack records, or what was said about them, drops none: `.readFailed`.
+    /// that; and where a disk failed it throws what that was, because of an earlier order a part may be on that disk, and be found
+    /// at its next start. A node that may lack records, or what was said about them, drops none: `.readFailed`.
     package func drop(
         _ drops: [RecordDrop],
         order: Amendment.Order,
@@ -25,8 +26,7 @@ extension NodeStore {
             return false
         }
         if isLate { throw SegmentStoreError(.invalid, "a later order to drop copies has come before this one") }
-        guard !drops.isEmpty else { return [] }
-        if status.isUncertain || isUneven {
+        if !drops.isEmpty, status.isUncertain || isUneven {
             throw SegmentStoreError(.readFailed, "the node is not sure of what it has, so it drops nothing")
         }
         var outcomes = [DropOutcome](repeating: .absent, count: drops.count)

@@ -106,6 +106,40 @@ struct FailingDiskTests {
         }
     }
 
+    /// The notes may be on the disk although their sync failed: what is there until the next start says nothing.
+    @Test func `of a drop whose sync failed nobody is told that the copies stay`() async throws {
+        try await Place.with { place in
+            var disk = SimulatedDisk()
+            func drop(
+                _ request: PutRequest?,
+                _ sequence: UInt64,
+                at node: ServedNode
+            ) async throws -> [RecordDropOutcome] {
+                let items = [request].compactMap { $0 }.map {
+                    DropRequest.Item(recordID: $0.recordID, payloadDigest: $0.payloadDigest, isHeldElsewhere: false)
+                }
+                let permit = ReferenceID(high: 5, low: 5)
+                return try await node.client.drop(items, permit: permit, ServedNode.stamp, sequence: sequence)
+            }
+            try await place.serve(try place.open([place.disk(1)], on: [disk])) { node in
+                var requests: [PutRequest] = []
+                for low: UInt64 in 1...3 { requests.append(try await node.put(low, byteCount: 1000)) }
+                // The first drop of a store is more than its notes.
+                #expect(try await drop(requests[2], 1, at: node) == [.dropped])
+                disk.setFaults { $0.operation == .sync ? .error(EIO) : nil }
+                #expect(try await refusal { _ = try await drop(requests[0], 2, at: node) } == .diskFailed)
+                _ = try #require(try await node.client.head(Fixture.id(1)))
+                #expect(try await refusal { _ = try await drop(nil, 3, at: node) } == .diskFailed)
+            }
+            disk = disk.afterProcessKill()
+            try await place.serve(try place.open([place.disk(1)], on: [disk])) { node in
+                // Whatever it says of the first now is so.
+                #expect(try await drop(nil, 4, at: node) == [])
+                try await node.client.verify(Fixture.id(2))
+            }
+        }
+    }
+
     private static func expectDeleted(_ node: ServedNode) async throws {
         for low: UInt64 in 1..<20 {
             let id = try Fixture.id(low)

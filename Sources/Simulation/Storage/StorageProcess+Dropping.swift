@@ -20,12 +20,11 @@ extension StorageProcess {
                 return answer(.failure(ReplicationError(.invalidRequest, "a later order has come before this one")))
             }
             lastDrop = order
-            guard !items.isEmpty else { return answer(.success([])) }
             let drops = items.map {
                 RecordDrop(id: $0.recordID, payloadDigest: $0.payloadDigest, isHeldElsewhere: $0.isHeldElsewhere)
             }
             step(100...900) { [self] engine -> Result<[RecordDropOutcome], ReplicationError> in
-                guard !engine.status.isUncertain else {
+                guard items.isEmpty || !engine.status.isUncertain else {
                     return .failure(ReplicationError(.unknown, "the node is not sure of what it has"))
                 }
                 let result = Result { () throws(SegmentStoreError) in
