@@ -187,7 +187,7 @@ let engineTargets: [Target] =
     // Where packs lie: a directory, or a bucket of S3.
     + engineTarget(
         "ColdStore",
-        ["PackFormat", "Checksums", "Placement", crypto, nioCore, nioPosix, nioHTTP1, asyncHTTPClient],
+        ["PackFormat", "Checksums", "Placement", "CPlatform", crypto, nioCore, nioPosix, nioHTTP1, asyncHTTPClient],
         testing: ["DICOM"]
     )
     + engineTarget("Supervisor", ["CSpawn", nioLocks, logging])

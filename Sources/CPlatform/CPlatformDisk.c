@@ -47,6 +47,10 @@ int varve_file_release_unwritten(int descriptor, int64_t offset) {
     return fallocate(descriptor, mode, end, status.st_size - end) == 0 ? 0 : errno;
 }
 
+void varve_file_begin_writing(int descriptor, int64_t offset, int64_t byteCount) {
+    sync_file_range(descriptor, offset, byteCount, SYNC_FILE_RANGE_WRITE);
+}
+
 int varve_file_drop_cache(int descriptor) { return posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED); }
 
 int varve_file_lock(int descriptor) { return flock(descriptor, LOCK_EX | LOCK_NB) == 0 ? 0 : errno; }

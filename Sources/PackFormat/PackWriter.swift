@@ -25,6 +25,11 @@ public struct PackWriter: Sendable {
         var hasher = SHA256Hasher()
         var crc32: UInt32 = 0
         var byteCount: UInt64 = 0
+
+        mutating func add(_ bytes: ByteBuffer) {
+            hasher.update(bytes)
+            crc32 = CRC32.checksum(of: bytes, continuing: crc32)
+        }
     }
 
     private enum State {
@@ -76,16 +81,41 @@ public struct PackWriter: Sendable {
 
     /// Takes the next bytes of the instance, and returns them.
     public mutating func append(_ bytes: ByteBuffer) throws(PackError) -> ByteBuffer {
+        var running = try take(bytes)
+        running.add(bytes)
+        state = .inside(running)
+        return written(bytes)
+    }
+
+    /// As ``append(_:)``, with the digest of the instance and that of the pack computed at the same time.
+    ///
+    /// For pieces of a hundred kilobytes or more: a digest of a megabyte takes half a millisecond, a task some microseconds.
+    public mutating func appendInParallel(_ bytes: ByteBuffer) async throws(PackError) -> ByteBuffer {
+        var running = try take(bytes)
+        let before = hasher
+        async let whole = Self.adding(bytes, to: before)
+        running.add(bytes)
+        state = .inside(running)
+        hasher = await whole
+        offset += UInt64(bytes.readableBytes)
+        return bytes
+    }
+
+    private static func adding(_ bytes: ByteBuffer, to hasher: SHA256Hasher) async -> SHA256Hasher {
+        var hasher = hasher
+        hasher.update(bytes)
+        return hasher
+    }
+
+    /// The instance that the bytes belong to; nothing is made any more until it is in the state again.
+    private mutating func take(_ bytes: ByteBuffer) throws(PackError) -> Running {
         guard case .inside(var running) = state else { throw misuse("bytes are appended") }
         state = .over
         running.byteCount += UInt64(bytes.readableBytes)
         guard running.byteCount <= running.instance.byteCount else {
             throw PackError(.invalid, "\(running.path) has more than the \(running.instance.byteCount) bytes announced")
         }
-        running.hasher.update(bytes)
-        running.crc32 = CRC32.checksum(of: bytes, continuing: running.crc32)
-        state = .inside(running)
-        return written(bytes)
+        return running
     }
 
     /// Ends the instance, whose bytes must be those that were announced; returns what goes behind them.

@@ -92,7 +92,7 @@ import Testing
         Rule("varve-sim", ["Simulation"], ["Glibc"]),
         Rule(
             "ColdStore",
-            ["PackFormat", "Checksums", "Placement"],
+            ["PackFormat", "Checksums", "Placement", "CPlatform"],
             ["NIOCore", "NIOPosix", "NIOHTTP1", "AsyncHTTPClient", "Crypto", "Glibc"]
         ),
         Rule("Supervisor", ["CSpawn"], ["Logging", "Glibc", "Foundation", "Synchronization", "NIOConcurrencyHelpers"]),

@@ -86,6 +86,23 @@ import Testing
         #expect(try PackFixture.read(bytes).manifest.entries.first?.digest == SHA256Hasher.digest(of: file))
     }
 
+    @Test func `digests computed at the same time are the same`() async throws {
+        let file = try PackFixture.file(1, textByteCount: 100_000)
+        var (one, other) = (
+            try PackWriter(try PackFixture.description()), try PackWriter(try PackFixture.description())
+        )
+        let instance = try PackFixture.instance(1, file)
+        #expect(try one.begin(instance) == other.begin(instance))
+        var rest = file
+        while let piece = rest.readSlice(length: min(30_000, rest.readableBytes)), piece.readableBytes > 0 {
+            let parallel = try await other.appendInParallel(piece)
+            #expect(try one.append(piece) == parallel)
+        }
+        #expect(try one.end() == other.end())
+        let (expected, made) = (try one.finish(), try other.finish())
+        #expect(made.bytes == expected.bytes && made.summary == expected.summary)
+    }
+
     @Test func `an instance is in a pack once`() throws {
         let file = try PackFixture.file(1)
         var writer = try PackWriter(try PackFixture.description())

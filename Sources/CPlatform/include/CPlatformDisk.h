@@ -15,6 +15,10 @@ int64_t varve_file_next_data(int descriptor, int64_t offset);
 // Gives the blocks behind the last data that was ever written at or after `offset` back; never touches data.
 int varve_file_release_unwritten(int descriptor, int64_t offset);
 
+// Has a part of the file that was written brought to its disk from now on, without waiting for it; it is not durable before a sync,
+// which also says what went wrong.
+void varve_file_begin_writing(int descriptor, int64_t offset, int64_t byteCount);
+
 // Drops the file's clean pages from the page cache.
 int varve_file_drop_cache(int descriptor);
 

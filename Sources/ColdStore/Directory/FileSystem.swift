@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import CPlatform
 import Glibc
 import NIOCore
 
@@ -104,6 +105,11 @@ enum FileSystem {
     /// Drops what is in memory of the file and has been synced, as far as the system does that.
     static func dropCache(_ file: File) {
         _ = posix_fadvise(file.descriptor, 0, 0, POSIX_FADV_DONTNEED)
+    }
+
+    /// Has what was written in a range brought to the disk from now on, so that less is left for the sync at the end.
+    static func beginWriting(_ file: File, at offset: UInt64, byteCount: UInt64) {
+        varve_file_begin_writing(file.descriptor, Int64(clamping: offset), Int64(clamping: byteCount))
     }
 
     static func sync(_ file: File, _ path: String) throws(ColdStoreError) {

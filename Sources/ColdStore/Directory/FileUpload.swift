@@ -9,6 +9,8 @@ public import NIOPosix
 public struct FileUpload: ObjectUpload {
     /// Bytes that are gathered before they go to the disk, so that a hop to a thread is worth it.
     private static let pieceByteCount = 1 << 20
+    /// Bytes that are written before the disk is told to begin with them.
+    private static let strideByteCount: UInt64 = 8 << 20
 
     private let path: String
     private let temporary: String
@@ -17,6 +19,9 @@ public struct FileUpload: ObjectUpload {
     /// Folders of `path` that may have to be made, outermost first.
     private let folders: [String]
     private var pending = ByteBuffer()
+    /// The piece before, on its way to the file while the next is made.
+    private var running: Task<Result<Void, ColdStoreError>, Never>?
+    private var writtenByteCount: UInt64 = 0
     private var isOver = false
 
     /// Begins the file at `path`, whose directory must be there.
@@ -62,6 +67,7 @@ public struct FileUpload: ObjectUpload {
     public mutating func finish() async throws(ColdStoreError) {
         guard !isOver else { throw ColdStoreError(.invalid, "\(path) is finished or given up") }
         try await flush()
+        try await settle()
         isOver = true
         let (path, temporary, file, folders) = (path, temporary, file, folders)
         try await threads.run { () throws(ColdStoreError) in
@@ -72,6 +78,8 @@ public struct FileUpload: ObjectUpload {
     public mutating func abort() async {
         guard !isOver else { return }
         isOver = true
+        _ = await running?.value
+        running = nil
         let temporary = temporary
         // The pool is closed: then nothing can be removed any more.
         try? await threads.run { () throws(ColdStoreError) in Self.discard(temporary) }
@@ -95,12 +103,37 @@ public struct FileUpload: ObjectUpload {
         }
     }
 
+    /// Has what is pending written while more is gathered; what comes of it is seen by the next call.
     private mutating func flush() async throws(ColdStoreError) {
+        try await settle()
         guard pending.readableBytes > 0 else { return }
-        let (bytes, file, temporary) = (pending, file, temporary)
+        let (bytes, file, temporary, threads) = (pending, file, temporary, threads)
         pending = ByteBuffer()
+        let end = writtenByteCount + UInt64(bytes.readableBytes)
+        // From the last stride's end on.
+        let begin = writtenByteCount / Self.strideByteCount * Self.strideByteCount
+        let isStride = begin != end / Self.strideByteCount * Self.strideByteCount
+        writtenByteCount = end
+        running = Task {
+            do throws(ColdStoreError) {
+                try await threads.run { () throws(ColdStoreError) in
+                    try FileSystem.write(bytes, to: file, temporary)
+                    if isStride { FileSystem.beginWriting(file, at: begin, byteCount: end - begin) }
+                }
+                return .success(())
+            } catch {
+                return .failure(error)
+            }
+        }
+    }
+
+    /// Waits for what is being written; a failure gives the file up.
+    private mutating func settle() async throws(ColdStoreError) {
+        guard let running else { return }
+        let result = await running.value
+        self.running = nil
         do throws(ColdStoreError) {
-            try await threads.run { () throws(ColdStoreError) in try FileSystem.write(bytes, to: file, temporary) }
+            try result.get()
         } catch {
             await abort()
             throw error

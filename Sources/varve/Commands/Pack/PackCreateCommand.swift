@@ -156,7 +156,7 @@ struct PackCreateCommand: AsyncParsableCommand {
             var offset: UInt64 = 0
             while offset < file.byteCount {
                 let end = min(offset + Self.pieceByteCount, file.byteCount)
-                try await upload.write(try writer.append(try await file.read(offset..<end)))
+                try await upload.write(try await writer.appendInParallel(try await file.read(offset..<end)))
                 progress.add(end - offset)
                 offset = end
             }
