@@ -50,6 +50,9 @@ package enum Defect: String, CaseIterable, Sendable {
     case removeBesideDown
     case dropCounted
     case dropLate
+    case neverCompare
+    case uncountUnread
+    case recountDropping
     // In the catalog.
     case enterTwice
     case overwriteConflict

@@ -8,7 +8,7 @@ import Repair
 import ReplicationProtocol
 import SegmentStore
 
-/// One coordinator from its takeover to its end: the real `Membership`, `NodeOrderRules` and `RepairWorker` over the models of
+/// One coordinator from its takeover to its end: the real `Membership`, `NodeOrderRules`, `RepairWorker` and `ComparisonWorker` over the models of
 /// catalog and nodes. Follows `Leadership.lead` and `ClusterMembership` step by step.
 ///
 /// One that has been followed goes on until the catalog tells it, or is dead at once.
@@ -23,6 +23,7 @@ final class TermOfOffice: @unchecked Sendable {
     private let access: SimulatedLedger
     private unowned let coordinator: CoordinatorModel
     private let worker: RepairWorker
+    private var comparison: ComparedNodes
     private var membership: Membership
     private var weights: CapacityWeights
     private var registered: [NodeID: StorageMember] = [:]
@@ -56,9 +57,14 @@ final class TermOfOffice: @unchecked Sendable {
             clock: world.repairClock,
             logger: Self.logger
         )
+        self.comparison = ComparedNodes(access, interval: .microseconds(pause), in: world)
         tasks.append(Task(executorPreference: world.executor) { [self] in await lead() })
         if !world.has(.neverRepair) {
             tasks.append(Task(executorPreference: world.executor) { [worker] in await worker.run() })
+        }
+        if !world.has(.neverCompare) {
+            let comparison = comparison.worker
+            tasks.append(Task(executorPreference: world.executor) { await comparison.run() })
         }
         world.atEnd { [self] in die() }
     }
@@ -77,6 +83,7 @@ final class TermOfOffice: @unchecked Sendable {
     private func end() {
         isOver = true
         worker.rest()
+        comparison.rest()
         for task in tasks { task.cancel() }
         tasks = []
     }
@@ -105,20 +112,18 @@ final class TermOfOffice: @unchecked Sendable {
         guard !isOver else { return }
         let current = try await catalog.ask { [catalog] in catalog.map }
         guard !isOver else { return }
-        let members = judge(coordinator.answering, records, inForce: current)
+        let answering = coordinator.answering
+        let members = judge(answering, records, inForce: current)
         for member in members where registered[member.id] != member {
             try await catalog.ask(under: term) { [catalog] in catalog.register(member) }
             registered[member.id] = member
         }
         let map = try await publish(members.filter { $0.state != .removed }, replacing: current)
         guard !isOver else { return }
-        worker.update(
-            map,
-            conditions,
-            OrderStamp(term: term, mapEpoch: map.epoch),
-            peers: coordinator.peers(conditions, map),
-            alarm: ""
-        )
+        let stamp = OrderStamp(term: term, mapEpoch: map.epoch)
+        let peers = coordinator.peers(conditions, map)
+        worker.update(map, conditions, stamp, peers: peers, alarm: "")
+        comparison.update(map, stamp, answering: answering, peers: peers)
         try await decideOrder(records, map)
     }
 
