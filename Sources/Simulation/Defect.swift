@@ -53,6 +53,7 @@ package enum Defect: String, CaseIterable, Sendable {
     case neverCompare
     case uncountUnread
     case recountDropping
+    case countBesideDropping
     // In the catalog.
     case enterTwice
     case overwriteConflict

@@ -29,9 +29,10 @@ package final class ComparisonWorker: Sendable {
 
     /// Compares all groups within `period`, or none without one; looks every `interval` whether there is something to do.
     ///
-    /// `following` says which group comes after one: where only some can have records, the others need no look.
+    /// `gate` is that of the dropping of copies of the same coordinator. `following` says which group comes after one: where only some can have records, the others need no look.
     package init(
         ledger: any ComparisonLedger,
+        gate: CountingGate,
         limits: RepairLimits,
         period: Duration?,
         interval: Duration,
@@ -51,13 +52,20 @@ package final class ComparisonWorker: Sendable {
         let view: @Sendable () -> ComparisonView? = { known.withLockedValue { $0 } }
         self.missing = MissingCopies(
             ledger: ledger,
+            gate: gate,
             limits: limits,
             view: view,
             pacing: pacing,
             clock: clock,
             logger: logger
         )
-        self.uncounted = UncountedCopies(ledger: ledger, view: view, logger: logger)
+        self.uncounted = UncountedCopies(
+            ledger: ledger,
+            gate: gate,
+            view: view,
+            pause: { await clock.sleep(interval) },
+            logger: logger
+        )
     }
 
     /// Tells what is known now; nil when another coordinator leads.

@@ -46,9 +46,18 @@ final class ComparisonOracle {
         oracle.release(id, on: node)
     }
 
-    /// Whether a node has lost a copy so.
-    func isMislaid(_ id: RecordID, on node: NodeID) -> Bool {
+    /// Whether a copy of a record was lost so, and is not back.
+    func isMislaid(_ id: RecordID) -> Bool { mislaid.contains { $0.record == id } }
+
+    private func isMislaid(_ id: RecordID, on node: NodeID) -> Bool {
         mislaid.contains(Oracle.Fact(node: node, record: id))
+    }
+
+    /// Those of `keepers` that have lost a copy so: one at the most, which nobody has read, or just before it was lost.
+    func excused(_ id: RecordID, _ keepers: [NodeID]) -> [NodeID] { keepers.filter { isMislaid(id, on: $0) } }
+
+    private func isReadLately(_ id: RecordID, on node: NodeID) -> Bool {
+        readAt[Oracle.Fact(node: node, record: id)].map { world.now - $0 <= Self.longestJudgement } ?? false
     }
 
     /// A node has read a copy whole.
@@ -72,10 +81,9 @@ final class ComparisonOracle {
         if isSound(node), !mislaid.contains(fact), !oracle.letGo.contains(fact) {
             world.violate("\(id) is counted no more on \(name(node)), which has never lost it")
         }
-        let isRead = keepers.contains { keeper in
-            readAt[Oracle.Fact(node: keeper, record: id)].map { world.now - $0 <= Self.longestJudgement } ?? false
+        if !keepers.contains(where: { isReadLately(id, on: $0) }) {
+            world.violate("\(id) is counted no more on \(name(node)), and no other copy of it was read")
         }
-        if !isRead { world.violate("\(id) is counted no more on \(name(node)), and no other copy of it was read") }
         guard let instance = instance(of: id) else { return }
         oracle.checkDurable(instance, keepers.filter { !isMislaid(id, on: $0) })
     }
@@ -117,32 +125,38 @@ final class ComparisonOracle {
     /// What is still to be found or judged; nil when the catalog says of all copies on nodes that are sure where they are.
     var unsettled: String? {
         let rows = catalog.live.filter { !oracle.doomed.contains($0.recordID) }
-        for node in nodes where isAskable(node) {
-            let id = node.store.id
-            guard let engine = node.store.engine, let has = listed(engine) else { continue }
+        for node in nodes where isMember(node) {
+            let (id, itsWordCounts) = (node.store.id, isSure(node))
+            // Who is not sure will be, when it has been healed; but one whose writes went astray may never be.
+            guard itsWordCounts || node.store.damageCount != nil, let engine = node.store.engine,
+                let has = listed(engine)
+            else { continue }
             for row in rows {
                 if row.nodes.contains(id) {
                     if !has.contains(row.recordID) {
                         return "\(node.name) does not have \(row.recordID), which the catalog names there"
                     }
-                } else if has.contains(row.recordID), isWhole(row.recordID, engine) {
+                } else if itsWordCounts, has.contains(row.recordID), isWhole(row.recordID, engine) {
                     return "\(node.name) has \(row.recordID), and the catalog does not name it there"
                 }
             }
         }
         for (key, copy) in ledger.missing.sorted(by: { ($0.key.record, $0.key.node) < ($1.key.record, $1.key.node) }) {
             guard copy.state != .uncounted, rows.contains(where: { $0.recordID == key.record }),
-                let node = node(key.node), isAskable(node)
+                let node = node(key.node), isMember(node), isSure(node)
             else { continue }
             return "\(key.record) on \(node.name) is \(copy.state) in the end: \(copy.note)"
         }
         return nil
     }
 
+    private func isMember(_ node: StorageProcess) -> Bool {
+        node.isRunning && !node.isLost && catalog.map[node.store.id] != nil
+    }
+
     /// Whether the comparison may take the node's word.
-    private func isAskable(_ node: StorageProcess) -> Bool {
-        guard node.isRunning, !node.isLost, catalog.map[node.store.id] != nil, let status = node.store.engine?.status
-        else { return false }
+    private func isSure(_ node: StorageProcess) -> Bool {
+        guard let status = node.store.engine?.status else { return false }
         return !status.isUncertain && !status.quarantinedRanges.contains { $0.kind == .damaged }
     }
 

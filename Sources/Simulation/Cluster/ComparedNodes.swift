@@ -19,13 +19,14 @@ struct ComparedNodes {
     private let world: World
     private var trust: NodeTrust
 
-    init(_ access: SimulatedLedger, interval: Duration, in world: World) {
+    init(_ access: SimulatedLedger, gate: CountingGate, interval: Duration, in world: World) {
         self.world = world
         // Who leads anew has not seen how long they have been sure.
         self.trust = NodeTrust(settling: world.plan.trustSettling)
         let groups = ComparedGroups(access.ledger)
         self.worker = ComparisonWorker(
             ledger: access,
+            gate: gate,
             limits: world.plan.repair,
             period: world.plan.comparisonPeriod,
             interval: interval,
@@ -36,7 +37,8 @@ struct ComparedNodes {
     }
 
     /// Tells what is known now: the map in force, and the members that answer.
-    mutating func update(_ map: PlacementMap, _ stamp: OrderStamp, answering: [StorageProcess], peers: [SimulatedPeer]) {
+    mutating func update(_ map: PlacementMap, _ stamp: OrderStamp, answering: [StorageProcess], peers: [SimulatedPeer])
+    {
         let up = Set(peers.map(\.id))
         let answers = answering.filter { up.contains($0.store.id) }.compactMap { node -> NodeTrust.Answer? in
             guard let status = node.store.engine?.status else { return nil }

@@ -46,7 +46,9 @@ final class SimulatedCluster {
             comparison.isBack($0, on: $1)
             oracle.counted($0, on: $1, under: $2)
         }
-        coordinator.ledger.dropBegun = { [oracle] in oracle.dropBegun($0, on: $1, besides: $2) }
+        coordinator.ledger.dropBegun = { [oracle, comparison] in
+            oracle.dropBegun($0, on: $1, besides: $2, excusing: comparison.excused($0, $2))
+        }
         coordinator.ledger.dropRestored = { [oracle] in oracle.hold($0, on: $1) }
         coordinator.removed = { [oracle] in oracle.removed($0, $1) }
     }

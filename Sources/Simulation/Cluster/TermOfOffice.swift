@@ -47,9 +47,11 @@ final class TermOfOffice: @unchecked Sendable {
         self.access = SimulatedLedger(ledger, catalog)
         self.membership = Membership(limits: world.plan.membership, at: .microseconds(world.now))
         self.weights = CapacityWeights(limits: world.plan.membership)
+        let gate = CountingGate()
         self.worker = RepairWorker(
             ledger: access,
             surplus: access,
+            gate: gate,
             permitPrefix: catalog.term.rawValue,
             copies: world.plan.copies,
             limits: world.plan.repair,
@@ -57,7 +59,12 @@ final class TermOfOffice: @unchecked Sendable {
             clock: world.repairClock,
             logger: Self.logger
         )
-        self.comparison = ComparedNodes(access, interval: .microseconds(pause), in: world)
+        self.comparison = ComparedNodes(
+            access,
+            gate: world.has(.countBesideDropping) ? CountingGate() : gate,
+            interval: .microseconds(pause),
+            in: world
+        )
         tasks.append(Task(executorPreference: world.executor) { [self] in await lead() })
         if !world.has(.neverRepair) {
             tasks.append(Task(executorPreference: world.executor) { [worker] in await worker.run() })
@@ -203,7 +210,8 @@ final class TermOfOffice: @unchecked Sendable {
             try await catalog.ask(under: term) { [self] in
                 catalog.decide(order, service: service, isRefused: false, note: note)
                 world.note("\(order.kind) of \(name) is carried out: \(note)")
-                if service == .removed { coordinator.removed(order.node, placed) }
+                // Asked for again, it is nothing new.
+                if service == .removed, record.service != .removed { coordinator.removed(order.node, placed) }
             }
         case .refused(let reason):
             try await catalog.ask(under: term) { [self] in

@@ -9,7 +9,8 @@ import SegmentStore
 /// Has nodes and catalog differ when no client waits for anything: copies that nodes lose without knowing it, as by a disk that was
 /// put back from an older backup, and copies of which the catalog does not know, as by a repair whose end was lost.
 ///
-/// Never the last good copy: of each instance one stays on a sound node that is to stay itself.
+/// Never the last good copy: of each instance one stays on a sound node that is to stay itself, and a copy is lost only when the one
+/// before is back. Who drops or removes relies on two copies at least, of which one may be lost when it has just been read.
 final class Mislaying {
     private let world: World
     private let cluster: SimulatedCluster
@@ -34,7 +35,7 @@ final class Mislaying {
     }
 
     private func mislay() {
-        guard let row = world.pick(rows) else { return }
+        guard let row = world.pick(rows), !cluster.comparison.isMislaid(row.recordID) else { return }
         let candidates = cluster.members.filter { node in
             row.nodes.contains(node.store.id) && node.isRunning && !isStaying(row.recordID, besides: node, row).isEmpty
         }
@@ -44,7 +45,7 @@ final class Mislaying {
         node.step(100...900) { [self] engine in
             // Others may have gone meanwhile.
             guard let row = rows.first(where: { $0.recordID == row.recordID }), row.nodes.contains(node.store.id),
-                !isStaying(row.recordID, besides: node, row).isEmpty
+                !cluster.comparison.isMislaid(row.recordID), !isStaying(row.recordID, besides: node, row).isEmpty
             else { return }
             let result = Result { () throws(SegmentStoreError) in
                 try engine.drop(
@@ -69,8 +70,7 @@ final class Mislaying {
     ) -> [StorageProcess] {
         cluster.members.filter { other in
             guard other !== node, row.nodes.contains(other.store.id), !other.store.isUnsound, other.isRunning,
-                cluster.catalog.service(of: other.store.id) == .inService,
-                !cluster.comparison.isMislaid(id, on: other.store.id), let engine = other.store.engine,
+                cluster.catalog.service(of: other.store.id) == .inService, let engine = other.store.engine,
                 case .success = Result(catching: { () throws(SegmentStoreError) in try engine.verify(id) })
             else { return false }
             return true
