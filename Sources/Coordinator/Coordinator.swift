@@ -52,9 +52,11 @@ public struct Coordinator: Service {
             logger: logger
         )
         let trash = TrashWorker(catalog: catalog, interval: heartbeat, logger: logger)
+        let gate = CountingGate()
         let repair = RepairWorker(
             ledger: catalog,
             surplus: catalog,
+            gate: gate,
             copies: configuration.copies,
             limits: configuration.repair,
             interval: heartbeat,
@@ -62,6 +64,7 @@ public struct Coordinator: Service {
         )
         let comparison = ComparisonWorker(
             ledger: catalog,
+            gate: gate,
             limits: configuration.repair,
             period: configuration.verifySeconds > 0 ? .seconds(configuration.verifySeconds) : nil,
             interval: heartbeat,

@@ -33,11 +33,14 @@ package final class RepairWorker: Sendable {
     private let clock: RepairClock
     private let logger: Logger
 
-    /// Looks every `interval` whether there is something to do; without a ledger for `surplus` no copy is dropped, and
-    /// `permitPrefix` tells the permits of this process from those of others.
+    /// Looks every `interval` whether there is something to do.
+    ///
+    /// Without a ledger for `surplus` no copy is dropped. `gate` is that of the comparison of the same coordinator, and `permitPrefix`
+    /// tells the permits of this process from those of others.
     package init(
         ledger: any RepairLedger,
         surplus surplusLedger: (any SurplusLedger)? = nil,
+        gate: CountingGate,
         permitPrefix: UInt64 = .random(in: 0 ... .max),
         copies: Int,
         limits: RepairLimits,
@@ -66,6 +69,7 @@ package final class RepairWorker: Sendable {
                 ledger: ledger,
                 plan: surplus,
                 limits: limits,
+                gate: gate,
                 permitPrefix: permitPrefix,
                 clock: clock,
                 logger: logger

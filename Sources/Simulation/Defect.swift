@@ -50,6 +50,10 @@ package enum Defect: String, CaseIterable, Sendable {
     case removeBesideDown
     case dropCounted
     case dropLate
+    case neverCompare
+    case uncountUnread
+    case recountDropping
+    case countBesideDropping
     // In the catalog.
     case enterTwice
     case overwriteConflict

@@ -24,5 +24,12 @@ package enum Regressions {
         (13788, "a bad sector costs three small records, which healing has to bring back"),
         (18543, "as 10703"),
         (201632, "copies were counted again whose drop had failed to sync, and were gone at the next start"),
+        (300705, "a copy that had been looked at was counted after it had been dropped, and that confirmed"),
+        (300710, "as 300705"),
+        (310296, "as 300705"),
+        (310331, "as 300705"),
+        (310217, "a copy was lost between its reading and the dropping of another: the oracle's mistake"),
+        (300550, "a copy was lost on a node that was not sure of what it had: the oracle did not wait for it"),
+        (310477, "a removed node was ordered to be removed again: the oracle took that for news"),
     ]
 }

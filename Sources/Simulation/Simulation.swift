@@ -60,6 +60,7 @@ package enum Simulation {
             world.violate("the nodes do not come round to check all segments: \(behind)")
         }
         let checkedAt = world.now
+        differ(cluster, injector)
         settle(cluster, staff, healedSince: checkedAt)
         if world.violation == nil, !world.plan.secondAct.isEmpty {
             staff.raiseCurtain()
@@ -87,6 +88,20 @@ package enum Simulation {
         )
     }
 
+    /// Has catalog and nodes differ, while coordinators change and processes die.
+    private static func differ(_ cluster: SimulatedCluster, _ injector: FaultInjector) {
+        let world = cluster.world
+        guard world.violation == nil, world.plan.mislaidCount + world.plan.uncountedCount > 0 else { return }
+        let time = world.time(500_000...6_000_000)
+        let mislaying = Mislaying(cluster)
+        mislaying.start(over: time)
+        if world.chance(75) { injector.disturb(for: time) }
+        world.run(until: world.now + time + 100_000)
+        injector.calm()
+        // Those that have died start again.
+        world.run(until: world.now + 5_000_000) { cluster.members.allSatisfy(\.isRunning) }
+    }
+
     /// Waits until what was lost has been copied, nodes that are to go are gone, and damage is healed.
     private static func settle(_ cluster: SimulatedCluster, _ staff: Operator, healedSince time: Int64) {
         let world = cluster.world
@@ -96,7 +111,7 @@ package enum Simulation {
         var open: String?
         repeat {
             world.run(until: world.now + 50_000)
-            open = staff.unfinished ?? cluster.coordinator.unsettled
+            open = staff.unfinished ?? cluster.coordinator.unsettled ?? cluster.comparison.unsettled
         } while open != nil && world.now < end && world.violation == nil
         if let open { world.violate("copies are not made within two minutes: \(open)") }
         let isHealed = world.run(until: world.now + 60_000_000) {

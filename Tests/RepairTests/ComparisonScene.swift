@@ -40,6 +40,8 @@ final class ComparisonWorld: Sendable {
         var uncounted: [RecordID: NodeID] = [:]
         /// Happens once, right before a copy is counted no more.
         var beforeUncounting: (@Sendable (inout State) -> Void)?
+        /// Happens when a copy is counted.
+        var whenCounted: (@Sendable (NodeID) -> Void)?
         /// Copies that are being dropped: not to be counted.
         var dropping: Set<RecordID> = []
     }
@@ -97,14 +99,20 @@ final class ComparisonWorld: Sendable {
     }
 
     /// A coordinator that has just taken office.
-    func worker(period: Duration? = .seconds(1024)) -> ComparisonWorker {
+    func worker(
+        period: Duration? = .seconds(1024),
+        gate: CountingGate = CountingGate(),
+        following: @escaping @Sendable (PlacementGroup) -> PlacementGroup = { $0.next }
+    ) -> ComparisonWorker {
         var limits = RepairLimits()
         limits.bytesPerSecond = 0
         let worker = ComparisonWorker(
             ledger: self,
+            gate: gate,
             limits: limits,
             period: period,
             interval: .seconds(1),
+            following: following,
             clock: RepairClock(
                 now: { [state] in state.withLockedValue { $0.time } },
                 sleep: { [state] time in state.withLockedValue { $0.time += time } }
@@ -234,6 +242,7 @@ extension ComparisonWorld: ComparisonLedger {
     ) async throws(CatalogError) -> Bool {
         try change(term) { state in
             guard state.instances[record] == placement, !state.dropping.contains(record) else { return false }
+            state.whenCounted?(node)
             state.instances[record] = newPlacement
             return true
         }

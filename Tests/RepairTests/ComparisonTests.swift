@@ -162,6 +162,19 @@ struct ComparisonTests {
         #expect(count == 11 && group?.rawValue == 11)
     }
 
+    @Test func `groups that can have no records are passed over`() async {
+        let world = ComparisonWorld()
+        let short = world.store(1, counted: [0, 1], present: [0], group: 700)
+        let worker = world.worker { $0.rawValue < 700 ? PlacementGroup(rawValue: 700) ?? $0 : $0 }
+        for _ in 0..<5 {
+            worker.update(world.view)
+            await worker.step()
+            world.state.withLockedValue { $0.time += .seconds(1) }
+        }
+        #expect(world.counted(short) == [0])
+        #expect(world.state.withLockedValue { $0.groupCount } <= 5)
+    }
+
     @Test func `what is reported is looked at without any schedule`() async throws {
         let world = ComparisonWorld()
         let record = world.store(1, counted: [0, 1], present: [0])
@@ -234,5 +247,18 @@ struct PageComparisonTests {
         #expect(page.unaskedCount == 1, "that on a node which has left is no copy")
         #expect(page.uncounted == [UncountedCopy(record: ids[2], node: a, counted: [b])])
         #expect(page.unnamed == [ids[3]])
+    }
+
+    @Test func `what is not counted comes in the order of records and nodes`() throws {
+        let ids = try (1...50).map { try #require(RecordID(high: 0, low: UInt64($0))) }
+        let (a, b, c) = (Self.nodes[0], Self.nodes[1], Self.nodes[2])
+        let page = PageComparison(
+            rows: ids.map { NamedCopies(record: $0, nodes: [a]) },
+            listings: [a: Set(ids), b: Set(ids), c: Set(ids)],
+            members: Set(Self.nodes)
+        )
+        // Whoever compares takes up the first of them.
+        let expected = ids.flatMap { id in [b, c].map { UncountedCopy(record: id, node: $0, counted: [a]) } }
+        #expect(page.uncounted == expected)
     }
 }

@@ -40,6 +40,8 @@ final class SurplusWorld: Sendable {
         /// When so many copies have been read, the node that read the last of them is away.
         var readsUntilAway = Int.max
         var byteCount: Int64 = 1000
+        /// Happens when a node is told to drop, or asked what it has dropped.
+        var whenTold: (@Sendable (NodeID) -> Void)?
         /// Steps until the process is as good as dead.
         var stepsLeft = Int.max
     }
@@ -256,6 +258,7 @@ struct SurplusTestPeer: SurplusPeer {
         sequence: UInt64
     ) async throws(ReplicationError) -> [RecordDropOutcome] {
         await Task.yield()
+        world.state.withLockedValue { $0.whenTold }?(id)
         return try ask(items.isEmpty ? "barrier" : "drop") { node -> Result<[RecordDropOutcome], ReplicationError> in
             if node.delays, !items.isEmpty {
                 node.delayed.append((items, stamp, sequence))
@@ -298,6 +301,7 @@ struct SurplusScene {
     let world: SurplusWorld
     let copies: Int
     let plan = SurplusPlan()
+    let gate = CountingGate()
     let dropper: SurplusDropper
 
     init(_ world: SurplusWorld, copies: Int = 2) {
@@ -309,6 +313,7 @@ struct SurplusScene {
             ledger: world,
             plan: plan,
             limits: limits,
+            gate: gate,
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         ) { [world, copies] in Self.view(world, copies) }
     }

@@ -18,6 +18,7 @@ struct PullTests {
         let sourcePort: Int
         let target: FakeService
         let coordinator: ReplicationClient
+        let fetcher: RecordFetcher
 
         func pull(
             _ record: TestRecord,
@@ -56,7 +57,13 @@ struct PullTests {
             try await Loopback.run(service) { loopback in
                 try await loopback.withClient { client in
                     try await body(
-                        Nodes(source: source, sourcePort: sourceLoopback.port, target: service, coordinator: client)
+                        Nodes(
+                            source: source,
+                            sourcePort: sourceLoopback.port,
+                            target: service,
+                            coordinator: client,
+                            fetcher: fetcher
+                        )
                     )
                 }
             }
@@ -116,6 +123,39 @@ struct PullTests {
             })
             #expect(other?.code == .notConnected)
             #expect(other?.retry == .otherNode)
+        }
+    }
+
+    @Test(arguments: [false, true])
+    func aConnectionThatIsNotUsedIsEnded(sourceIsGone: Bool) async throws {
+        var limits = RecordFetcher.Limits()
+        limits.idleTime = .milliseconds(20)
+        try await Self.run(limits: limits) { nodes in
+            let record = TestRecord(1, byteCount: 1000)
+            Self.keep(record, in: nodes.source)
+            for _ in 0..<3 {
+                if sourceIsGone {
+                    let gone = await failure(of: { () throws(ReplicationError) in
+                        try await nodes.pull(record, port: 1)
+                    })
+                    #expect(gone?.code == .notConnected)
+                } else {
+                    _ = try await nodes.pull(record)
+                }
+                // It is not connected to any more, and connected to again when it is wanted.
+                while nodes.fetcher.connectionCount > 0 { await Task.yield() }
+            }
+        }
+    }
+
+    @Test func aConnectionIsKeptForAWhile() async throws {
+        try await Self.run { nodes in
+            let record = TestRecord(1, byteCount: 1000)
+            Self.keep(record, in: nodes.source)
+            for _ in 0..<3 {
+                _ = try await nodes.pull(record)
+                #expect(nodes.fetcher.connectionCount == 1)
+            }
         }
     }
 

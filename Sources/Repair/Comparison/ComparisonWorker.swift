@@ -3,7 +3,7 @@
 import Catalog
 package import Logging
 import NIOConcurrencyHelpers
-import Placement
+package import Placement
 import Reconciliation
 import ReplicationProtocol
 
@@ -21,17 +21,22 @@ package final class ComparisonWorker: Sendable {
     private let uncounted: UncountedCopies
     private let interval: Duration
     private let pause: Duration?
+    private let following: @Sendable (PlacementGroup) -> PlacementGroup
     private let clock: RepairClock
     private let known: NIOLockedValueBox<ComparisonView?>
     private let progress = NIOLockedValueBox(Progress())
     private let logger: Logger
 
     /// Compares all groups within `period`, or none without one; looks every `interval` whether there is something to do.
+    ///
+    /// `gate` is that of the dropping of copies of the same coordinator. `following` says which group comes after one: where only some can have records, the others need no look.
     package init(
         ledger: any ComparisonLedger,
+        gate: CountingGate,
         limits: RepairLimits,
         period: Duration?,
         interval: Duration,
+        following: @escaping @Sendable (PlacementGroup) -> PlacementGroup = { $0.next },
         clock: RepairClock = .continuous,
         logger: Logger
     ) {
@@ -40,19 +45,27 @@ package final class ComparisonWorker: Sendable {
         self.ledger = ledger
         self.interval = interval
         self.pause = period.map { $0 / PlacementGroup.count }
+        self.following = following
         self.clock = clock
         self.logger = logger
         let pacing = NIOLockedValueBox(TransferPacing(bytesPerSecond: limits.bytesPerSecond))
         let view: @Sendable () -> ComparisonView? = { known.withLockedValue { $0 } }
         self.missing = MissingCopies(
             ledger: ledger,
+            gate: gate,
             limits: limits,
             view: view,
             pacing: pacing,
             clock: clock,
             logger: logger
         )
-        self.uncounted = UncountedCopies(ledger: ledger, view: view, logger: logger)
+        self.uncounted = UncountedCopies(
+            ledger: ledger,
+            gate: gate,
+            view: view,
+            pause: { await clock.sleep(interval) },
+            logger: logger
+        )
     }
 
     /// Tells what is known now; nil when another coordinator leads.
@@ -116,7 +129,7 @@ package final class ComparisonWorker: Sendable {
             try await uncounted.run(outcome.uncounted, next.term)
             try await ledger.noteComparison(of: next.group, outcome.counts, term: next.term)
             say(next.group, outcome.counts)
-            next.group = next.group.next
+            next.group = following(next.group)
             // What could not be done in its time, because it took longer or nobody was trusted, is not made up for.
             next.due = max(next.due + pause, clock.now() - interval)
             progress.withLockedValue { $0.schedule = next }
@@ -152,13 +165,13 @@ package final class ComparisonWorker: Sendable {
                 ]
             )
         }
-        if group.next.rawValue == 0 { logger.notice("the catalog has been compared with the storage nodes") }
+        if following(group) <= group { logger.notice("the catalog has been compared with the storage nodes") }
     }
 }
 
 extension PlacementGroup {
     /// The group after it; the first after the last.
-    fileprivate var next: PlacementGroup {
+    package var next: PlacementGroup {
         PlacementGroup(rawValue: UInt16((Int(rawValue) + 1) % PlacementGroup.count)) ?? self
     }
 }

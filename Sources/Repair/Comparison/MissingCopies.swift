@@ -18,6 +18,7 @@ struct MissingCopies: Sendable {
     private static let longestPause = Duration.seconds(3600)
 
     let ledger: any ComparisonLedger
+    let gate: CountingGate
     let limits: RepairLimits
     let view: @Sendable () -> ComparisonView?
     let pacing: NIOLockedValueBox<TransferPacing>
@@ -135,11 +136,31 @@ struct MissingCopies: Sendable {
         )
     }
 
+    /// Counts a copy if it is whole still: nothing that was dropped on its node is confirmed meanwhile.
+    private func isCounted(
+        _ copy: MissingCopy,
+        _ node: NodeID,
+        from placement: Int32,
+        to newPlacement: Int32,
+        _ view: ComparisonView
+    ) async throws(CatalogError) -> Bool {
+        guard gate.enter(node) else { return false }
+        defer { gate.leave(node) }
+        guard await MissingCopyCheck(view: view).isWhole(copy.record, on: node) else { return false }
+        return try await ledger.recount(
+            copy.record,
+            on: node,
+            from: placement,
+            to: newPlacement,
+            term: view.stamp.term
+        )
+    }
+
     private func recount(_ copy: MissingCopy, _ node: NodeID, _ term: Term) async throws(CatalogError) {
         guard let now = view(), now.stamp.term == term, let placement = copy.placement else { return }
         let number = try await ledger.placementNumber(of: (copy.nodes + [node]).sorted())
         let name = now.members[node] ?? "\(node)"
-        if try await ledger.recount(copy.record, on: node, from: placement, to: number, term: term) {
+        if try await isCounted(copy, node, from: placement, to: number, now) {
             logger.warning(
                 "a copy that was not counted is the last good one known; it is counted",
                 metadata: ["node": "\(name)", "record": "\(copy.record)"]

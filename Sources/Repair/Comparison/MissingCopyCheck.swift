@@ -54,6 +54,12 @@ struct MissingCopyCheck: Sendable {
         return isCertain ? .lost(reasons) : .doubtful(reasons)
     }
 
+    /// Whether a node reads all of a record now.
+    func isWhole(_ record: RecordID, on id: NodeID) async -> Bool {
+        if case .yes = await hasWhole(record, on: id) { return true }
+        return false
+    }
+
     private enum Answer {
         case yes
         case no(String)

@@ -61,5 +61,7 @@ package struct PageComparison: Sendable {
             }
         }
         unnamed = without.sorted()
+        // In an order that is not that of a set: only some of them have their turn.
+        uncounted.sort { ($0.record, $0.node) < ($1.record, $1.node) }
     }
 }

@@ -13,13 +13,20 @@ import ReplicationProtocol
 struct UncountedCopies: Sendable {
     /// What is left of a group has its turn in the next pass.
     static let mostOfAGroup = 64
+    /// How often it is tried to look at a copy whose node is dropping others.
+    private static let patience = 5
 
     let ledger: any ComparisonLedger
+    let gate: CountingGate
     let view: @Sendable () -> ComparisonView?
+    /// Waits for the next try.
+    let pause: @Sendable () async -> Void
     let logger: Logger
 
     func run(_ copies: [UncountedCopy], _ term: Term) async throws(CatalogError) {
         for copy in copies {
+            guard await enter(copy.node) else { continue }
+            defer { gate.leave(copy.node) }
             guard !Task.isCancelled, let view = view(), view.stamp.term == term, view.trusted.contains(copy.node),
                 let node = view.peers[copy.node]
             else { continue }
@@ -33,6 +40,16 @@ struct UncountedCopies: Sendable {
                 )
             }
         }
+    }
+
+    /// From here until it is counted nothing that was dropped on the node is confirmed.
+    private func enter(_ node: NodeID) async -> Bool {
+        for attempt in 0..<Self.patience where !Task.isCancelled {
+            if attempt > 0 { await pause() }
+            if gate.enter(node) { return true }
+        }
+        // It has its turn in the next pass.
+        return false
     }
 
     /// Whether the node reads its copy whole, and it is the same as one that is counted.

@@ -18,11 +18,18 @@ extension SurplusDropper {
                     limit: Self.unconfirmedAtOnce,
                     term: term
                 )
+                var isAllAsked = true
                 for (node, drops) in Dictionary(grouping: open, by: \.node).sorted(by: { $0.key < $1.key }) {
                     guard let peer = view.peers[node] else { continue }
+                    // A copy there is being looked at, to be counted: asked in the next round.
+                    guard gate.enter(node) else {
+                        isAllAsked = false
+                        continue
+                    }
+                    defer { gate.leave(node) }
                     try await settle(drops, on: peer, view.stamp)
                 }
-                guard open.count == Self.unconfirmedAtOnce else { return }
+                guard open.count == Self.unconfirmedAtOnce, isAllAsked else { return }
             }
         } catch {
             throw RepairObstacle(error)

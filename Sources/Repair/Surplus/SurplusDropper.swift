@@ -42,6 +42,7 @@ package struct SurplusDropper: Sendable {
     let view: @Sendable () -> SurplusView?
     private let state: NIOLockedValueBox<State>
     private let clock: RepairClock
+    let gate: CountingGate
     /// Tells the permits of this process from those of others.
     private let permitPrefix: UInt64
     private let logger: Logger
@@ -50,6 +51,7 @@ package struct SurplusDropper: Sendable {
         ledger: any SurplusLedger,
         plan: SurplusPlan,
         limits: RepairLimits,
+        gate: CountingGate,
         permitPrefix: UInt64 = .random(in: 0 ... .max),
         clock: RepairClock = .continuous,
         logger: Logger,
@@ -58,6 +60,7 @@ package struct SurplusDropper: Sendable {
         self.ledger = ledger
         self.plan = plan
         self.limits = limits
+        self.gate = gate
         self.logger = logger
         self.view = view
         self.state = NIOLockedValueBox(State(pacing: TransferPacing(bytesPerSecond: limits.bytesPerSecond)))
@@ -69,7 +72,8 @@ package struct SurplusDropper: Sendable {
 
     /// Drops what is due as long as `mayGoOn`; how many copies, and what is in the way of the rest.
     ///
-    /// Nobody may count copies while it runs, so that none is counted which is being dropped.
+    /// Nobody may count copies while it runs, so that none is counted which is being dropped: repair does not run beside it, and the
+    /// comparison passes the same ``CountingGate``.
     package func run(while mayGoOn: @escaping @Sendable () -> Bool) async -> (count: Int, obstacle: RepairObstacle?) {
         guard let term = view()?.stamp.term else { return (0, nil) }
         let before = progress.itemCount
@@ -207,6 +211,9 @@ package struct SurplusDropper: Sendable {
         _ owner: any SurplusPeer,
         _ view: SurplusView
     ) async throws(CatalogError) {
+        // A copy there is being looked at, to be counted: the next survey finds these again.
+        guard gate.enter(step.node) else { return }
+        defer { gate.leave(step.node) }
         let term = view.stamp.term
         let begun = Set(
             try await ledger.beginDrops(

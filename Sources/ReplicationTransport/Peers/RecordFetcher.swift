@@ -9,8 +9,8 @@ public import ReplicationProtocol
 
 /// Fetches records from other nodes for one that stores them: the working part of PULL.
 ///
-/// Keeps a connection to each node it has fetched from, up to a limit; those used least recently go first. Called from
-/// the tasks that serve pulls.
+/// Keeps a connection to each node it has fetched from for a while, up to a limit; those used least recently go first. So it does
+/// not go on connecting to a node that has left the cluster. Called from the tasks that serve pulls.
 public final class RecordFetcher: Sendable {
     /// How much it does at once.
     public struct Limits: Sendable {
@@ -18,6 +18,8 @@ public final class RecordFetcher: Sendable {
         public var maximumPulls = 16
         /// Connections kept, at least as many as pulls.
         public var maximumConnections = 16
+        /// A connection that was not used for so long is ended.
+        public var idleTime = TimeAmount.seconds(60)
         /// Payloads up to this are fetched and stored whole; others stream, and say how far they are.
         public var maximumWholePayloadByteCount = 4 << 20
 
@@ -34,6 +36,8 @@ public final class RecordFetcher: Sendable {
         let client: ReplicationClient
         var useCount = 0
         var lastUse: UInt64 = 0
+        /// Whether somebody will look whether it is still used.
+        var isWatched = false
     }
 
     private struct State {
@@ -191,11 +195,41 @@ public final class RecordFetcher: Sendable {
     }
 
     private func giveBack(_ source: Source) {
-        state.withLockedValue { state in
+        let lastUse = state.withLockedValue { state -> UInt64? in
             state.pullCount -= 1
             state.connections[source]?.useCount -= 1
+            guard let connection = state.connections[source], connection.useCount == 0, !connection.isWatched else {
+                return nil
+            }
+            state.connections[source]?.isWatched = true
+            return connection.lastUse
         }
+        if let lastUse { watch(source, since: lastUse) }
     }
+
+    /// Looks after a while whether a connection has been used since; one look at a time, whatever the number of pulls.
+    private func watch(_ source: Source, since lastUse: UInt64) {
+        // Nothing waits for it: it finds nothing to do when the fetcher has been shut down.
+        group.next().scheduleTask(in: limits.idleTime) { [weak self] in self?.endIdle(source, since: lastUse) }
+    }
+
+    private func endIdle(_ source: Source, since lastUse: UInt64) {
+        let (client, again) = state.withLockedValue { state -> (ReplicationClient?, UInt64?) in
+            guard let connection = state.connections[source] else { return (nil, nil) }
+            // In use: whoever gives it back has it watched again.
+            state.connections[source]?.isWatched = connection.useCount == 0
+            guard connection.useCount == 0 else { return (nil, nil) }
+            guard connection.lastUse == lastUse else { return (nil, connection.lastUse) }
+            state.connections[source] = nil
+            return (connection.client, nil)
+        }
+        if let again { watch(source, since: again) }
+        // Nobody waits for its end; a client that is shut down ends by itself.
+        if let client { Task { await client.shutdown() } }
+    }
+
+    /// To how many nodes there is a connection, or an attempt to have one.
+    package var connectionCount: Int { state.withLockedValue { $0.connections.count } }
 
     private func connect(to source: Source) -> ReplicationClient {
         ReplicationClient(

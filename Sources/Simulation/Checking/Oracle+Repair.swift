@@ -23,15 +23,16 @@ extension Oracle {
         checkDurable(instance, [node])
     }
 
-    /// A copy is counted no more, for its node to drop it; those on `keepers` are.
-    func dropBegun(_ id: RecordID, on node: NodeID, besides keepers: [NodeID]) {
+    /// A copy is counted no more, for its node to drop it; those on `keepers` are, of which some may be lost and nobody
+    /// knows it.
+    func dropBegun(_ id: RecordID, on node: NodeID, besides keepers: [NodeID], excusing lost: [NodeID]) {
         world.mix(id.low ^ node.low ^ 1)
         world.note("the copy of \(id) on \(nodes[node]?.name ?? "") is counted no more")
         release(id, on: node)
         guard let row = catalog.live.first(where: { $0.recordID == id }),
             let instance = candidates(row.instance).first(where: { $0.recordID == id })
         else { return }
-        checkDurable(instance, keepers)
+        checkDurable(instance, keepers.filter { !lost.contains($0) })
         // Before that, coordinators that take over and a catalog that is slow make beliefs last longer.
         guard world.isCalm else { return }
         let there = keepers.compactMap { nodes[$0] }.filter {

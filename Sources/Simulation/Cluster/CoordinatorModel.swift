@@ -20,7 +20,9 @@ final class CoordinatorModel {
     private var current: TermOfOffice?
     private var sequence: UInt64 = 0
     /// The groups that records of this run are in.
-    var groups: Set<PlacementGroup> = []
+    var groups: Set<PlacementGroup> = [] {
+        didSet { ledger.groups = groups.sorted() }
+    }
     /// Percent of messages between it and the nodes that are lost.
     var lossPercent = 0.0
     /// Nodes that no coordinator reaches, by number.
@@ -47,6 +49,7 @@ final class CoordinatorModel {
         current = nil
         removed = { _, _ in }
         ledger.counted = { _, _, _ in }
+        ledger.comparisonOracle = nil
         ledger.dropBegun = { _, _, _ in }
         ledger.dropRestored = { _, _ in }
     }

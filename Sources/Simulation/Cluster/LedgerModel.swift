@@ -27,6 +27,13 @@ final class LedgerModel {
     private(set) var placements: [[NodeID]] = []
     /// Copies that are surplus, and what became of dropping them.
     var drops: [DropKey: Drop] = [:]
+    /// Copies that were not where the catalog says.
+    var missing: [DropKey: Missing] = [:]
+    /// How far the comparison is, and the groups that a run has records in.
+    var position = Position()
+    var groups: [PlacementGroup] = []
+    /// Told what comes of the comparison.
+    var comparisonOracle: ComparisonOracle?
     /// Told when a copy is counted: the record, the node that has it, and the term it is counted under.
     var counted: (RecordID, NodeID, Term) -> Void = { _, _, _ in }
     /// Told when a copy is counted no more, and which are; and when it is counted again.

@@ -12,6 +12,7 @@ final class SimulatedCluster {
     let coordinator: CoordinatorModel
     let ingests: [IngestProcess]
     let oracle: Oracle
+    let comparison: ComparisonOracle
     private let links: [[Link]]
 
     init(_ world: World) {
@@ -33,13 +34,21 @@ final class SimulatedCluster {
             IngestProcess(world: world, number: number, nodes: nodes, ways: ways, catalog: catalog)
         }
         oracle = Oracle(world: world, nodes: nodes, catalog: catalog)
+        comparison = ComparisonOracle(oracle, coordinator.ledger, nodes: nodes)
         for node in nodes {
             node.denied = { [oracle] in oracle.denied($0, by: $1) }
             node.dropped = { [oracle] in oracle.dropped($0, on: $1) }
+            node.wasRead = { [comparison] in comparison.read($0, on: $1) }
         }
         for ingest in ingests { ingest.refused = { [oracle] in oracle.catalogRefused($0) } }
-        coordinator.ledger.counted = { [oracle] in oracle.counted($0, on: $1, under: $2) }
-        coordinator.ledger.dropBegun = { [oracle] in oracle.dropBegun($0, on: $1, besides: $2) }
+        coordinator.ledger.comparisonOracle = comparison
+        coordinator.ledger.counted = { [oracle, comparison] in
+            comparison.isBack($0, on: $1)
+            oracle.counted($0, on: $1, under: $2)
+        }
+        coordinator.ledger.dropBegun = { [oracle, comparison] in
+            oracle.dropBegun($0, on: $1, besides: $2, excusing: comparison.excused($0, $2))
+        }
         coordinator.ledger.dropRestored = { [oracle] in oracle.hold($0, on: $1) }
         coordinator.removed = { [oracle] in oracle.removed($0, $1) }
     }
@@ -71,6 +80,7 @@ final class SimulatedCluster {
             node.crashed = { _ in }
             node.denied = { _, _ in }
             node.dropped = { _, _ in }
+            node.wasRead = { _, _ in }
             node.forget()
         }
         for ingest in ingests {

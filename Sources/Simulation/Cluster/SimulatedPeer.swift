@@ -7,9 +7,9 @@ import Repair
 import ReplicationProtocol
 import SegmentFormat
 
-/// A storage node as the real `NodeHealing` and `RepairExecutor` speak to it, over a way that delays and may lose.
+/// A storage node as the real `NodeHealing`, `RepairExecutor` and `ComparisonWorker` speak to it, over a way that delays and may lose.
 // Safety: made, used and let go of on its world's one thread, where `WorldExecutor` runs the tasks that have it.
-final class SimulatedPeer: HealingPeer, RepairPeer, SurplusPeer, @unchecked Sendable {
+final class SimulatedPeer: HealingPeer, RepairPeer, SurplusPeer, ComparisonPeer, @unchecked Sendable {
     /// Small, so that there is more than one page.
     private static let pageCount = 3
 

@@ -8,7 +8,7 @@ import Repair
 import ReplicationProtocol
 import SegmentStore
 
-/// One coordinator from its takeover to its end: the real `Membership`, `NodeOrderRules` and `RepairWorker` over the models of
+/// One coordinator from its takeover to its end: the real `Membership`, `NodeOrderRules`, `RepairWorker` and `ComparisonWorker` over the models of
 /// catalog and nodes. Follows `Leadership.lead` and `ClusterMembership` step by step.
 ///
 /// One that has been followed goes on until the catalog tells it, or is dead at once.
@@ -23,6 +23,7 @@ final class TermOfOffice: @unchecked Sendable {
     private let access: SimulatedLedger
     private unowned let coordinator: CoordinatorModel
     private let worker: RepairWorker
+    private var comparison: ComparedNodes
     private var membership: Membership
     private var weights: CapacityWeights
     private var registered: [NodeID: StorageMember] = [:]
@@ -46,9 +47,11 @@ final class TermOfOffice: @unchecked Sendable {
         self.access = SimulatedLedger(ledger, catalog)
         self.membership = Membership(limits: world.plan.membership, at: .microseconds(world.now))
         self.weights = CapacityWeights(limits: world.plan.membership)
+        let gate = CountingGate()
         self.worker = RepairWorker(
             ledger: access,
             surplus: access,
+            gate: gate,
             permitPrefix: catalog.term.rawValue,
             copies: world.plan.copies,
             limits: world.plan.repair,
@@ -56,9 +59,19 @@ final class TermOfOffice: @unchecked Sendable {
             clock: world.repairClock,
             logger: Self.logger
         )
+        self.comparison = ComparedNodes(
+            access,
+            gate: world.has(.countBesideDropping) ? CountingGate() : gate,
+            interval: .microseconds(pause),
+            in: world
+        )
         tasks.append(Task(executorPreference: world.executor) { [self] in await lead() })
         if !world.has(.neverRepair) {
             tasks.append(Task(executorPreference: world.executor) { [worker] in await worker.run() })
+        }
+        if !world.has(.neverCompare) {
+            let comparison = comparison.worker
+            tasks.append(Task(executorPreference: world.executor) { await comparison.run() })
         }
         world.atEnd { [self] in die() }
     }
@@ -77,6 +90,7 @@ final class TermOfOffice: @unchecked Sendable {
     private func end() {
         isOver = true
         worker.rest()
+        comparison.rest()
         for task in tasks { task.cancel() }
         tasks = []
     }
@@ -105,20 +119,18 @@ final class TermOfOffice: @unchecked Sendable {
         guard !isOver else { return }
         let current = try await catalog.ask { [catalog] in catalog.map }
         guard !isOver else { return }
-        let members = judge(coordinator.answering, records, inForce: current)
+        let answering = coordinator.answering
+        let members = judge(answering, records, inForce: current)
         for member in members where registered[member.id] != member {
             try await catalog.ask(under: term) { [catalog] in catalog.register(member) }
             registered[member.id] = member
         }
         let map = try await publish(members.filter { $0.state != .removed }, replacing: current)
         guard !isOver else { return }
-        worker.update(
-            map,
-            conditions,
-            OrderStamp(term: term, mapEpoch: map.epoch),
-            peers: coordinator.peers(conditions, map),
-            alarm: ""
-        )
+        let stamp = OrderStamp(term: term, mapEpoch: map.epoch)
+        let peers = coordinator.peers(conditions, map)
+        worker.update(map, conditions, stamp, peers: peers, alarm: "")
+        comparison.update(map, stamp, answering: answering, peers: peers)
         try await decideOrder(records, map)
     }
 
@@ -198,7 +210,8 @@ final class TermOfOffice: @unchecked Sendable {
             try await catalog.ask(under: term) { [self] in
                 catalog.decide(order, service: service, isRefused: false, note: note)
                 world.note("\(order.kind) of \(name) is carried out: \(note)")
-                if service == .removed { coordinator.removed(order.node, placed) }
+                // Asked for again, it is nothing new.
+                if service == .removed, record.service != .removed { coordinator.removed(order.node, placed) }
             }
         case .refused(let reason):
             try await catalog.ask(under: term) { [self] in

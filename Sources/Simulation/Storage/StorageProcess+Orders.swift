@@ -256,9 +256,10 @@ extension StorageProcess {
             case .failure(let error): answer(.failure(error))
             case .success(nil): answer(.success(false))
             case .success:
-                step(50...600) { engine in
+                step(50...600) { [self] engine in
                     Result { () throws(SegmentStoreError) in
                         try engine.verify(id)
+                        wasRead(id, store.id)
                         return true
                     }.mapError(ReplicationError.init(store:))
                 } _: {

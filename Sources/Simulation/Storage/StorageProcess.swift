@@ -40,6 +40,8 @@ final class StorageProcess: Process {
     var lastDrop: Amendment.Order?
     /// Told when it has let a copy go.
     var dropped: (RecordID, NodeID) -> Void = { _, _ in }
+    /// Told when it has read a copy whole.
+    var wasRead: (RecordID, NodeID) -> Void = { _, _ in }
     /// Told when the process is dead because its disk stopped at an effect.
     var crashed: (StorageProcess) -> Void = { _ in }
 

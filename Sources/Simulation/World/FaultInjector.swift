@@ -111,6 +111,48 @@ final class FaultInjector {
         }
     }
 
+    // MARK: When the work is done
+
+    /// For a while coordinators, the catalog and processes have their troubles again; what disks have is left as it is.
+    func disturb(for time: Int64) {
+        let end = world.now + time
+        world.isCalm = false
+        if world.plan.allows(.orderLost) { cluster.coordinator.lossPercent = 4 }
+        func next() {
+            world.after(world.time(50_000...800_000)) { [self] in
+                guard world.now < end else { return }
+                disturbOnce()
+                next()
+            }
+        }
+        next()
+    }
+
+    private func disturbOnce() {
+        let drawn: [FaultKind] = [
+            .nodeKill, .nodePowerLoss, .nodePause, .nodeSlow, .catalogAway, .catalogSlow, .catalogUnknown,
+            .catalogFailover, .coordinatorCut, .coordinatorChange,
+        ]
+        guard let kind = world.pick(drawn.filter(world.plan.allows)), let node = world.pick(cluster.members) else {
+            return
+        }
+        switch kind {
+        case .nodeKill, .nodePowerLoss, .nodePause, .nodeSlow: if node.isRunning { hit(node, kind) }
+        case .coordinatorCut, .coordinatorChange: hitMembership(of: node, kind)
+        default: hitCatalog(kind)
+        }
+    }
+
+    /// What ``disturb(for:)`` has broken works again.
+    func calm() {
+        world.isCalm = true
+        for node in cluster.nodes {
+            node.slowness = 1
+            node.resume()
+        }
+        healOthers()
+    }
+
     // MARK: Storage nodes
 
     private func hit(_ node: StorageProcess, _ kind: FaultKind) {
@@ -314,11 +356,7 @@ final class FaultInjector {
             }
             node.unchecked = Set(node.store.segments)
         }
-        cluster.coordinator.lossPercent = 0
-        cluster.coordinator.cut = []
-        cluster.catalog.isAway = false
-        cluster.catalog.isSlow = false
-        cluster.catalog.unknownPercent = 0
+        healOthers()
         for ingest in cluster.ingests {
             ingest.faults.state.withLockedValue { $0.isQuiet = true }
             ingest.resume()
@@ -330,5 +368,13 @@ final class FaultInjector {
                 unblock(link)
             }
         }
+    }
+
+    private func healOthers() {
+        cluster.coordinator.lossPercent = 0
+        cluster.coordinator.cut = []
+        cluster.catalog.isAway = false
+        cluster.catalog.isSlow = false
+        cluster.catalog.unknownPercent = 0
     }
 }

@@ -16,6 +16,8 @@ package enum FaultKind: String, CaseIterable, Sendable, Comparable {
     // Nodes that stay away, and what operators do about nodes.
     case nodeLoss, nodeAbsence, nodeDrain, nodeRemove, nodeAdd
     case coordinatorCut, coordinatorChange
+    // Where nodes and catalog differ, and no node knows it.
+    case copyMislaid, copyUncounted
 
     /// Its place in the list.
     var number: Int { Self.allCases.firstIndex(of: self) ?? 0 }

@@ -43,6 +43,12 @@ struct Plan {
     var faultsPerSecond = 5.0
     var kinds: Set<FaultKind> = []
     var unsoundNodes: Set<Int> = []
+    /// How long a pass of the comparison would take if all groups had records, and how long nodes have to be sure for it.
+    var comparisonPeriod = Duration.zero
+    var trustSettling = Duration.zero
+    /// Copies that nodes lose without knowing it, and copies that the catalog does not learn of, when the work is done.
+    var mislaidCount = 0
+    var uncountedCount = 0
     /// Percent of disk operations that fail, where the atlas allows it.
     var diskErrorPercent = 0.0
 
@@ -74,6 +80,16 @@ struct Plan {
             unsoundNodes = Set(hosts.indices.filter { unsound.contains(hosts[$0]) })
         }
         planRepair(hostCount, using: &random)
+        planComparison(using: &random)
+    }
+
+    private mutating func planComparison(using random: inout SeededGenerator) {
+        let pause = Int.random(in: 50...600, using: &random)
+        comparisonPeriod = .milliseconds(pause) * PlacementGroup.count
+        trustSettling = .milliseconds(Int.random(in: 300...2_500, using: &random))
+        guard Bool.random(using: &random) else { return }
+        mislaidCount = Int.random(in: 0...6, using: &random)
+        uncountedCount = Int.random(in: 0...4, using: &random)
     }
 
     private mutating func planRepair(_ hostCount: Int, using random: inout SeededGenerator) {
