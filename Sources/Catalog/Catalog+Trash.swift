@@ -50,6 +50,17 @@ extension Catalog {
         }
     }
 
+    /// Where the copies of what is in the trash are, and can be undeleted: until 30 days after all nodes were told.
+    ///
+    /// Reads all of the trash.
+    public func trashedCopies() async throws(CatalogError) -> [TrashedCopies] {
+        try await perform(.repeatable) { connection, deadline throws(PostgresFailure) in
+            try connection.query(Self.trashedCopies, [], deadline: deadline).rows.map { row in
+                TrashedCopies(nodes: row.nodeIDs(0), instanceCount: row.int(1) ?? 0)
+            }
+        }
+    }
+
     /// Whether the instance of a record is in the trash.
     public func isInTrash(record: RecordID) async throws(CatalogError) -> Bool {
         let parameters = [PostgresValue.text("\(record)")]
@@ -87,6 +98,17 @@ extension Catalog {
         FROM deletions d JOIN trash_orders o ON o.deletion = d.id AND o.kind = 1
             LEFT JOIN trash_orders u ON u.deletion = d.id AND u.kind = 2
         WHERE $1::bool OR d.restored_at IS NULL ORDER BY d.id DESC LIMIT $2::int4
+        """
+    )
+
+    private static let trashedCopies = PreparedStatement(
+        "trashed_copies",
+        """
+        SELECT p.node_ids, x.number FROM (
+            SELECT t.placement, count(*) AS number FROM trashed_instances t
+                JOIN trash_orders o ON o.deletion = t.deletion AND o.kind = 1
+            WHERE o.done_at IS NULL OR o.done_at > now() - interval '30 days' GROUP BY 1
+        ) x JOIN placements p ON p.id = x.placement
         """
     )
 

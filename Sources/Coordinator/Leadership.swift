@@ -168,7 +168,11 @@ struct Leadership {
         }
         let rules = NodeOrderRules(map: map, conditions: membership.conditions, copies: configuration.copies)
         let decision = try await rules.decide(order, service: record.service) {
-            () async throws(CatalogError) in try await catalog.placedGroups()
+            () async throws(CatalogError) in
+            try await catalog.placedGroups()
+        } trashed: {
+            () async throws(CatalogError) in
+            try await catalog.trashedCopies()
         }
         var facts: Logger.Metadata = ["node": "\(record.member.name)", "order": "\(order.kind)"]
         switch decision {

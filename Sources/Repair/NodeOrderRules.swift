@@ -31,11 +31,13 @@ package struct NodeOrderRules: Sendable {
         self.domains = domains
     }
 
-    /// Decides on an order about a node in `service`; `placed` is where all copies are, and is asked for when that counts.
+    /// Decides on an order about a node in `service`; `placed` is where all copies are, and `trashed` where those of instances
+    /// that may be undeleted; both are asked for when that counts.
     package func decide(
         _ order: NodeOrder,
         service: NodeService,
-        placed: () async throws(CatalogError) -> [PlacedGroup]
+        placed: () async throws(CatalogError) -> [PlacedGroup],
+        trashed: () async throws(CatalogError) -> [TrashedCopies] = { [] }
     ) async throws(CatalogError) -> Decision {
         if service == .removed {
             // Asked again by who did not hear the answer.
@@ -47,7 +49,7 @@ package struct NodeOrderRules: Sendable {
         case .undrain:
             guard service == .draining else { return .refused("the node is not draining") }
             return .carriedOut(service: .inService, note: "in service again")
-        case .remove: return remove(order.node, service, try await placed())
+        case .remove: return remove(order.node, service, try await placed(), try await trashed())
         case .maintenance:
             let minutes = (order.seconds + 59) / 60
             return .carriedOut(service: nil, note: "not declared out for \(minutes) minutes from when it was asked for")
@@ -64,7 +66,12 @@ package struct NodeOrderRules: Sendable {
         return .carriedOut(service: .draining, note: "draining")
     }
 
-    private func remove(_ node: NodeID, _ service: NodeService, _ placed: [PlacedGroup]) -> Decision {
+    private func remove(
+        _ node: NodeID,
+        _ service: NodeService,
+        _ placed: [PlacedGroup],
+        _ trashed: [TrashedCopies]
+    ) -> Decision {
         let isOut = conditions[node]?.standing.health == .out
         guard service == .draining || isOut else {
             return .refused("the node is in service: drain it first, and wait until it holds nothing that is needed")
@@ -82,6 +89,25 @@ package struct NodeOrderRules: Sendable {
                     + " nodes that answer and stay; 'varve node show' says how much is left"
             )
         }
-        return .carriedOut(service: .removed, note: "removed")
+        let last = lastCopies(on: node, trashed)
+        guard last == 0 || isOut else {
+            return .refused(
+                "\(last) instances in the trash have their last copy on this node; take back what has to stay ('varve study"
+                    + " undelete'), or wait until they can't be taken back any more: 'varve study trash'"
+            )
+        }
+        // Nobody waits for a node that burnt.
+        let loss = last == 0 ? "" : "; \(last) instances in the trash had their last copy there"
+        return .carriedOut(service: .removed, note: "removed\(loss)")
+    }
+
+    /// Instances in the trash that no other node has which is there and stays a member.
+    private func lastCopies(on node: NodeID, _ trashed: [TrashedCopies]) -> Int {
+        let others = conditions.values.filter { condition in
+            condition.node != node && condition.standing.service != .removed && condition.standing.health != .out
+        }
+        let staying = Set(others.map(\.node))
+        return trashed.filter { $0.nodes.contains(node) && staying.isDisjoint(with: $0.nodes) }
+            .reduce(0) { $0 + $1.instanceCount }
     }
 }

@@ -36,7 +36,13 @@ package struct OrderPreview: Sendable {
         let placed = try await catalog.placedGroups()
         let order = NodeOrder(id: 0, node: node, kind: kind, requestedBy: "", reason: "")
         let rules = NodeOrderRules(map: map, conditions: conditions, copies: copies)
-        let decision = try await rules.decide(order, service: service) { () async throws(CatalogError) in placed }
+        let decision = try await rules.decide(order, service: service) {
+            () async throws(CatalogError) in
+            placed
+        } trashed: {
+            () async throws(CatalogError) in
+            try await catalog.trashedCopies()
+        }
         var refusal: String?
         if case .refused(let reason) = decision { refusal = reason }
         let sets = placed.map { ActualSet(placement: $0.placement, group: $0.group, nodes: $0.nodes) }

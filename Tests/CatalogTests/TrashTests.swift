@@ -62,6 +62,8 @@ struct TrashTests {
             #expect(try await catalog.instance(sopInstanceUID: deleted.instance.sopInstanceUID) == nil)
             #expect(try await catalog.instance(record: deleted.recordID) == nil)
             #expect(try await catalog.isInTrash(record: deleted.recordID))
+            let copies = try await catalog.trashedCopies()
+            #expect(copies == [TrashedCopies(nodes: deleted.nodes.sorted(), instanceCount: 6)])
             #expect(
                 try await catalog.studies(CatalogQuery()).map(\.study.studyInstanceUID) == ["1.2.826.0.1.3680043.9.2"]
             )
@@ -77,6 +79,7 @@ struct TrashTests {
             #expect(try await catalog.takeFromTrash(study: Self.study, Self.request(4)) == 1, "asked again")
             #expect(try await catalog.study(Self.study) == nil, "before a node gives it out")
             try await Self.giveBack(catalog, term)
+            #expect(try await catalog.trashedCopies().isEmpty)
             #expect(try await catalog.study(Self.study) == before)
             #expect(try await catalog.totals(wantedCopies: 2) == totals)
             #expect(try await !catalog.isInTrash(record: deleted.recordID))

@@ -12,7 +12,10 @@ from conftest import send_all
 from support.cluster import Cluster
 from support.phantom import instance
 from support.repair import Load, assert_redundant, assert_sound, node, records, repair, settings, state, wait_whole
+from test_delete import wait_told
 from test_outage import wait_until
+
+NAMES = ["storage-%d" % number for number in range(1, 5)]
 
 
 def make(*options, nodes, **changed):
@@ -31,6 +34,15 @@ def end(cluster):
 def five():
     # Slow enough that something is left to be done when the tests look.
     cluster = make("--copies", "3", nodes=5, repair_bytes_per_second=100_000)
+    try:
+        yield cluster.start()
+    finally:
+        end(cluster)
+
+
+@pytest.fixture
+def four():
+    cluster = make(nodes=4)
     try:
         yield cluster.start()
     finally:
@@ -129,6 +141,36 @@ def test_no_more_nodes_are_drained_than_copies_allow(three):
     assert cluster.run("node", "undrain", "storage-1").returncode == 0
     wait_until("up", lambda: state(cluster, "storage-1") == "up")
     wait_whole(cluster)
+
+
+def test_the_last_copy_of_what_may_be_undeleted_keeps_its_node(four):
+    cluster = four
+    made = [instance("trash-last", index) for index in range(6)]
+    assert set(send_all(cluster.port, made).values()) == {0}
+    study = made[0].study
+    wait_until("two copies", lambda: sum(records(cluster, name) for name in NAMES) == 12)
+    first, second = [name for name in NAMES if records(cluster, name)]
+    done = cluster.run("study", "delete", study, "--reason", "wrong patient")
+    assert done.returncode == 0, done.stderr
+    wait_told(cluster, study)
+    for name in (first, second):
+        done = cluster.run("node", "drain", name)
+        assert done.returncode == 0, done.stderr
+        if name == first:
+            done = cluster.run("node", "remove", name)
+            assert done.returncode == 0, done.stderr
+            wait_until("%s gone" % name, lambda: node(cluster, first) is None)
+    refused = cluster.run("node", "remove", second)
+    assert refused.returncode == 1 and "6 instances in the trash have their last copy" in refused.stderr, refused.stdout
+    done = cluster.run("study", "undelete", study, "--reason", "it was right")
+    assert done.returncode == 0, done.stderr
+    wait_until("study back", lambda: cluster.get("/dicom-web/studies/" + study)[0] == 200)
+    wait_whole(cluster)
+    wait_until("%s empty" % second, lambda: node(cluster, second)["leaving"]["instances"] == 0)
+    done = cluster.run("node", "remove", second)
+    assert done.returncode == 0, done.stderr
+    wait_until("%s gone" % second, lambda: node(cluster, second) is None)
+    assert_redundant(cluster, made, 2, besides=[first, second])
 
 
 def test_maintenance_holds_repair_back(three):

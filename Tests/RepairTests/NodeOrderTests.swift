@@ -47,12 +47,19 @@ import Testing
         _ rules: NodeOrderRules,
         _ order: NodeOrder,
         service: NodeService,
-        holders: [[NodeID]] = []
+        holders: [[NodeID]] = [],
+        trashed: [TrashedCopies] = []
     ) async throws(CatalogError) -> NodeOrderRules.Decision {
         let placed = holders.enumerated().map { index, nodes in
             PlacedGroup(placement: Int32(index), nodes: nodes, group: group)
         }
-        return try await rules.decide(order, service: service) { () async throws(CatalogError) in placed }
+        return try await rules.decide(order, service: service) {
+            () async throws(CatalogError) in
+            placed
+        } trashed: {
+            () async throws(CatalogError) in
+            trashed
+        }
     }
 
     @Test func `a node is drained when enough hosts are left`() async throws {
@@ -137,6 +144,38 @@ import Testing
                 continue
             }
             #expect(reason.contains("1 placement groups have fewer than 2 copies"))
+        }
+    }
+
+    @Test func `the last copy of what may be undeleted keeps its node, unless that is out`() async throws {
+        let (first, second, third) = (Self.nodes[0], Self.nodes[1], Self.nodes[2])
+        let trashed = [
+            TrashedCopies(nodes: [first, second], instanceCount: 3),
+            TrashedCopies(nodes: [first, third], instanceCount: 4),
+            TrashedCopies(nodes: [second], instanceCount: 50),
+        ]
+        let draining = NodeStanding(health: .up, service: .draining)
+        let out = NodeStanding(health: .out)
+        let cases: [(standings: [NodeStanding], service: NodeService, lastCount: Int)] = [
+            ([draining], .draining, 0),
+            // One that does not answer now may come back.
+            ([draining, NodeStanding(health: .down)], .draining, 0),
+            ([draining, out], .draining, 3),
+            ([draining, NodeStanding(health: .up, service: .removed), out], .draining, 7),
+            ([out, out], .inService, 3),
+        ]
+        for (standings, service, lastCount) in cases {
+            let decision = try await decide(rules(standings), order(.remove), service: service, trashed: trashed)
+            switch decision {
+            case .refused(let reason):
+                #expect(service == .draining && lastCount > 0)
+                #expect(reason.hasPrefix("\(lastCount) instances in the trash have their last copy on this node"))
+            case .carriedOut(let service, let note):
+                #expect(service == .removed)
+                let loss = "removed; \(lastCount) instances in the trash had their last copy there"
+                #expect(note == (lastCount == 0 ? "removed" : loss))
+            }
+            if service == .draining, lastCount > 0, case .carriedOut = decision { Issue.record("\(standings)") }
         }
     }
 

@@ -131,3 +131,14 @@ public struct TrashOrder: Sendable, Hashable {
         self.isRestored = isRestored
     }
 }
+
+/// How many instances of the trash have their copies on a set of nodes.
+public struct TrashedCopies: Hashable, Sendable {
+    public var nodes: [NodeID]
+    public var instanceCount: Int
+
+    public init(nodes: [NodeID], instanceCount: Int) {
+        self.nodes = nodes
+        self.instanceCount = instanceCount
+    }
+}
