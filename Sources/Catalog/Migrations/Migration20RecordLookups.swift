@@ -5,7 +5,7 @@ extension Migration {
     ///
     /// Where Postgres had not analyzed the table yet, it took the index of placements instead, and went through all instances of a
     /// set of nodes for each that was counted: a third of what making a copy cost the whole cluster.
-    static let recordLookups = Migration(version: 18, name: "copies are looked up by their record", sql: functions)
+    static let recordLookups = Migration(version: 20, name: "copies are looked up by their record", sql: functions)
 
     /// `placement + 0` is no index's, so that only the record's is left.
     private static let functions = #"""
