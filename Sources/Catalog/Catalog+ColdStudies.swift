@@ -133,7 +133,7 @@ extension ColdPack {
         c.id, c.move, m.tier, m.place, m.study_uid, c.part, c.parts, c.state, c.created_at, c.byte_count, c.digest,
         (extract(epoch FROM c.written_at) * 1000)::int8, (extract(epoch FROM c.verified_at) * 1000)::int8,
         c.verified_at IS NOT NULL AND (m.soaks_until IS NULL OR c.verified_at >= m.soaks_until),
-        cardinality(c.records), c.note
+        cardinality(c.records), c.note, c.written_by
         """
 
     init?(row: PostgresResult.Row) {
@@ -154,6 +154,7 @@ extension ColdPack {
             byteCount: Int64(row.int(9) ?? 0),
             digest: row.digest(10),
             writtenAtMilliseconds: row.int(11).map(Int64.init),
+            writer: row.nodeID(16),
             verifiedAtMilliseconds: row.int(12).map(Int64.init),
             isVerifiedAgain: row.bool(13),
             instanceCount: row.int(14) ?? 0,

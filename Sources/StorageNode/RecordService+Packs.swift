@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import ColdStore
 package import ReplicationProtocol
 
 /// Cold packs: built and read by the node, so that their bytes never pass through a coordinator.
@@ -17,7 +18,7 @@ extension RecordService {
         progress: @escaping @Sendable (PullProgress) -> Void
     ) async throws(ReplicationError) {
         let check = PackCheck(reference: request.reference, stores: try packStores(), progress: progress)
-        do {
+        do throws(ColdStoreError) {
             try await check.prove(byteCount: request.byteCount, digest: request.digest)
         } catch {
             throw ReplicationError(error)

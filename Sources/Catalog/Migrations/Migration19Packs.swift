@@ -114,7 +114,7 @@ extension Migration {
         BEGIN
             PERFORM require_term(mine);
             SELECT m.study_key INTO owner FROM pack_moves m WHERE m.id = move_in AND m.state = 1 FOR UPDATE;
-            IF NOT FOUND OR EXISTS (SELECT FROM cold_packs c WHERE c.move = move_in) THEN
+            IF NOT FOUND OR EXISTS (SELECT FROM cold_packs c WHERE c.move = move_in AND c.state < 5) THEN
                 RETURN;
             END IF;
             INSERT INTO cold_packs (id, study_key, move, created_at, part, parts, records)
@@ -174,7 +174,6 @@ extension Migration {
             UPDATE cold_packs SET state = 2, byte_count = bytes_in, digest = digest_in, written_by = node_in,
                 written_at = now(), note = ''
             WHERE id = pack_in AND state = 1;
-            UPDATE pack_moves m SET attempts = 0, note = '' FROM cold_packs c WHERE c.id = pack_in AND m.id = c.move;
         END $$;
 
         -- The first time, and again later.

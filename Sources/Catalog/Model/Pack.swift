@@ -33,6 +33,8 @@ public struct ColdPack: Hashable, Sendable {
     public var byteCount: Int64
     public var digest: SHA256Digest?
     public var writtenAtMilliseconds: Int64?
+    /// The node that wrote it.
+    public var writer: NodeID?
     /// When all of it was read last, and was sound.
     public var verifiedAtMilliseconds: Int64?
     /// Whether that was after its time of standing.
@@ -55,6 +57,7 @@ public struct ColdPack: Hashable, Sendable {
         byteCount: Int64 = 0,
         digest: SHA256Digest? = nil,
         writtenAtMilliseconds: Int64? = nil,
+        writer: NodeID? = nil,
         verifiedAtMilliseconds: Int64? = nil,
         isVerifiedAgain: Bool = false,
         instanceCount: Int,
@@ -73,6 +76,7 @@ public struct ColdPack: Hashable, Sendable {
         self.byteCount = byteCount
         self.digest = digest
         self.writtenAtMilliseconds = writtenAtMilliseconds
+        self.writer = writer
         self.verifiedAtMilliseconds = verifiedAtMilliseconds
         self.isVerifiedAgain = isVerifiedAgain
         self.instanceCount = instanceCount

@@ -122,7 +122,9 @@ struct AdminService: Sendable {
             codecs: codecs,
             wantedCopies: configuration.copies,
             verified: verify,
-            instances: instances
+            instances: instances,
+            packs: try await catalog.packs(ofStudy: uid).map { PackReport($0) },
+            moves: try await catalog.moves(ofStudy: uid).map { MoveReport($0) }
         )
     }
 

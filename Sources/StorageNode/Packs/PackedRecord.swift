@@ -33,7 +33,8 @@ struct PackedRecord: Sendable {
     ///
     /// - Throws: what was wrong with the last copy when there is none to be had.
     init(_ id: RecordID, in service: RecordService, or sources: [RecordFetcher.Source]) async throws(ReplicationError) {
-        var places = ([.here] + sources.map { .peer($0) })[...]
+        var places: ArraySlice<Place> = [.here]
+        places += sources.map { Place.peer($0) }
         var failure = ReplicationError(.notFound, "no node that was named has the record")
         var found: HeadResult?
         while let place = places.first {

@@ -144,7 +144,7 @@ struct BrokenSample: Sendable {
         BrokenSample("BUILD-PACK of part 3 of 2", bytes: changed("BUILD-PACK") { $0.set(3, at: 20) }),
         BrokenSample("BUILD-PACK with a study without a UID", bytes: changed("BUILD-PACK") { $0.set(0, at: 56) }),
         BrokenSample("BUILD-PACK with 17 sources", bytes: changed("BUILD-PACK") { $0.set(17, at: 93) }),
-        BrokenSample("BUILD-PACK-RESULT of an unknown outcome", bytes: changed("BUILD-PACK-RESULT") { $0.set(3, at: 0) }),
+        BrokenSample("BUILD-PACK-RESULT of no outcome", bytes: changed("BUILD-PACK-RESULT") { $0.set(3, at: 0) }),
         BrokenSample("VERIFY-PACK cut short", bytes: changed("VERIFY-PACK") { $0.cut(by: 1) }),
         BrokenSample("DROP-RESULT of an unknown outcome", bytes: changed("DROP-RESULT") { $0.set(7, at: 0) }),
         BrokenSample("MAP that is neither member nor not", bytes: changed("MAP") { $0.set(3, at: 20) }),
