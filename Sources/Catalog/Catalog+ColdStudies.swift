@@ -34,6 +34,18 @@ extension Catalog {
         }
     }
 
+    /// Ends the move of a study that is under way or needs a person; its number, or nil when there is none.
+    ///
+    /// Packs that are read from already stay.
+    public func cancelMove(ofStudy study: String, note: String) async throws(CatalogError) -> Int64? {
+        guard let key = RecordID.range(studyInstanceUID: study)?.lowerBound else { return nil }
+        let values: [PostgresValue] = [.text(study), .record(key), .text(StoredText.clean(note))]
+        return try await perform(.once) { connection, deadline throws(PostgresFailure) in
+            let id = try connection.query(Self.cancelMove, values, deadline: deadline).first?.int(0) ?? 0
+            return id > 0 ? Int64(id) : nil
+        }
+    }
+
     /// The packs of a study, the last first, also those that were given up.
     public func packs(ofStudy study: String) async throws(CatalogError) -> [ColdPack] {
         guard let key = RecordID.range(studyInstanceUID: study)?.lowerBound else { return [] }
@@ -91,6 +103,8 @@ extension Catalog {
         "enter_pack_move",
         "SELECT found_id, outcome FROM enter_pack_move($1, $2, $3, $4, $5, $6, $7, $8)"
     )
+
+    private static let cancelMove = PreparedStatement("cancel_pack_move", "SELECT cancel_pack_move($1, $2, $3)")
 
     private static let packsOfStudy = PreparedStatement(
         "packs_of_study",

@@ -67,7 +67,13 @@ public struct Coordinator: Service {
             interval: heartbeat,
             logger: logger
         )
-        let moves = MoveWorker(ledger: catalog, interval: heartbeat, logger: logger) { Timestamp.now().milliseconds }
+        var moveLimits = MoveLimits()
+        moveLimits.recheckAge =
+            configuration.packVerifySeconds > 0 ? .seconds(configuration.packVerifySeconds) : nil
+        moveLimits.recheckInterval = min(moveLimits.recheckInterval, moveLimits.recheckAge ?? .seconds(60))
+        let moves = MoveWorker(ledger: catalog, limits: moveLimits, interval: heartbeat, logger: logger) {
+            Timestamp.now().milliseconds
+        }
         let leadership = Leadership(
             configuration: configuration,
             catalog: catalog,

@@ -127,6 +127,7 @@ public struct IngestNode: Service {
         )
         let repairMetrics = RepairMetrics(catalog: catalog, copies: configuration.copies, registry: metrics)
         let clusterMetrics = ClusterMetrics(catalog: catalog, cluster: cluster, registry: metrics)
+        let tierMetrics = TierMetrics(catalog: catalog, registry: metrics)
         let admin = AdminService(
             configuration: configuration,
             version: version,
@@ -183,6 +184,7 @@ public struct IngestNode: Service {
                 tasks.addTask { await seriesMetadata.run() }
                 tasks.addTask { await repairMetrics.run() }
                 tasks.addTask { await clusterMetrics.run() }
+                tasks.addTask { await tierMetrics.run() }
                 if let watch { tasks.addTask { await watch.worker.run() } }
                 if let sweep = outage.sweep { tasks.addTask { await sweep.run() } }
                 tasks.addTask {

@@ -149,6 +149,37 @@ struct PackTests {
         }
     }
 
+    @Test func `a move that is ended gives its packs up, and takes nothing more`() async throws {
+        try await Self.with { fixture, term, records in
+            let catalog = fixture.catalog
+            #expect(try await catalog.cancelMove(ofStudy: Self.study, note: "not wanted") == nil)
+            guard case .entered(let id) = try await Self.enter(catalog) else { return }
+            try await Self.plan([records], id, catalog, term)
+            let planned = try await catalog.packs(ofMove: id)
+            #expect(try await catalog.cancelMove(ofStudy: Self.study, note: "not wanted") == id)
+            let node = CatalogFixture.nodes[0].id
+            for pack in planned {
+                try await catalog.noteBuilt(pack, byteCount: 1, digest: Self.digest, by: node, term: term)
+            }
+            try await catalog.countPacks(ofMove: id, term: term)
+            try await catalog.postpone(move: id, by: .zero, attempts: 1, note: "", term: term)
+            #expect(try await catalog.packs(ofStudy: Self.study).map(\.state) == [.givenUp])
+            let move = try #require(try await catalog.moves(ofStudy: Self.study).first)
+            #expect(move.state == .done && move.note == "not wanted")
+            // Packs that are read from stay when a later move is ended.
+            guard case .entered(let next) = try await Self.enter(catalog) else { return }
+            try await catalog.planPacks(
+                [(high: 2, low: 1, records: records)],
+                ofMove: next,
+                createdAtMilliseconds: 1,
+                term: term
+            )
+            try await Self.count(next, catalog, term)
+            #expect(try await catalog.cancelMove(ofStudy: Self.study, note: "enough") == next)
+            #expect(try await catalog.packs(holding: records[0]).map(\.state) == [.counted])
+        }
+    }
+
     @Test func `what arrives while a study moves is left for the next move`() async throws {
         try await Self.with { fixture, term, records in
             let catalog = fixture.catalog
@@ -227,6 +258,38 @@ struct PackTests {
         }
     }
 
+    @Test func `packs are read again after a while, those of one study one move after the other`() async throws {
+        try await Self.with { fixture, term, records in
+            let catalog = fixture.catalog
+            for part in [records[..<3], records[3...]] {
+                guard case .entered(let id) = try await Self.enter(catalog) else { return }
+                try await catalog.planPacks(
+                    [(high: 1, low: UInt64(part.startIndex) + 1, records: Array(part))],
+                    ofMove: id,
+                    createdAtMilliseconds: 1,
+                    term: term
+                )
+                try await Self.count(id, catalog, term)
+                try await catalog.finish(move: id, note: "", term: term)
+            }
+            let ids = try await catalog.moves(ofStudy: Self.study).map(\.id).sorted()
+            #expect(try await catalog.recheckPacks(olderThan: .seconds(3600), limit: 10, term: term) == 0)
+            _ = try fixture.sql("UPDATE cold_packs SET verified_at = now() - interval '2 hours'")
+            for id in ids {
+                #expect(try await catalog.recheckPacks(olderThan: .seconds(3600), limit: 10, term: term) == 1)
+                #expect(try await catalog.recheckPacks(olderThan: .seconds(3600), limit: 10, term: term) == 0)
+                let move = try #require(try await catalog.dueMoves(limit: 10).first)
+                let pack = try #require(try await catalog.packs(ofMove: id).first)
+                #expect(move.id == id && pack.state == .counted && !pack.isVerifiedAgain)
+                #expect(pack.verifiedAtMilliseconds != nil)
+                try await catalog.noteSound(pack, term: term)
+                #expect(try await catalog.packs(ofMove: id).first?.isVerifiedAgain == true)
+                try await catalog.finish(move: id, note: "", term: term)
+            }
+            #expect(try await catalog.recheckPacks(olderThan: .seconds(3600), limit: 10, term: term) == 0)
+        }
+    }
+
     @Test func `a coordinator whose term is over changes nothing`() async throws {
         try await Self.with { fixture, term, records in
             let catalog = fixture.catalog
@@ -243,6 +306,7 @@ struct PackTests {
                 { try await catalog.replace(pack, byHigh: 1, low: 9, createdAtMilliseconds: 1, note: "", term: term) },
                 { try await catalog.countPacks(ofMove: id, term: term) },
                 { try await catalog.finish(move: id, note: "", term: term) },
+                { _ = try await catalog.recheckPacks(olderThan: .zero, limit: 1, term: term) },
                 { try await catalog.postpone(move: id, by: nil, attempts: 1, note: "", term: term) },
             ]
             for step in steps {

@@ -195,6 +195,14 @@ def test_orders_that_make_no_sense_are_refused(make_cluster, store):
     refused = move(cluster, uid, status=1)
     assert "being moved elsewhere" in refused
     assert not os.path.exists("/nowhere")
+    ended = cluster.run("study", "move", uid, "--cancel", "--reason", "a mistake")
+    assert ended.returncode == 0, ended.stderr
+    assert moves(cluster, uid)[0]["state"] == "done" and "a mistake" in moves(cluster, uid)[0]["note"]
+    assert cluster.run("study", "move", uid, "--cancel").returncode == 1
+    assert cluster.run("study", "move", uid).returncode == 2
+    move(cluster, uid)
+    wait_done(cluster, uid)
+    assert_packed(cluster, store, made)
 
 
 def test_a_damaged_pack_is_never_given_out_and_is_made_anew(make_cluster, store):
@@ -245,6 +253,20 @@ def test_a_pack_that_rots_before_it_is_counted_is_made_anew(make_cluster, store)
     damage(path_of(store, pack), made[2].sop_instance)
     wait_until("another pack", lambda: [one["pack"] for one in counted(cluster, uid)] not in ([], [pack["pack"]]), 120)
     wait_done(cluster, uid, 120)
+    assert_packed(cluster, store, made)
+
+
+def test_packs_are_read_again_on_a_schedule(make_cluster, store):
+    cluster = make_cluster("--coordinator-setting", "pack-verify-seconds=5")
+    made = made_study("tiering-scrub", 5)
+    stored(cluster, made)
+    uid = made[0].study
+    move(cluster, uid)
+    wait_done(cluster, uid)
+    (pack,) = counted(cluster, uid)
+    wait_until("another reading", lambda: counted(cluster, uid)[0]["verifiedAt"] > pack["verifiedAt"], 60)
+    damage(path_of(store, pack), made[1].sop_instance)
+    wait_until("another pack", lambda: [one["pack"] for one in counted(cluster, uid)] not in ([], [pack["pack"]]), 90)
     assert_packed(cluster, store, made)
 
 

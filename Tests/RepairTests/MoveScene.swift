@@ -282,6 +282,8 @@ extension MoveWorld: MoveLedger {
         }
     }
 
+    func recheckPacks(olderThan age: Duration, limit: Int, term: Term) async throws(CatalogError) -> Int { 0 }
+
     func countPacks(ofMove move: Int64, term: Term) async throws(CatalogError) {
         try step(term: term) { state in
             let live = state.packs.filter { $0.value.pack.state != .givenUp }

@@ -143,6 +143,18 @@ extension Catalog {
         )
     }
 
+    /// Takes moves up again whose packs were last read before `age`, or are in doubt, at most `limit`; says how many.
+    ///
+    /// Those of studies that are moved anyway are left for later.
+    public func recheckPacks(olderThan age: Duration, limit: Int, term: Term) async throws(CatalogError) -> Int {
+        let values: [PostgresValue] = [
+            .term(term), .int8(age.components.seconds * 1000), .int4(Int32(clamping: limit)),
+        ]
+        return try await perform(.repeatable) { connection, deadline throws(PostgresFailure) in
+            try connection.query(Self.recheckPacks, values, deadline: deadline).first?.int(0) ?? 0
+        }
+    }
+
     private func changePacks(
         _ statement: PreparedStatement,
         _ values: [PostgresValue]
@@ -199,6 +211,8 @@ extension Catalog {
     private static let countPacks = PreparedStatement("count_packs", "SELECT count_packs($1, $2)")
 
     private static let finishMove = PreparedStatement("finish_move", "SELECT finish_move($1, $2, $3)")
+
+    private static let recheckPacks = PreparedStatement("recheck_packs", "SELECT recheck_packs($1, $2, $3)")
 
     private static let postponeMove = PreparedStatement("postpone_move", "SELECT postpone_move($1, $2, $3, $4, $5)")
 }

@@ -57,6 +57,7 @@ extension Migration {
         ALTER TABLE cold_packs ALTER records SET STORAGE EXTERNAL, ALTER digest SET STORAGE PLAIN;
         CREATE INDEX cold_packs_by_study ON cold_packs (study_key);
         CREATE INDEX cold_packs_by_move ON cold_packs (move);
+        CREATE INDEX cold_packs_by_verification ON cold_packs (verified_at NULLS FIRST) WHERE state = 4;
 
         """
 
@@ -90,6 +91,22 @@ extension Migration {
             END IF;
             UPDATE pack_moves SET state = 1, attempts = 0, due_at = now() WHERE id = found_id;
             outcome := 2;
+        END $$;
+
+        -- Ends the move of a study that is under way or needs a person; 0 when there is none.
+        --
+        -- Packs that are read from stay. What a coordinator still has done of it counts for nothing.
+        CREATE FUNCTION cancel_pack_move(study_in text, key_in uuid, note_in text) RETURNS bigint LANGUAGE plpgsql AS $$
+        DECLARE
+            ended bigint;
+        BEGIN
+            UPDATE pack_moves SET state = 2, done_at = coalesce(done_at, now()), note = note_in
+            WHERE study_key = key_in AND study_uid = study_in AND state <> 2 RETURNING id INTO ended;
+            IF NOT FOUND THEN
+                RETURN 0;
+            END IF;
+            UPDATE cold_packs SET state = 5, note = note_in WHERE move = ended AND state < 4;
+            RETURN ended;
         END $$;
 
         -- Instances of the move's study that are in no pack of its tier; series by series.
@@ -141,7 +158,7 @@ extension Migration {
         CREATE FUNCTION finish_move(mine bigint, move_in bigint, note_in text) RETURNS void LANGUAGE plpgsql AS $$
         BEGIN
             PERFORM require_term(mine);
-            UPDATE pack_moves SET state = 2, done_at = now(), attempts = 0, note = note_in
+            UPDATE pack_moves SET state = 2, done_at = coalesce(done_at, now()), attempts = 0, note = note_in
             WHERE id = move_in AND state = 1;
         END $$;
 
@@ -220,6 +237,35 @@ extension Migration {
         EXCEPTION WHEN unique_violation THEN
             -- One has begun this moment.
             NULL;
+        END $$;
+
+        -- Takes moves up again whose packs were read longest ago, or are in doubt; says how many.
+        --
+        -- Their time of standing ends now, so what was read before is to be read again.
+        CREATE FUNCTION recheck_packs(mine bigint, age bigint, most integer) RETURNS integer LANGUAGE plpgsql AS $$
+        DECLARE
+            taken integer;
+        BEGIN
+            PERFORM require_term(mine);
+            WITH old AS (
+                SELECT c.move FROM cold_packs c JOIN pack_moves m ON m.id = c.move
+                WHERE c.state = 4 AND m.state = 2
+                    AND (c.verified_at IS NULL OR c.verified_at < now() - age * interval '1 millisecond')
+                    AND NOT EXISTS (SELECT FROM pack_moves o WHERE o.study_key = m.study_key AND o.state <> 2)
+                ORDER BY c.verified_at NULLS FIRST LIMIT most
+            ), one AS (
+                -- One of a study at a time.
+                SELECT DISTINCT ON (m.study_key) m.id FROM pack_moves m WHERE m.id IN (SELECT move FROM old)
+                ORDER BY m.study_key, m.id
+            ), reopened AS (
+                UPDATE pack_moves m SET state = 1, attempts = 0, due_at = now(), soaks_until = now() FROM one
+                WHERE m.id = one.id RETURNING m.id
+            )
+            SELECT count(*) INTO taken FROM reopened;
+            RETURN taken;
+        EXCEPTION WHEN unique_violation THEN
+            -- A move of one of the studies has begun this moment.
+            RETURN 0;
         END $$;
         """#
 }

@@ -16,22 +16,11 @@ func addTierRoutes(to router: Router<IngestRequestContext>, service: AdminServic
     }
     router.post("/api/v1/studies/:study/move") { request, context in
         let uid = try context.parameters.require("study")
-        guard request.headers[.contentType].map({ $0.hasPrefix("application/json") }) ?? false else {
-            return plainText("the body must be application/json\n", status: .unsupportedMediaType)
-        }
-        var request = request
-        guard let bytes = try? await request.collectBody(upTo: 16_384),
-            let body = try? JSONDecoder().decode(MoveRequest.self, from: Data(bytes.readableBytesView))
-        else {
-            // Whatever is wrong with it, this is what it has to be.
-            return plainText(
-                "the body must be like {\"tier\": \"...\", \"keepHot\": false, \"soakSeconds\": 604800,"
-                    + " \"reason\": \"...\"}\n",
-                status: .badRequest
-            )
-        }
-        guard body.reason.contains(where: { !$0.isWhitespace }) else {
-            return plainText("a reason must be given\n", status: .badRequest)
+        let form = "{\"tier\": \"...\", \"keepHot\": false, \"soakSeconds\": 604800, \"reason\": \"...\"}"
+        let body: MoveRequest
+        switch await read(request, form, reason: \MoveRequest.reason) {
+        case .success(let read): body = read
+        case .failure(let refusal): return refusal.response
         }
         guard (0...31_536_000).contains(body.soakSeconds) else {
             return plainText("soakSeconds must be from 0 to 31536000\n", status: .badRequest)
@@ -48,4 +37,50 @@ func addTierRoutes(to router: Router<IngestRequestContext>, service: AdminServic
             return plainText("\(refusal.message)\n", status: refusal.isConflict ? .conflict : .notFound)
         }
     }
+    router.post("/api/v1/studies/:study/move/cancel") { request, context in
+        let uid = try context.parameters.require("study")
+        let body: MoveCancellation
+        switch await read(request, "{\"reason\": \"...\"}", reason: \MoveCancellation.reason) {
+        case .success(let read): body = read
+        case .failure(let refusal): return refusal.response
+        }
+        let client = "varve study move from \(context.clientName)"
+        let report: MoveReport?
+        do throws(CatalogError) {
+            report = try await service.cancelMove(uid, reason: body.reason, requestedBy: client)
+        } catch {
+            return plainText("the catalog does not answer: \(error)\n", status: .serviceUnavailable)
+        }
+        guard let report else { return plainText("the study is not being moved\n", status: .notFound) }
+        return try json(report)
+    }
+}
+
+/// Why the body of an order is not taken.
+private struct BodyRefusal: Error {
+    let response: Response
+}
+
+private func read<Body: Decodable>(
+    _ request: Request,
+    _ form: String,
+    reason: KeyPath<Body, String>
+) async -> Result<Body, BodyRefusal> {
+    func refused(_ text: String, _ status: HTTPResponse.Status) -> Result<Body, BodyRefusal> {
+        .failure(BodyRefusal(response: plainText("\(text)\n", status: status)))
+    }
+    guard request.headers[.contentType].map({ $0.hasPrefix("application/json") }) ?? false else {
+        return refused("the body must be application/json", .unsupportedMediaType)
+    }
+    var request = request
+    guard let bytes = try? await request.collectBody(upTo: 16_384),
+        let body = try? JSONDecoder().decode(Body.self, from: Data(bytes.readableBytesView))
+    else {
+        // Whatever is wrong with it, this is what it has to be.
+        return refused("the body must be like \(form)", .badRequest)
+    }
+    guard body[keyPath: reason].contains(where: { !$0.isWhitespace }) else {
+        return refused("a reason must be given", .badRequest)
+    }
+    return .success(body)
 }

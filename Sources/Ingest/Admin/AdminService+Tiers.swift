@@ -26,6 +26,24 @@ extension AdminService {
         return reports + totals.map { TierReport($0.tier, kind: "gone", place: $0.place, $0) }
     }
 
+    /// Nil in a catalog that a coordinator of this version has not brought up to date yet.
+    func packs(of study: String) async -> [PackReport]? {
+        do throws(CatalogError) {
+            return try await catalog.packs(ofStudy: study).map { PackReport($0) }
+        } catch {
+            return nil
+        }
+    }
+
+    /// Nil in a catalog that a coordinator of this version has not brought up to date yet.
+    func moves(of study: String) async -> [MoveReport]? {
+        do throws(CatalogError) {
+            return try await catalog.moves(ofStudy: study).map { MoveReport($0) }
+        } catch {
+            return nil
+        }
+    }
+
     /// Enters that a study go into packs; what is asked for is under way then.
     func move(
         _ study: String,
@@ -75,6 +93,13 @@ extension AdminService {
             return .failure(TierRefusal(message: "the order is gone", isConflict: true))
         }
         return .success(MoveReport(move))
+    }
+
+    /// Ends the move of a study that is under way or needs a person; nil when there is none.
+    func cancelMove(_ study: String, reason: String, requestedBy: String) async throws(CatalogError) -> MoveReport? {
+        let note = "ended by order of \(requestedBy): \(reason)"
+        guard let id = try await catalog.cancelMove(ofStudy: study, note: note) else { return nil }
+        return try await catalog.moves(ofStudy: study).first { $0.id == id }.map { MoveReport($0) }
     }
 
     /// The rules that hold; nil when there are none, or when this program can't read them.

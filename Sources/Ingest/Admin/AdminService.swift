@@ -123,8 +123,8 @@ struct AdminService: Sendable {
             wantedCopies: configuration.copies,
             verified: verify,
             instances: instances,
-            packs: try await catalog.packs(ofStudy: uid).map { PackReport($0) },
-            moves: try await catalog.moves(ofStudy: uid).map { MoveReport($0) }
+            packs: await packs(of: uid),
+            moves: await moves(of: uid)
         )
     }
 

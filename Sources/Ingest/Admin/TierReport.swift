@@ -23,6 +23,16 @@ public struct MoveRequest: Codable, Sendable {
     }
 }
 
+/// What POST to `/api/v1/studies/{uid}/move/cancel` takes.
+public struct MoveCancellation: Codable, Sendable {
+    /// Why; kept for ever.
+    public var reason: String
+
+    public init(reason: String) {
+        self.reason = reason
+    }
+}
+
 /// A move of a study into packs, and how far it is.
 public struct MoveReport: Codable, Sendable {
     public var id: Int64

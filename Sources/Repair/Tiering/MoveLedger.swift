@@ -34,6 +34,7 @@ package protocol MoveLedger: Sendable {
         note: String,
         term: Term
     ) async throws(CatalogError)
+    func recheckPacks(olderThan age: Duration, limit: Int, term: Term) async throws(CatalogError) -> Int
     func countPacks(ofMove move: Int64, term: Term) async throws(CatalogError)
     func finish(move: Int64, note: String, term: Term) async throws(CatalogError)
     func postpone(

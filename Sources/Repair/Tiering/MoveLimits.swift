@@ -16,6 +16,12 @@ package struct MoveLimits: Hashable, Sendable {
     /// So often a node that did not write a pack may say that it is not there before it is believed.
     package var absences = 3
 
+    /// Every pack is read whole again when that was done last so long ago; `nil`: only when somebody could not read from it.
+    package var recheckAge: Duration? = .seconds(90 * 86_400)
+    /// How often it is looked for such packs, and how many are taken up then.
+    package var recheckInterval = Duration.seconds(60)
+    package var rechecksAtOnce = 16
+
     package init() {}
 
     /// How long a move rests after its `attempt`th failure (from 1); `nil`: it needs a person.

@@ -43,10 +43,7 @@ package struct MoveRun: Sendable {
     ///
     /// A step of a move is a fraction of a study's bytes read or written at least; there are a few for each pack.
     package func run(_ move: PackMove) async throws(CatalogError) {
-        var soakLeft = move.soakLeft
         while !Task.isCancelled {
-            var move = move
-            move.soakLeft = soakLeft
             let packs = try await ledger.packs(ofMove: move.id)
             let outcome: Outcome
             let step = MovePlan.next(move, packs)
@@ -57,8 +54,7 @@ package struct MoveRun: Sendable {
             case .count:
                 try await ledger.countPacks(ofMove: move.id, term: term)
                 logger.notice("a study is read from packs from now on, should its copies fail", metadata: facts(move))
-                // How long they have to stand says the catalog when it is asked next.
-                soakLeft = nil
+                // How long they have to stand the catalog says when it is asked next.
                 outcome = .over
             case .stand: outcome = .over
             case .finish:

@@ -115,7 +115,11 @@ struct PackBuilder: Sendable {
             let instance = try await instance(record, of: description.studyInstanceUID)
             var piece = try Self.packed { () throws(PackError) in try writer.begin(instance) }
             try await upload.write(piece)
-            while let bytes = try await next(of: &record) {
+            var upcoming = try await next(of: &record)
+            while let bytes = upcoming {
+                // The next piece is read while this one is hashed and written.
+                let current = record
+                async let following = Self.following(current)
                 guard !Task.isCancelled else { throw ColdStoreError(.failed, "the order was withdrawn") }
                 piece = try Self.packed { () throws(PackError) in try writer.append(bytes) }
                 try await upload.write(piece)
@@ -123,6 +127,9 @@ struct PackBuilder: Sendable {
                 progress(
                     PullProgress(receivedByteCount: min(done, payloadByteCount), payloadByteCount: payloadByteCount)
                 )
+                let result: Result<ByteBuffer?, ColdStoreError>
+                (record, result) = await following
+                upcoming = try result.get()
             }
             piece = try Self.packed { () throws(PackError) in try writer.end() }
             try await upload.write(piece)
@@ -191,6 +198,18 @@ struct PackBuilder: Sendable {
             return try await record.next()
         } catch {
             throw Self.failure(record.id, error)
+        }
+    }
+
+    private static func following(
+        _ record: PackedRecord
+    ) async -> (record: PackedRecord, Result<ByteBuffer?, ColdStoreError>) {
+        var record = record
+        do throws(ReplicationError) {
+            let bytes = try await record.next()
+            return (record, .success(bytes))
+        } catch {
+            return (record, .failure(failure(record.id, error)))
         }
     }
 

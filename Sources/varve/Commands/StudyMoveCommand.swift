@@ -18,7 +18,9 @@ struct StudyMoveCommand: AsyncParsableCommand {
 
     @OptionGroup var server: ServerOptions
     @Argument(help: "The Study Instance UID.") var study: String
-    @Option(help: "The tier, as the rules that are loaded call it.") var tier: String
+    @Option(help: "The tier, as the rules that are loaded call it.") var tier: String?
+    @Flag(help: "End the move that is under way or needs a person; packs that are read from already stay.")
+    var cancel = false
     @Flag(help: "The copies on storage nodes are to stay for good.") var keepHot = false
     @Option(help: "How long the packs stand before they are read a second time, in seconds.")
     var soakSeconds: Int64 = 604_800
@@ -28,6 +30,7 @@ struct StudyMoveCommand: AsyncParsableCommand {
         guard !study.isEmpty,
             study.utf8.allSatisfy({ $0 == UInt8(ascii: ".") || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) })
         else { throw ValidationError("'\(study)' is not a UID: UIDs consist of digits and dots") }
+        guard cancel != (tier != nil) else { throw ValidationError("say either --tier NAME or --cancel") }
         guard (0...31_536_000).contains(soakSeconds) else {
             throw ValidationError("--soak-seconds must be from 0 to 31536000")
         }
@@ -35,18 +38,22 @@ struct StudyMoveCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let request = MoveRequest(tier: tier, keepHot: keepHot, soakSeconds: soakSeconds, reason: reason)
-        let body = try await AdminClient(server).send(
-            "POST",
-            "/api/v1/studies/\(study)/move",
-            body: JSONEncoder().encode(request)
-        )
+        let path = "/api/v1/studies/\(study)/move"
+        let body: Data
+        if let tier {
+            let request = MoveRequest(tier: tier, keepHot: keepHot, soakSeconds: soakSeconds, reason: reason)
+            body = try await AdminClient(server).send("POST", path, body: JSONEncoder().encode(request))
+        } else {
+            let request = MoveCancellation(reason: reason)
+            body = try await AdminClient(server).send("POST", path + "/cancel", body: JSONEncoder().encode(request))
+        }
         if server.json {
             FileHandle.standardOutput.write(body)
             return
         }
         let report = try JSONDecoder().decode(MoveReport.self, from: body)
         output("move \(report.id) to \(report.tier) at \(report.place): \(report.state)")
+        guard !cancel else { return }
         output("the copies on storage nodes stay; 'varve study show \(study)' tells how far it is")
     }
 }

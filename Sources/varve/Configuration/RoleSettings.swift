@@ -23,7 +23,7 @@ extension Settings {
     /// The stores of packs that the process may use.
     mutating func coldStores() throws -> [ColdPlace] {
         try list("cold-stores").map { text in
-            do {
+            do throws(ColdStoreError) {
                 return try ColdPlace(text)
             } catch {
                 throw SettingsError("'cold-stores' has '\(text)': \(error.message)")
@@ -97,6 +97,7 @@ extension CoordinatorConfiguration {
             in: 2...86_400
         )
         verifySeconds = try settings.integer("verify-seconds", default: verifySeconds, in: 0...31_536_000)
+        packVerifySeconds = try settings.integer("pack-verify-seconds", default: packVerifySeconds, in: 0...315_360_000)
         copies = try settings.integer("copies", default: copies, in: 1...16)
         try readMembership(&settings)
         repair.streamsPerNode = try settings.integer("repair-streams", default: repair.streamsPerNode, in: 1...16)
