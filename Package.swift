@@ -187,7 +187,10 @@ let engineTargets: [Target] =
     // Where packs lie: a directory, or a bucket of S3.
     + engineTarget(
         "ColdStore",
-        ["PackFormat", "Checksums", "Placement", "CPlatform", crypto, nioCore, nioPosix, nioHTTP1, asyncHTTPClient],
+        [
+            "PackFormat", "Checksums", "Placement", "CPlatform", crypto, nioCore, nioPosix, nioLocks, nioHTTP1,
+            asyncHTTPClient,
+        ],
         testing: ["DICOM"]
     )
     + engineTarget("Supervisor", ["CSpawn", nioLocks, logging])
@@ -205,7 +208,7 @@ let roleTargets: [Target] =
         "StorageNode",
         [
             "SegmentStore", "LocalSegments", "SegmentFormat", "ReplicationTransport", "ReplicationProtocol",
-            "Placement", "Checksums",
+            "ColdStore", "PackFormat", "DICOM", "Placement", "Checksums",
             nioCore, nioPosix, logging, lifecycle,
         ],
         testing: ["SimulatedDisk"]
@@ -223,7 +226,7 @@ let roleTargets: [Target] =
         [
             "DICOM", "DIMSE", "DICOMWeb", "Rendering", "DICOMNetworking", "PixelCodecs", "SegmentFormat",
             "ReplicationProtocol", "ReplicationTransport", "Placement", "Checksums", "Catalog", "ClusterClient",
-            "Repair", "Reconciliation", "Telemetry",
+            "Repair", "Reconciliation", "ColdStore", "PackFormat", "Lifecycle", "LifecycleFiles", "Telemetry",
             nioCore, nioPosix, nioLocks, nioHTTP1, logging, lifecycle, hummingbird, hummingbirdCore,
         ]
     )

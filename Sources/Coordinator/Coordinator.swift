@@ -15,7 +15,7 @@ import Telemetry
 /// each second whether it lives, records what it learns, and publishes a new epoch of the map when membership changes.
 /// It has storage nodes fetch what their disks have damaged from others, tells them what was deleted, and has copies made
 /// where they are wanted: of what a lost node had, of what is on a node that is to be emptied, and for a new one. It compares
-/// the catalog with what the nodes have, and what is missing is made again. No store and no read needs it.
+/// the catalog with what the nodes have, and what is missing is made again. It has studies written into cold packs. No store and no read needs it.
 public struct Coordinator: Service {
     private let configuration: CoordinatorConfiguration
     private let logger: Logger
@@ -29,8 +29,8 @@ public struct Coordinator: Service {
         let catalog = try Catalog(
             configuration: .init(
                 connectionString: configuration.catalog,
-                // Repair, deletions and comparing do not wait for each other, nor the lease for them.
-                poolSize: 5,
+                // Repair, deletions, comparing and moves do not wait for each other, nor the lease for them.
+                poolSize: 6,
                 applicationName: "varve \(configuration.name)"
             ),
             logger: logger
@@ -70,6 +70,13 @@ public struct Coordinator: Service {
             interval: heartbeat,
             logger: logger
         )
+        var moveLimits = MoveLimits()
+        moveLimits.recheckAge =
+            configuration.packVerifySeconds > 0 ? .seconds(configuration.packVerifySeconds) : nil
+        moveLimits.recheckInterval = min(moveLimits.recheckInterval, moveLimits.recheckAge ?? .seconds(60))
+        let moves = MoveWorker(ledger: catalog, limits: moveLimits, interval: heartbeat, logger: logger) {
+            Timestamp.now().milliseconds
+        }
         let leadership = Leadership(
             configuration: configuration,
             catalog: catalog,
@@ -78,6 +85,7 @@ public struct Coordinator: Service {
             trash: trash,
             repair: repair,
             comparison: comparison,
+            moves: moves,
             logger: logger
         )
         await cancelWhenGracefulShutdown {
@@ -85,6 +93,7 @@ public struct Coordinator: Service {
             async let deleting: Void = trash.run()
             async let repairing: Void = repair.run()
             async let comparing: Void = comparison.run()
+            async let moving: Void = moves.run()
             var leadership = leadership
             while !Task.isCancelled {
                 await leadership.beat()
@@ -96,6 +105,7 @@ public struct Coordinator: Service {
             await deleting
             await repairing
             await comparing
+            await moving
         }
         logger.info("stopping")
         for watcher in watchers { await watcher.shutdown() }

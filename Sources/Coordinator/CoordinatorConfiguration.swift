@@ -28,6 +28,8 @@ public struct CoordinatorConfiguration: Sendable {
     public var lossSettlingSeconds = 600
     /// How long it takes until the catalog has been compared once with all that the storage nodes have; 0: never.
     public var verifySeconds = 604_800
+    /// Every cold pack is read whole again when that was done last so many seconds ago; 0: never.
+    public var packVerifySeconds = 90 * 86_400
     /// Copies an instance should have: what every ingest node is told.
     public var copies = 2
     /// How long silences of nodes mean what.

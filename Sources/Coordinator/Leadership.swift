@@ -21,6 +21,7 @@ struct Leadership {
     private let trash: TrashWorker
     private let repair: RepairWorker
     private let comparison: ComparisonWorker
+    private let moves: MoveWorker
     private let logger: Logger
     /// Distinct for every start of every coordinator: two processes of one name are two holders.
     private let holder: String
@@ -40,6 +41,7 @@ struct Leadership {
         trash: TrashWorker,
         repair: RepairWorker,
         comparison: ComparisonWorker,
+        moves: MoveWorker,
         logger: Logger
     ) {
         self.configuration = configuration
@@ -49,6 +51,7 @@ struct Leadership {
         self.trash = trash
         self.repair = repair
         self.comparison = comparison
+        self.moves = moves
         self.trust = NodeTrust(settling: .seconds(Int64(configuration.lossSettlingSeconds)))
         self.logger = logger
         self.membership = ClusterMembership(limits: configuration.membership, logger: logger)
@@ -92,6 +95,7 @@ struct Leadership {
         healer.update(situation)
         trash.update(situation)
         repair.update(situation)
+        moves.update(situation.map { MoveView(stamp: $0.stamp, peers: $0.peers) })
         let now = ContinuousClock.now - start
         // Who leads anew has not seen how long they have been sure.
         let trusted = trust.judge(situation?.answers ?? [], now: now)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+public import ColdStore
 import DICOMWeb
 public import Placement
 public import ReplicationTransport
@@ -45,6 +46,8 @@ public struct IngestConfiguration: Sendable {
     public var destinations: [MoveDestination] = []
     /// Associations at once with a destination, for each C-MOVE; a destination that takes fewer gets all over those.
     public var moveAssociations = 2
+    /// The stores of packs that are read when copies on storage nodes fail; none: no packs are read.
+    public var coldStores: [ColdPlace] = []
     public var httpHost = "127.0.0.1"
     public var httpPort = 8042
     /// Origins whose pages a browser may let read over DICOMweb, `*` for all; empty: none but the service's own.

@@ -2,6 +2,7 @@
 
 import Catalog
 import ClusterClient
+import ColdStore
 import DICOMNetworking
 import DICOMWeb
 import DIMSE
@@ -63,10 +64,17 @@ public struct IngestNode: Service {
         spoolThreads.start()
 
         let metrics = MetricsRegistry()
+        let stores = ColdStores(cluster: configuration.cluster, allowed: configuration.coldStores)
+        let packs = PackLibrary(directory: CatalogPacks(catalog: catalog), stores: stores, logger: logger)
+        metrics.gauge(
+            "varve_pack_reads",
+            help: "Reads served from cold packs, because no storage node could give the record, since the start."
+        ) { Double(packs.readCount) }
         let outage = try OutageParts(
             configuration,
             catalog: catalog,
             cluster: cluster,
+            packs: packs,
             codecs: codecs,
             threads: spoolThreads,
             logger: logger
@@ -119,6 +127,7 @@ public struct IngestNode: Service {
         )
         let repairMetrics = RepairMetrics(catalog: catalog, copies: configuration.copies, registry: metrics)
         let clusterMetrics = ClusterMetrics(catalog: catalog, cluster: cluster, registry: metrics)
+        let tierMetrics = TierMetrics(catalog: catalog, registry: metrics)
         let admin = AdminService(
             configuration: configuration,
             version: version,
@@ -175,6 +184,7 @@ public struct IngestNode: Service {
                 tasks.addTask { await seriesMetadata.run() }
                 tasks.addTask { await repairMetrics.run() }
                 tasks.addTask { await clusterMetrics.run() }
+                tasks.addTask { await tierMetrics.run() }
                 if let watch { tasks.addTask { await watch.worker.run() } }
                 if let sweep = outage.sweep { tasks.addTask { await sweep.run() } }
                 tasks.addTask {
@@ -193,6 +203,7 @@ public struct IngestNode: Service {
         logger.info("stopping: no new associations, running requests may end")
         await dicom.shutdown(gracePeriod: .seconds(8))
         await cluster.shutdown()
+        await stores.shutdown()
         codecs.shutdown()
         await catalog.shutdown()
         try await spoolThreads.shutdownGracefully()

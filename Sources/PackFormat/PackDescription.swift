@@ -38,8 +38,11 @@ public struct PackDescription: Hashable, Sendable {
     ///
     /// A study's packs lie together under the name by which a person looks for them; the first three hexadecimal digits
     /// of the SHA-256 of the Study Instance UID keep each folder of ten million studies down to a few thousand names.
-    public var key: String {
-        let digest = SHA256Hasher.digest(of: ByteBuffer(string: studyInstanceUID.string))
-        return "\(digest.description.prefix(3))/\(studyInstanceUID.string)/\(id).zip"
+    public var key: String { Self.key(of: id, study: studyInstanceUID.string) }
+
+    /// ``key`` of a pack of which no more is known.
+    public static func key(of id: PackID, study: String) -> String {
+        let digest = SHA256Hasher.digest(of: ByteBuffer(string: study))
+        return "\(digest.description.prefix(3))/\(study)/\(id).zip"
     }
 }

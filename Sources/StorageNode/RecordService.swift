@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Checksums
+package import ColdStore
 import Glibc
 import NIOCore
 package import Placement
@@ -18,16 +19,20 @@ package struct RecordService: ReplicationService {
     let fetcher: RecordFetcher
     private let weight: UInt32?
     private let foreground: ForegroundMeter?
+    /// The stores of packs that the node may use.
+    let stores: ColdStores?
 
     /// A service whose fence is in a file of its own, and which pulls with `fetcher`; `weight` is what the node says in place of
-    /// its capacity, `foreground` what its server counts.
+    /// its capacity, `foreground` what its server counts, `stores` where it makes packs.
     package init(
         store: NodeStore,
         fence: FenceFile,
         fetcher: RecordFetcher,
         weight: UInt32? = nil,
-        foreground: ForegroundMeter? = nil
+        foreground: ForegroundMeter? = nil,
+        stores: ColdStores? = nil
     ) {
+        self.stores = stores
         self.weight = weight
         self.foreground = foreground
         self.store = store

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import ColdStore
 import Glibc
 import LocalSegments
 public import Logging
@@ -82,6 +83,7 @@ public struct StorageNode: Service {
         serverConfiguration.localSocket = configuration.socketDirectory.flatMap {
             LocalSocket.path(of: identity.node, in: $0)
         }
+        let stores = ColdStores(cluster: identity.cluster, allowed: configuration.coldStores)
         let server = ReplicationServer(
             configuration: serverConfiguration,
             service: RecordService(
@@ -89,7 +91,8 @@ public struct StorageNode: Service {
                 fence: FenceFile(directory: configuration.dataDirectory),
                 fetcher: fetcher,
                 weight: configuration.weight,
-                foreground: serverConfiguration.foreground
+                foreground: serverConfiguration.foreground,
+                stores: stores
             ),
             group: MultiThreadedEventLoopGroup.singleton,
             logger: logger
@@ -111,6 +114,7 @@ public struct StorageNode: Service {
             await files?.shutdown()
             await server.shutdown()
             await fetcher.shutdown()
+            await stores.shutdown()
             await store.close()
         }
     }

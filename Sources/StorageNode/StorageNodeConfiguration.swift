@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+public import ColdStore
 public import Placement
 public import ReplicationTransport
 
@@ -34,6 +35,8 @@ public struct StorageNodeConfiguration: Sendable {
     public var scrubSeconds: Int = 14 * 86_400
     /// How often segments are looked at for space to give back, in seconds; 0: never.
     public var compactionSeconds: Int = 60
+    /// The stores of packs that the node may write and read, when it is ordered to; none: it makes no packs.
+    public var coldStores: [ColdPlace] = []
     /// The node's certificate, and whom it trusts; `nil` for plain TCP.
     public var tls: ReplicationTLS?
 

@@ -15,8 +15,9 @@ struct VarveCommand: AsyncParsableCommand {
         version: Version.text,
         subcommands: [
             UpCommand.self, IngestCommand.self, StorageCommand.self, CoordinatorCommand.self,
-            StatusCommand.self, NodeCommand.self, RepairCommand.self, StudyCommand.self, VerifyCommand.self,
-            WatchCommand.self, LifecycleCommand.self, CatalogCommand.self, StoreCommand.self, EchoCommand.self,
+            StatusCommand.self, NodeCommand.self, RepairCommand.self, StudyCommand.self, TierCommand.self,
+            VerifyCommand.self, WatchCommand.self, LifecycleCommand.self, CatalogCommand.self, StoreCommand.self,
+            EchoCommand.self,
             FindCommand.self, MoveCommand.self, GetCommand.self,
             DICOMCommand.self, PackCommand.self, CertificateCommand.self, BenchCommand.self,
         ]

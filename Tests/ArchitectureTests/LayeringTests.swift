@@ -93,7 +93,7 @@ import Testing
         Rule(
             "ColdStore",
             ["PackFormat", "Checksums", "Placement", "CPlatform"],
-            ["NIOCore", "NIOPosix", "NIOHTTP1", "AsyncHTTPClient", "Crypto", "Glibc"]
+            ["NIOCore", "NIOPosix", "NIOConcurrencyHelpers", "NIOHTTP1", "AsyncHTTPClient", "Crypto", "Glibc"]
         ),
         Rule("Supervisor", ["CSpawn"], ["Logging", "Glibc", "Foundation", "Synchronization", "NIOConcurrencyHelpers"]),
         // Above the engines.
@@ -107,7 +107,7 @@ import Testing
             "StorageNode",
             [
                 "SegmentStore", "LocalSegments", "SegmentFormat", "ReplicationTransport", "ReplicationProtocol",
-                "Placement", "Checksums",
+                "ColdStore", "PackFormat", "DICOM", "Placement", "Checksums",
             ],
             nio.union(["Logging", "Glibc", "ServiceLifecycle"])
         ),
@@ -125,7 +125,7 @@ import Testing
                 "DICOM", "DIMSE", "DICOMWeb", "Rendering", "DICOMNetworking", "PixelCodecs", "SegmentFormat",
                 "ReplicationProtocol",
                 "ReplicationTransport", "Placement", "Checksums", "Catalog", "ClusterClient", "Repair",
-                "Reconciliation", "Telemetry",
+                "Reconciliation", "ColdStore", "PackFormat", "Lifecycle", "LifecycleFiles", "Telemetry",
             ],
             nio.union([
                 "Logging", "Glibc", "Foundation", "Hummingbird", "HummingbirdCore", "NIOHTTP1", "HTTPTypes",

@@ -419,6 +419,61 @@ def drop_result(p):
     p.fields["outcomes"] = " ".join(outcomes) or "none"
 
 
+def pack_reference(p):
+    p.text("study", 1)
+    p.text("place", 2)
+    if not 1 <= len(p.fields["study"].encode()) <= 64 or p.fields["study"] == "none":
+        wrong("a study UID that is empty or too long")
+    if p.fields["place"] == "none":
+        wrong("no place")
+
+
+def build_pack(p):
+    p.octets("pack", 16)
+    p.integer("timeout", 4)
+    part = p.integer("part", 4)
+    if not 1 <= part <= p.integer("parts", 4):
+        wrong("part %d" % part)
+    p.take(4)
+    stamp(p)
+    p.fields["created"] = str(int.from_bytes(p.take(8), "little", signed=True))
+    pack_reference(p)
+    sources = []
+    count = p.number(1)
+    if count > 16:
+        wrong("%d sources" % count)
+    for _ in range(count):
+        node = p.take(16).hex()
+        port = p.number(2)
+        p.text("host", 1)
+        sources.append("%s/%s/%d" % (node, p.fields.pop("host"), port))
+    p.fields["sources"] = " ".join(sources) or "none"
+    records = []
+    while p.data:
+        p.record_id("id")
+        records.append(p.fields.pop("id"))
+    if not 1 <= len(records) <= 8192:
+        wrong("%d records" % len(records))
+    p.fields["records"] = " ".join(records)
+
+
+def build_pack_result(p):
+    stored(p)
+    p.take(7)
+    p.integer("length", 8)
+    p.octets("digest", 32)
+
+
+def verify_pack(p):
+    p.octets("pack", 16)
+    p.integer("timeout", 4)
+    p.take(4)
+    stamp(p)
+    p.integer("length", 8)
+    p.octets("digest", 32)
+    pack_reference(p)
+
+
 def placement_map(p):
     p.integer("timeout", 4)
     stamp(p)
@@ -512,6 +567,10 @@ TYPES = {
     0x50: ("HEALED-RESULT", 8, 8, lambda p: p.integer("remaining", 8)),
     0x51: ("DROP", 48, 48 + 1024 * 56, drop),
     0x52: ("DROP-RESULT", 0, 1024, drop_result),
+    0x53: ("BUILD-PACK", 0, 8192 + 8192 * 16, build_pack),
+    0x54: ("BUILD-PACK-RESULT", 48, 48, build_pack_result),
+    0x55: ("VERIFY-PACK", 0, 1024, verify_pack),
+    0x56: ("VERIFY-PACK-RESULT", 0, 0, lambda p: None),
 }
 HANDSHAKE = ("HELLO", "HELLO-ACK", "ERROR")
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Checksums
+import ColdStore
 import Foundation
 import Logging
 import NIOCore
@@ -43,6 +44,7 @@ struct ServedNode {
         _ number: UInt64,
         in directory: String,
         isHasty: Bool = false,
+        coldStores: [ColdPlace]? = nil,
         body: (ServedNode) async throws -> Void
     ) async throws {
         let id = NodeID(high: 9, low: number)
@@ -51,7 +53,7 @@ struct ServedNode {
         configuration.softLimitFreeBytes = 0
         if isHasty { configuration.makeHasty() }
         let store = try SegmentStore.open(configuration, logger: Fixture.quiet)
-        try await with(NodeStore(store), id: id, home: directory, body: body)
+        try await with(NodeStore(store), id: id, home: directory, coldStores: coldStores, body: body)
     }
 
     /// Runs `body` with a node that serves `store`, which is closed at the end.
@@ -60,6 +62,7 @@ struct ServedNode {
         id: NodeID,
         home: String,
         weight: UInt32? = nil,
+        coldStores: [ColdPlace]? = nil,
         body: (ServedNode) async throws -> Void
     ) async throws {
         let group = MultiThreadedEventLoopGroup.singleton
@@ -67,7 +70,13 @@ struct ServedNode {
         let fetcher = RecordFetcher(identity: identity, group: group, logger: Fixture.quiet, configuration: patient)
         let server = ReplicationServer(
             configuration: ReplicationServerConfiguration(host: "127.0.0.1", port: 0, identity: identity),
-            service: RecordService(store: store, fence: FenceFile(directory: home), fetcher: fetcher, weight: weight),
+            service: RecordService(
+                store: store,
+                fence: FenceFile(directory: home),
+                fetcher: fetcher,
+                weight: weight,
+                stores: coldStores.map { ColdStores(cluster: Fixture.cluster, allowed: $0) }
+            ),
             group: group,
             logger: Fixture.quiet
         )

@@ -120,6 +120,10 @@ final class PostgresResult {
             elements(column) { Self.uuid($0).map { NodeID(high: $0.high, low: $0.low) } }
         }
 
+        func recordIDs(_ column: Int) -> [RecordID] {
+            elements(column) { Self.uuid($0).flatMap { RecordID(high: $0.high, low: $0.low) } }
+        }
+
         /// The elements of an array that are not NULL.
         private func elements<Element>(_ column: Int, _ decode: (UnsafeRawBufferPointer) -> Element?) -> [Element] {
             read(column) { bytes in

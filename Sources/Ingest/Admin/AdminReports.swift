@@ -114,6 +114,10 @@ public struct StudyDetailReport: Codable, Sendable {
     /// Whether every byte of each copy was read and checked (`verify=true`) or only its presence.
     public var verified: Bool
     public var instances: [Instance]
+    /// The packs that hold it or did, the last first; nil when the catalog could not say.
+    public var packs: [PackReport]?
+    /// The orders to move it into packs, the last first.
+    public var moves: [MoveReport]?
 
     /// Instances with fewer good copies than wanted.
     public var incompleteInstances: Int {

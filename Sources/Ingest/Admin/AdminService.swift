@@ -122,7 +122,9 @@ struct AdminService: Sendable {
             codecs: codecs,
             wantedCopies: configuration.copies,
             verified: verify,
-            instances: instances
+            instances: instances,
+            packs: await packs(of: uid),
+            moves: await moves(of: uid)
         )
     }
 

@@ -29,6 +29,7 @@ struct OutageParts {
         _ configuration: IngestConfiguration,
         catalog: Catalog,
         cluster: ClusterClient,
+        packs: PackLibrary,
         codecs: CodecPool,
         threads: NIOThreadPool,
         logger: Logger
@@ -62,7 +63,7 @@ struct OutageParts {
         )
         retrieve = RetrieveService(
             directory: instances,
-            records: ClusterRecords(cluster: cluster),
+            records: ColdRecords(hot: ClusterRecords(cluster: cluster), library: packs),
             codecs: codecs,
             logger: logger
         )

@@ -64,6 +64,9 @@ public struct RecordID: Hashable, Comparable, Sendable, CustomStringConvertible 
         )
     }
 
+    /// The lowest id of the study whose record this is: the same for all of a study.
+    public var firstOfStudy: RecordID { RecordID(high: high & ~0xFF, low: 0) ?? self }
+
     /// The ids of a study's records, or of one instance's, lie in this range; others seldom do.
     public static func range(studyInstanceUID: String, sopInstanceUID: String? = nil) -> ClosedRange<RecordID>? {
         var prefix = prefix(studyInstanceUID: studyInstanceUID)

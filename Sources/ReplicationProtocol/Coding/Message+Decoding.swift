@@ -65,6 +65,10 @@ extension Message {
         case .healedResult: self = .healedResult(remainingCount: try reader.integer())
         case .drop: self = .drop(try DropRequest(reading: &reader))
         case .dropResult: self = .dropResult(try RecordDropOutcome.readAll(from: &reader))
+        case .buildPack: self = .buildPack(try BuildPackRequest(reading: &reader))
+        case .buildPackResult: self = .buildPackResult(try BuiltPack(reading: &reader))
+        case .verifyPack: self = .verifyPack(try VerifyPackRequest(reading: &reader))
+        case .verifyPackResult: self = .verifyPackResult
         }
         if !type.mayGrow { try reader.end() }
     }
@@ -294,7 +298,7 @@ extension ScrubStatus {
 }
 
 extension PayloadReader {
-    fileprivate mutating func putOutcome() throws(ReplicationError) -> PutOutcome {
+    mutating func putOutcome() throws(ReplicationError) -> PutOutcome {
         guard let outcome = PutOutcome(rawValue: try integer()) else { throw .malformed(type, "an unknown outcome") }
         return outcome
     }

@@ -47,7 +47,7 @@ extension Message {
             buffer.writeLittle(goAway.code.rawValue)
             buffer.writeText(goAway.message)
         case .credit(let byteCount), .putCommit(let byteCount): buffer.writeLittle(byteCount)
-        case .cancel, .verifyResult: break
+        case .cancel, .verifyResult, .verifyPackResult: break
         case .error(let error):
             buffer.writeLittle(error.code.rawValue)
             buffer.writeInteger(error.retry.rawValue)
@@ -107,6 +107,9 @@ extension Message {
         case .healedResult(let remainingCount): buffer.writeLittle(remainingCount)
         case .drop(let request): request.write(to: &buffer)
         case .dropResult(let outcomes): buffer.writeBytes(outcomes.map(\.rawValue))
+        case .buildPack(let request): request.write(to: &buffer)
+        case .buildPackResult(let pack): pack.write(to: &buffer)
+        case .verifyPack(let request): request.write(to: &buffer)
         }
     }
 }

@@ -54,6 +54,10 @@ public enum Message: Hashable, Sendable {
     case drop(DropRequest)
     /// In the order of the request.
     case dropResult([RecordDropOutcome])
+    case buildPack(BuildPackRequest)
+    case buildPackResult(BuiltPack)
+    case verifyPack(VerifyPackRequest)
+    case verifyPackResult
 
     public var type: MessageType {
         switch self {
@@ -101,6 +105,10 @@ public enum Message: Hashable, Sendable {
         case .healedResult: .healedResult
         case .drop: .drop
         case .dropResult: .dropResult
+        case .buildPack: .buildPack
+        case .buildPackResult: .buildPackResult
+        case .verifyPack: .verifyPack
+        case .verifyPackResult: .verifyPackResult
         }
     }
 }

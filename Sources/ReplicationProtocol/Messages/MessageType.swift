@@ -48,6 +48,10 @@ public enum MessageType: UInt8, Sendable, CaseIterable {
     case healedResult = 0x50
     case drop = 0x51
     case dropResult = 0x52
+    case buildPack = 0x53
+    case buildPackResult = 0x54
+    case verifyPack = 0x55
+    case verifyPackResult = 0x56
 
     /// The name as in docs/replication-protocol.md.
     public var name: String {
@@ -96,6 +100,10 @@ public enum MessageType: UInt8, Sendable, CaseIterable {
         case .healedResult: "HEALED-RESULT"
         case .drop: "DROP"
         case .dropResult: "DROP-RESULT"
+        case .buildPack: "BUILD-PACK"
+        case .buildPackResult: "BUILD-PACK-RESULT"
+        case .verifyPack: "VERIFY-PACK"
+        case .verifyPackResult: "VERIFY-PACK-RESULT"
         }
     }
 
@@ -104,7 +112,7 @@ public enum MessageType: UInt8, Sendable, CaseIterable {
         switch self {
         case .hello, .helloAck, .statusResult: 4096
         case .ping, .pong, .credit, .putCommit, .healedResult: 8
-        case .cancel, .verifyResult: 0
+        case .cancel, .verifyResult, .verifyPackResult: 0
         case .goAway, .error: 1024
         case .putAck, .amendResult, .pullResult: 1
         case .get, .head, .verify, .list, .status, .digest, .amendments, .purgePermit, .map, .damage, .healed:
@@ -118,6 +126,9 @@ public enum MessageType: UInt8, Sendable, CaseIterable {
         case .amend: RecordAmendment.maximumPayloadByteCount + 128
         case .drop: 48 + DropRequest.Item.byteCount * DropRequest.maximumCount
         case .dropResult: DropRequest.maximumCount
+        case .buildPack: 8192 + BuildPackRequest.maximumRecordCount * RecordID.byteCount
+        case .buildPackResult: 48
+        case .verifyPack: 1024
         case .putBegin, .metadata, .data, .headResult, .listResult, .amendmentsResult, .damageResult:
             MessageHeader.maximumPayloadByteCount
         }
@@ -127,12 +138,12 @@ public enum MessageType: UInt8, Sendable, CaseIterable {
     public var opensStream: Bool {
         switch self {
         case .putBegin, .get, .head, .verify, .list, .status, .places, .amend, .amendments, .digest, .pull,
-            .purgePermit, .map, .damage, .healed, .drop:
+            .purgePermit, .map, .damage, .healed, .drop, .buildPack, .verifyPack:
             true
         case .hello, .helloAck, .ping, .pong, .goAway, .credit, .cancel, .error, .metadata, .data, .putCommit, .putAck,
             .getBegin, .headResult, .verifyResult, .listResult, .statusResult, .placesResult,
             .amendResult, .amendmentsResult, .digestResult, .pullProgress, .pullResult, .purgeResult, .mapResult,
-            .damageResult, .healedResult, .dropResult:
+            .damageResult, .healedResult, .dropResult, .buildPackResult, .verifyPackResult:
             false
         }
     }

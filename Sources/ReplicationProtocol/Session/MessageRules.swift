@@ -19,13 +19,14 @@ extension MessageType {
         // A client grants credit on its gets; a server on puts and, as stream 0, on all of them together.
         case .credit: side == .server || !isForConnection
         case .cancel, .putBegin, .putCommit, .get, .head, .verify, .list, .status, .places, .amend,
-            .amendments, .digest, .pull, .purgePermit, .map, .damage, .healed, .drop:
+            .amendments, .digest, .pull, .purgePermit, .map, .damage, .healed, .drop, .buildPack,
+            .verifyPack:
             !isForConnection && side == .client
         case .data, .metadata: !isForConnection
         case .putAck, .getBegin, .headResult, .verifyResult, .listResult, .statusResult,
             .placesResult, .amendResult, .amendmentsResult, .digestResult, .pullProgress, .pullResult, .purgeResult,
             .mapResult,
-            .damageResult, .healedResult, .dropResult:
+            .damageResult, .healedResult, .dropResult, .buildPackResult, .verifyPackResult:
             !isForConnection && side == .server
         // Only a server fails a single stream; a client withdraws it with CANCEL.
         case .error: isForConnection || side == .server

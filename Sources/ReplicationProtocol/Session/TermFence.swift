@@ -201,6 +201,8 @@ extension Message {
         switch self {
         case .putBegin(let begin): .addition(term: begin.request.term, mapEpoch: begin.request.mapEpoch)
         case .pull(let request): .addition(term: request.stamp.term, mapEpoch: request.stamp.mapEpoch)
+        case .buildPack(let request): .addition(term: request.stamp.term, mapEpoch: request.stamp.mapEpoch)
+        case .verifyPack(let request): .addition(term: request.stamp.term, mapEpoch: request.stamp.mapEpoch)
         case .amend(let request): request.fenceDemand
         case .purgePermit(let request): .removal(request.stamp)
         case .drop(let request): .removal(request.stamp)
@@ -231,6 +233,8 @@ extension Message {
         case .damage(let request): request.timeoutMilliseconds
         case .healed(let request): request.timeoutMilliseconds
         case .drop(let request): request.timeoutMilliseconds
+        case .buildPack(let request): request.timeoutMilliseconds
+        case .verifyPack(let request): request.timeoutMilliseconds
         default: 0
         }
     }

@@ -4,7 +4,7 @@ import Checksums
 public import Logging
 import NIOConcurrencyHelpers
 public import NIOCore
-import Placement
+public import Placement
 public import ReplicationProtocol
 
 /// Fetches records from other nodes for one that stores them: the working part of PULL.
@@ -26,10 +26,17 @@ public final class RecordFetcher: Sendable {
         public init() {}
     }
 
-    private struct Source: Hashable {
-        let host: String
-        let port: UInt16
-        let node: NodeID
+    /// A node that has records, and its address.
+    public struct Source: Hashable, Sendable {
+        public let host: String
+        public let port: UInt16
+        public let node: NodeID
+
+        public init(host: String, port: UInt16, node: NodeID) {
+            self.host = host
+            self.port = port
+            self.node = node
+        }
     }
 
     private struct Connection {
@@ -154,6 +161,17 @@ public final class RecordFetcher: Sendable {
             SHA256Hasher.digest(of: payload) == put.payloadDigest
         else { throw ReplicationError(.corrupt, "the source's bytes do not match its digest") }
         return payload
+    }
+
+    /// Has `body` use a connection to a node, which counts as a pull meanwhile.
+    public func use<Value: Sendable>(
+        _ source: Source,
+        _ body: (ReplicationClient) async throws(ReplicationError) -> Value
+    ) async throws(ReplicationError) -> Value {
+        let (client, evicted) = try takeConnection(to: source)
+        defer { giveBack(source) }
+        for client in evicted { await client.shutdown() }
+        return try await body(client)
     }
 
     /// Ends the connections; pulls under way fail.

@@ -106,6 +106,7 @@ final class ServerConnection: MessageConnection {
             if header.flags.priority == .foreground { foreground.note() }
             try open(header, ServerGet(header, request, connection: self))
         case .pull(let request): try open(header, ServerPull(header, request, connection: self))
+        case .buildPack, .verifyPack: try open(header, ServerPackOrder(header, message, connection: self))
         case .head, .verify, .list, .status, .places, .amend, .amendments, .digest, .purgePermit,
             .map, .damage, .healed, .drop:
             try open(header, ServerQuery(header, message, connection: self))

@@ -67,6 +67,18 @@ public protocol ReplicationService: Sendable {
     /// Lets copies go that are surplus; returns what became of each when that is durable.
     func drop(_ request: DropRequest) async throws(ReplicationError) -> [RecordDropOutcome]
 
+    /// Writes records into a pack of a store; returns when it is durable there. Says now and then how far it is.
+    func buildPack(
+        _ request: BuildPackRequest,
+        progress: @escaping @Sendable (PullProgress) -> Void
+    ) async throws(ReplicationError) -> BuiltPack
+
+    /// Reads a pack whole from its store and proves it. Says now and then how far it is.
+    func verifyPack(
+        _ request: VerifyPackRequest,
+        progress: @escaping @Sendable (PullProgress) -> Void
+    ) async throws(ReplicationError)
+
     /// What ``persist(_:)`` was last told; the server asks once, before it listens.
     func fencePosition() async throws(ReplicationError) -> FencePosition
 
@@ -114,6 +126,20 @@ extension ReplicationService {
 
     public func drop(_ request: DropRequest) async throws(ReplicationError) -> [RecordDropOutcome] {
         throw .notOffered("drops")
+    }
+
+    public func buildPack(
+        _ request: BuildPackRequest,
+        progress: @escaping @Sendable (PullProgress) -> Void
+    ) async throws(ReplicationError) -> BuiltPack {
+        throw .notOffered("packs")
+    }
+
+    public func verifyPack(
+        _ request: VerifyPackRequest,
+        progress: @escaping @Sendable (PullProgress) -> Void
+    ) async throws(ReplicationError) {
+        throw .notOffered("packs")
     }
 }
 

@@ -8,10 +8,10 @@ import Ingest
 struct StudyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "study",
-        abstract: "List studies, show where their copies are, delete them and take them back.",
+        abstract: "List studies, show where their copies are, move them into packs, delete them and take them back.",
         subcommands: [
             StudyListCommand.self, StudyShowCommand.self, StudyDeleteCommand.self, StudyUndeleteCommand.self,
-            StudyTrashCommand.self,
+            StudyTrashCommand.self, StudyMoveCommand.self,
         ]
     )
 }
@@ -108,6 +108,7 @@ struct StudyShowCommand: AsyncParsableCommand {
         }
         lines.append(table.text)
         lines.append("")
+        lines += packs(of: detail)
         let how = detail.verified ? "read and verified" : "present"
         if detail.incompleteInstances == 0 {
             lines.append("all \(detail.instances.count) instances have \(detail.wantedCopies) good copies (\(how))")
@@ -118,5 +119,29 @@ struct StudyShowCommand: AsyncParsableCommand {
             )
         }
         return lines.joined(separator: "\n")
+    }
+
+    private func packs(of detail: StudyDetailReport) -> [String] {
+        var lines: [String] = []
+        for move in detail.moves ?? [] {
+            lines.append(
+                "move \(move.id)      to \(move.tier), ordered \(move.requestedAt): \(move.state)"
+                    + (move.note.isEmpty ? "" : " (\(move.note))")
+            )
+        }
+        let packs = detail.packs ?? []
+        guard !packs.isEmpty else { return lines.isEmpty ? [] : lines + [""] }
+        var table = TextTable(
+            ["PACK", "TIER", "PART", "STATE", "INSTANCES", "BYTES", "WRITTEN", "VERIFIED"],
+            rightAligned: [4, 5]
+        )
+        for pack in packs {
+            table.add([
+                "\(pack.place)/\(pack.key)", pack.tier, "\(pack.part) of \(pack.parts)",
+                pack.state + (pack.note.isEmpty ? "" : " (\(pack.note))"), String(pack.instances), String(pack.bytes),
+                pack.writtenAt ?? "-", pack.verifiedAt ?? "-",
+            ])
+        }
+        return lines + [table.text, ""]
     }
 }

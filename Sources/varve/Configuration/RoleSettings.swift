@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import ColdStore
 import Coordinator
 import Ingest
 import Placement
@@ -17,6 +18,17 @@ extension Settings {
             throw SettingsError("'cluster' is '\(text)', it must be a UUID; every process of a cluster has the same")
         }
         return cluster
+    }
+
+    /// The stores of packs that the process may use.
+    mutating func coldStores() throws -> [ColdPlace] {
+        try list("cold-stores").map { text in
+            do throws(ColdStoreError) {
+                return try ColdPlace(text)
+            } catch {
+                throw SettingsError("'cold-stores' has '\(text)': \(error.message)")
+            }
+        }
     }
 
     /// Where storage nodes and ingest nodes of one host meet; `nil` when it is not given.
@@ -47,6 +59,7 @@ extension StorageNodeConfiguration {
         )
         socketDirectory = try settings.socketDirectory()
         diskDirectories = settings.list("disks")
+        coldStores = try settings.coldStores()
         segmentByteCount = try settings.integer("segment-bytes", default: segmentByteCount, in: 1 << 20...1 << 36)
         minimumFreeBytes = try settings.integer("minimum-free-bytes", default: minimumFreeBytes, in: 0...1 << 50)
         compactionSeconds = try settings.integer("compaction-seconds", default: compactionSeconds, in: 0...1 << 31)
@@ -84,6 +97,7 @@ extension CoordinatorConfiguration {
             in: 2...86_400
         )
         verifySeconds = try settings.integer("verify-seconds", default: verifySeconds, in: 0...31_536_000)
+        packVerifySeconds = try settings.integer("pack-verify-seconds", default: packVerifySeconds, in: 0...315_360_000)
         copies = try settings.integer("copies", default: copies, in: 1...16)
         try readMembership(&settings)
         repair.streamsPerNode = try settings.integer("repair-streams", default: repair.streamsPerNode, in: 1...16)
@@ -140,6 +154,7 @@ extension IngestConfiguration {
             return destination
         }
         moveAssociations = try settings.integer("move-associations", default: moveAssociations, in: 1...16)
+        coldStores = try settings.coldStores()
         httpHost = settings.string("http.host", default: httpHost)
         httpPort = try settings.integer("http.port", default: httpPort, in: 0...65_535)
         corsOrigins = settings.list("http.cors-origins")

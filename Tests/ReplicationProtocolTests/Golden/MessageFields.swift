@@ -106,6 +106,29 @@ struct MessageFields {
             add("records", text: items.joined(separator: " "))
         case .dropResult(let outcomes):
             add("outcomes", text: outcomes.map { "\($0.rawValue)" }.joined(separator: " "))
+        case .buildPack(let request):
+            add(request.reference)
+            add("timeout", request.timeoutMilliseconds)
+            add("part", request.part)
+            add("parts", request.partCount)
+            add(request.stamp)
+            add("created", text: "\(request.createdAtMilliseconds)")
+            let sources = request.sources.map {
+                "\(Self.hex(high: $0.nodeID.high, low: $0.nodeID.low))/\($0.host)/\($0.port)"
+            }
+            add("sources", text: sources.joined(separator: " "))
+            add("records", text: request.records.map { Self.hex($0.bytes) }.joined(separator: " "))
+        case .buildPackResult(let pack):
+            add("outcome", pack.outcome.goldenName)
+            add("length", pack.byteCount)
+            add("digest", digest: pack.digest)
+        case .verifyPack(let request):
+            add(request.reference)
+            add("timeout", request.timeoutMilliseconds)
+            add(request.stamp)
+            add("length", request.byteCount)
+            add("digest", digest: request.digest)
+        case .verifyPackResult: break
         case .map(let request):
             add("timeout", request.timeoutMilliseconds)
             add(request.stamp)
@@ -249,6 +272,12 @@ struct MessageFields {
 
     private mutating func add(_ name: String, bytes: ByteBuffer) {
         add(name, text: GoldenFile.hex(bytes))
+    }
+
+    private mutating func add(_ reference: PackReference) {
+        add("pack", Self.hex(high: reference.pack.high, low: reference.pack.low))
+        add("study", text: reference.studyInstanceUID)
+        add("place", text: reference.place)
     }
 
     private mutating func add(_ name: String, record: RecordID?) {

@@ -103,7 +103,7 @@ struct CertificateIdentityTests {
 
     @Test func theMessagesOfThatTestHaveOrdersAmongThem() {
         let types = Set(Samples.all.map(\.message.type))
-        #expect(types.isSuperset(of: [.amend, .pull, .purgePermit, .map, .drop]))
+        #expect(types.isSuperset(of: [.amend, .pull, .purgePermit, .map, .drop, .buildPack, .verifyPack]))
         let terms = Samples.all.compactMap { sample in
             if case .putBegin(let begin) = sample.message { Optional(begin.request.term != nil) } else { nil }
         }

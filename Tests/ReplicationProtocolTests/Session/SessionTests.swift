@@ -216,12 +216,12 @@ struct SessionTests {
         let fromClient: Set<MessageType> = [
             .putBegin, .putCommit, .get, .head, .verify, .list, .status, .places, .cancel, .amend, .amendments,
             .digest,
-            .pull, .purgePermit, .map, .damage, .healed, .drop,
+            .pull, .purgePermit, .map, .damage, .healed, .drop, .buildPack, .verifyPack,
         ]
         let fromServer: Set<MessageType> = [
             .putAck, .getBegin, .headResult, .verifyResult, .listResult, .statusResult, .placesResult, .error,
             .amendResult, .amendmentsResult, .digestResult, .pullProgress, .pullResult, .purgeResult, .mapResult,
-            .damageResult, .healedResult, .dropResult,
+            .damageResult, .healedResult, .dropResult, .buildPackResult, .verifyPackResult,
         ]
         let fromBoth: Set<MessageType> = [.data, .metadata, .credit]
         for type in MessageType.allCases {

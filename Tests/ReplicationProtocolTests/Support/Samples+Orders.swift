@@ -60,6 +60,32 @@ extension Samples {
         timeoutMilliseconds: 60_000
     )
 
+    static let packReference = PackReference(
+        pack: ReferenceID(high: 0x0123_4567_89ab_4def, low: 0x8123_4567_89ab_cdef),
+        studyInstanceUID: "1.2.840.99.1",
+        place: "file:///srv/varve/cold"
+    )
+    static let buildPack = BuildPackRequest(
+        reference: packReference,
+        stamp: stamp,
+        part: 1,
+        partCount: 2,
+        createdAtMilliseconds: 1_790_000_000_000,
+        sources: [
+            BuildPackRequest.Source(nodeID: NodeID(high: 3, low: 4), host: "größe-2.example.org", port: 11_112),
+            BuildPackRequest.Source(nodeID: NodeID(high: 5, low: 6), host: "10.0.0.2", port: 7042),
+        ],
+        records: [record(9), record(10)],
+        timeoutMilliseconds: 60_000
+    )
+    static let verifyPack = VerifyPackRequest(
+        reference: packReference,
+        stamp: stamp,
+        byteCount: 1 << 33,
+        digest: digest,
+        timeoutMilliseconds: 60_000
+    )
+
     static let cursor = DamageCursor(disk: 1, segment: 12, offset: 1 << 30, after: record(9))
 
     static let orders: [Sample] = [
@@ -130,6 +156,15 @@ extension Samples {
             streamID: 31
         ),
         Sample(name: "DROP-RESULT", message: .dropResult(RecordDropOutcome.allCases), streamID: 31),
+        Sample(name: "BUILD-PACK", message: .buildPack(buildPack), flags: MessageFlags(.repair), streamID: 31),
+        Sample(
+            name: "BUILD-PACK-RESULT",
+            message: .buildPackResult(BuiltPack(outcome: .stored, byteCount: 1 << 33, digest: digest)),
+            streamID: 31,
+            sequence: 1
+        ),
+        Sample(name: "VERIFY-PACK", message: .verifyPack(verifyPack), flags: MessageFlags(.repair), streamID: 31),
+        Sample(name: "VERIFY-PACK-RESULT", message: .verifyPackResult, streamID: 31),
         Sample(
             name: "MAP",
             message: .map(MapRequest(stamp: stamp, isMember: true, timeoutMilliseconds: 500)),

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import NIOConcurrencyHelpers
+package import NIOCore
+package import Placement
+package import ReplicationProtocol
+
+/// Records of the storage nodes, and of cold packs where no node can give them.
+///
+/// A node that does not answer or has a damaged copy is passed over by `hot` already; only when that is so of all does the
+/// catalog say in which packs the record is.
+package struct ColdRecords: RecordReader {
+    let hot: any RecordReader
+    let library: PackLibrary
+
+    package init(hot: any RecordReader, library: PackLibrary) {
+        self.hot = hot
+        self.library = library
+    }
+
+    package func read(
+        _ id: RecordID,
+        copies: [NodeID],
+        range: Range<Int>?
+    ) async throws(RetrieveFailure) -> ByteBuffer {
+        do throws(RetrieveFailure) {
+            return try await hot.read(id, copies: copies, range: range)
+        } catch {
+            guard !Task.isCancelled else { throw error }
+            return try await library.read(id, range: range, after: error)
+        }
+    }
+
+    package func head(_ id: RecordID, copies: [NodeID]) async throws(RetrieveFailure) -> HeadResult {
+        do throws(RetrieveFailure) {
+            return try await hot.head(id, copies: copies)
+        } catch {
+            guard !Task.isCancelled else { throw error }
+            return try await library.head(id, after: error)
+        }
+    }
+
+    /// Work that may have to be given up while it goes over from the nodes to the packs.
+    private struct Stage {
+        var isCancelled = false
+        var cold: RunningWork?
+    }
+
+    package func start(
+        _ id: RecordID,
+        copies: [NodeID],
+        range: Range<Int>?,
+        completion: @escaping @Sendable (Result<ByteBuffer, RetrieveFailure>) -> Void
+    ) -> RunningWork {
+        let stage = NIOLockedValueBox(Stage())
+        let library = library
+        let first = hot.start(id, copies: copies, range: range) { result in
+            guard case .failure(let failure) = result, !stage.withLockedValue({ $0.isCancelled }) else {
+                return completion(result)
+            }
+            let cold = RunningWork.task {
+                try await library.read(id, range: range, after: failure)
+            } _: { result in
+                completion(result.mapError { $0 as? RetrieveFailure ?? RetrieveFailure(.unavailable, "\($0)") })
+            }
+            let isCancelled = stage.withLockedValue { stage in
+                stage.cold = cold
+                return stage.isCancelled
+            }
+            if isCancelled { cold.cancel() }
+        }
+        return RunningWork {
+            let cold = stage.withLockedValue { stage in
+                stage.isCancelled = true
+                return stage.cold
+            }
+            first.cancel()
+            cold?.cancel()
+        }
+    }
+}
