@@ -170,7 +170,12 @@ let engineTargets: [Target] =
         "DICOMNetworking",
         ["DICOM", "DIMSE", "CPlatform", nioCore, nioPosix, nioLocks, logging]
     )
-    + engineTarget("Catalog", ["DICOM", "Checksums", "Placement", "CPostgres", nioCore, nioLocks, logging])
+    + engineTarget(
+        "Catalog",
+        ["DICOM", "Lifecycle", "Checksums", "Placement", "CPostgres", nioCore, nioLocks, logging]
+    )
+    // Judges the studies of the catalog by a rule set.
+    + engineTarget("LifecyclePlanning", ["Catalog", "Lifecycle"])
     + engineTarget(
         "Repair",
         ["Catalog", "Reconciliation", "ReplicationProtocol", "Placement", "Checksums", nioLocks, logging]
@@ -223,7 +228,7 @@ let roleTargets: [Target] =
         [
             "DICOM", "DIMSE", "DICOMWeb", "Rendering", "DICOMNetworking", "PixelCodecs", "SegmentFormat",
             "ReplicationProtocol", "ReplicationTransport", "Placement", "Checksums", "Catalog", "ClusterClient",
-            "Repair", "Reconciliation", "Telemetry",
+            "Repair", "Reconciliation", "Telemetry", "Lifecycle", "LifecycleFiles", "LifecyclePlanning",
             nioCore, nioPosix, nioLocks, nioHTTP1, logging, lifecycle, hummingbird, hummingbirdCore,
         ]
     )
@@ -281,7 +286,11 @@ let package = Package(
             ),
             .executableTarget(
                 name: "lifecycle-benchmark",
-                dependencies: ["Lifecycle", "LifecycleFiles"],
+                dependencies: [
+                    "Lifecycle", "LifecycleFiles", "LifecyclePlanning", "Catalog", "Supervisor", "Placement",
+                    "Checksums",
+                    logging,
+                ],
                 path: "Benchmarks/LifecycleBenchmark",
                 swiftSettings: strict
             ),

@@ -52,6 +52,7 @@ public struct Coordinator: Service {
             logger: logger
         )
         let trash = TrashWorker(catalog: catalog, interval: heartbeat, logger: logger)
+        let facts = FactsWorker(catalog: catalog, logger: logger)
         let repair = RepairWorker(
             ledger: catalog,
             surplus: catalog,
@@ -73,6 +74,7 @@ public struct Coordinator: Service {
             watchers: watchers,
             healer: healer,
             trash: trash,
+            facts: facts,
             repair: repair,
             comparison: comparison,
             logger: logger
@@ -80,6 +82,7 @@ public struct Coordinator: Service {
         await cancelWhenGracefulShutdown {
             async let healing: Void = healer.run()
             async let deleting: Void = trash.run()
+            async let collecting: Void = facts.run()
             async let repairing: Void = repair.run()
             async let comparing: Void = comparison.run()
             var leadership = leadership
@@ -91,6 +94,7 @@ public struct Coordinator: Service {
             await leadership.resign()
             await healing
             await deleting
+            await collecting
             await repairing
             await comparing
         }

@@ -19,6 +19,7 @@ struct Leadership {
     private let watchers: [NodeWatcher]
     private let healer: Healer
     private let trash: TrashWorker
+    private let facts: FactsWorker
     private let repair: RepairWorker
     private let comparison: ComparisonWorker
     private let logger: Logger
@@ -38,6 +39,7 @@ struct Leadership {
         watchers: [NodeWatcher],
         healer: Healer,
         trash: TrashWorker,
+        facts: FactsWorker,
         repair: RepairWorker,
         comparison: ComparisonWorker,
         logger: Logger
@@ -47,6 +49,7 @@ struct Leadership {
         self.watchers = watchers
         self.healer = healer
         self.trash = trash
+        self.facts = facts
         self.repair = repair
         self.comparison = comparison
         self.trust = NodeTrust(settling: .seconds(Int64(configuration.lossSettlingSeconds)))
@@ -91,6 +94,7 @@ struct Leadership {
     private mutating func tell(_ situation: Situation?) {
         healer.update(situation)
         trash.update(situation)
+        facts.update(isLeading: situation != nil)
         repair.update(situation)
         let now = ContinuousClock.now - start
         // Who leads anew has not seen how long they have been sure.
