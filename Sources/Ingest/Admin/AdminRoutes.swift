@@ -14,6 +14,8 @@ func addAdminRoutes(to router: Router<IngestRequestContext>, service: AdminServi
     addVerifyRoute(to: router, service: service)
     addNodeRoutes(to: router, service: service)
     addWatchRoutes(to: router, service: service)
+    addLifecycleRoutes(to: router, service: service)
+    addHoldRoutes(to: router, service: service)
     router.get("/healthz") { _, _ in "ok\n" }
     router.get("/readyz") { _, _ in
         guard let reason = service.reasonNotReady() else { return plainText("ready\n") }

@@ -8,10 +8,11 @@ import Ingest
 struct StudyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "study",
-        abstract: "List studies, show where their copies are, delete them and take them back.",
+        abstract: "List studies, show where their copies are, delete, hold and tag them.",
         subcommands: [
             StudyListCommand.self, StudyShowCommand.self, StudyDeleteCommand.self, StudyUndeleteCommand.self,
-            StudyTrashCommand.self,
+            StudyTrashCommand.self, StudyHoldCommand.self, StudyReleaseCommand.self, StudyHoldsCommand.self,
+            StudyTagCommand.self,
         ]
     )
 }
