@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Catalog
+import Lifecycle
 import Testing
 
 @Suite(.enabled(if: PostgresServer.isInstalled, "Postgres is not installed"))
