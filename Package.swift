@@ -170,7 +170,12 @@ let engineTargets: [Target] =
         "DICOMNetworking",
         ["DICOM", "DIMSE", "CPlatform", nioCore, nioPosix, nioLocks, logging]
     )
-    + engineTarget("Catalog", ["DICOM", "Checksums", "Placement", "CPostgres", nioCore, nioLocks, logging])
+    + engineTarget(
+        "Catalog",
+        ["DICOM", "Lifecycle", "Checksums", "Placement", "CPostgres", nioCore, nioLocks, logging]
+    )
+    // Judges the studies of the catalog by a rule set.
+    + engineTarget("LifecyclePlanning", ["Catalog", "Lifecycle"])
     + engineTarget(
         "Repair",
         ["Catalog", "Reconciliation", "ReplicationProtocol", "Placement", "Checksums", nioLocks, logging]
@@ -226,7 +231,8 @@ let roleTargets: [Target] =
         [
             "DICOM", "DIMSE", "DICOMWeb", "Rendering", "DICOMNetworking", "PixelCodecs", "SegmentFormat",
             "ReplicationProtocol", "ReplicationTransport", "Placement", "Checksums", "Catalog", "ClusterClient",
-            "Repair", "Reconciliation", "ColdStore", "PackFormat", "Lifecycle", "LifecycleFiles", "Telemetry",
+            "Repair", "Reconciliation", "ColdStore", "PackFormat", "Lifecycle", "LifecycleFiles",
+            "LifecyclePlanning", "Telemetry",
             nioCore, nioPosix, nioLocks, nioHTTP1, logging, lifecycle, hummingbird, hummingbirdCore,
         ]
     )
@@ -284,7 +290,11 @@ let package = Package(
             ),
             .executableTarget(
                 name: "lifecycle-benchmark",
-                dependencies: ["Lifecycle", "LifecycleFiles"],
+                dependencies: [
+                    "Lifecycle", "LifecycleFiles", "LifecyclePlanning", "Catalog", "Supervisor", "Placement",
+                    "Checksums",
+                    logging,
+                ],
                 path: "Benchmarks/LifecycleBenchmark",
                 swiftSettings: strict
             ),

@@ -5,15 +5,16 @@ import LifecycleFiles
 
 /// How long it takes to judge every study of an archive by a rule set, on one core, from memory.
 ///
-/// Arguments: the file of rules, the number of studies (a million if not given). Prints seconds of the fastest of three
+/// Arguments: the file of rules, the number of studies (a million if not given), and a directory for a private Postgres, in which
+/// the same is then done from a catalog. Prints seconds of the fastest of three
 /// passes, studies a second, and how many studies get which policy; then the same for making an explanation of one in a
 /// hundred.
 @main
 enum LifecycleBenchmark {
-    static func main() throws {
+    static func main() async throws {
         guard let path = CommandLine.arguments.dropFirst().first, let today = CalendarDate(year: 2026, month: 6, day: 1)
         else {
-            print("usage: lifecycle-benchmark RULES.yaml [STUDIES]")
+            print("usage: lifecycle-benchmark RULES.yaml [STUDIES [DIRECTORY]]")
             return
         }
         let ruleSet = try RuleFile.read(path: path)
@@ -42,6 +43,9 @@ enum LifecycleBenchmark {
         }
         let sampleCount = (count + 99) / 100
         print("explained: \(self.rounded(explained / .microseconds(1) / Double(sampleCount))) us a study")
+        if let directory = CommandLine.arguments.dropFirst(3).first {
+            try await CatalogPlanBenchmark(directory: directory, studyCount: count).run(ruleSet, on: today)
+        }
     }
 
     /// To hundredths.

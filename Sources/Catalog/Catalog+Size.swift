@@ -35,7 +35,7 @@ extension Catalog {
     /// Takes as long as reading the tables; stores and questions go on meanwhile.
     public func vacuum() async throws(CatalogError) {
         try await performMigration { connection, deadline throws(PostgresFailure) in
-            for table in ["terms", "patients", "studies", "series", "instances"] {
+            for table in ["terms", "patients", "studies", "series", "instances", "study_facts"] {
                 try connection.run(script: "VACUUM (ANALYZE) \(table)", deadline: deadline)
             }
         }

@@ -9,6 +9,7 @@ extension Catalog {
     /// were, 0 when there is none.
     ///
     /// Safe to repeat: the same reference is the same deletion. The storage nodes are told by the coordinator.
+    /// Throws `.held` when the study is under legal hold: nothing of it is deleted then.
     public func moveToTrash(
         _ subject: DeletionSubject,
         _ request: DeletionRequest
@@ -19,9 +20,12 @@ extension Catalog {
             .text(StoredText.clean(request.requestedBy)), .text(StoredText.clean(request.reason)),
             .uuid(high: request.reference.high, low: request.reference.low), .int8(request.issuedAtMilliseconds),
         ]
-        return try await perform(.repeatable) { connection, deadline throws(PostgresFailure) in
+        let count = try await perform(.repeatable) { connection, deadline throws(PostgresFailure) in
             try connection.query(Self.moveToTrash, parameters, deadline: deadline).first?.int(0) ?? 0
         }
+        // The number of a hold, negative (Migration18Holds).
+        guard count >= 0 else { throw await heldError(Int64(-count)) }
+        return count
     }
 
     /// Asks for what was deleted of a study, or for what one deletion took, to come back; says how many deletions do, 0 when

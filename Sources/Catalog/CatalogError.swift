@@ -19,6 +19,7 @@ public struct CatalogError: Error, Sendable, CustomStringConvertible {
             case configuration
             case failed
             case closed
+            case held
         }
 
         private let kind: Kind
@@ -53,6 +54,10 @@ public struct CatalogError: Error, Sendable, CustomStringConvertible {
         public static let configuration = Code(kind: .configuration)
         /// Postgres refused a statement for a reason that is not expected; see the SQLSTATE.
         public static let failed = Code(kind: .failed)
+        /// A legal hold is in the way.
+        ///
+        /// Nothing was changed.
+        public static let held = Code(kind: .held)
         /// The catalog has been shut down.
         public static let closed = Code(kind: .closed)
 

@@ -53,6 +53,7 @@ public struct Coordinator: Service {
         )
         let trash = TrashWorker(catalog: catalog, interval: heartbeat, logger: logger)
         let gate = CountingGate()
+        let facts = FactsWorker(catalog: catalog, logger: logger)
         let repair = RepairWorker(
             ledger: catalog,
             surplus: catalog,
@@ -83,6 +84,7 @@ public struct Coordinator: Service {
             watchers: watchers,
             healer: healer,
             trash: trash,
+            facts: facts,
             repair: repair,
             comparison: comparison,
             moves: moves,
@@ -91,6 +93,7 @@ public struct Coordinator: Service {
         await cancelWhenGracefulShutdown {
             async let healing: Void = healer.run()
             async let deleting: Void = trash.run()
+            async let collecting: Void = facts.run()
             async let repairing: Void = repair.run()
             async let comparing: Void = comparison.run()
             async let moving: Void = moves.run()
@@ -103,6 +106,7 @@ public struct Coordinator: Service {
             await leadership.resign()
             await healing
             await deleting
+            await collecting
             await repairing
             await comparing
             await moving

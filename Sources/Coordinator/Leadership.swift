@@ -19,6 +19,7 @@ struct Leadership {
     private let watchers: [NodeWatcher]
     private let healer: Healer
     private let trash: TrashWorker
+    private let facts: FactsWorker
     private let repair: RepairWorker
     private let comparison: ComparisonWorker
     private let moves: MoveWorker
@@ -39,6 +40,7 @@ struct Leadership {
         watchers: [NodeWatcher],
         healer: Healer,
         trash: TrashWorker,
+        facts: FactsWorker,
         repair: RepairWorker,
         comparison: ComparisonWorker,
         moves: MoveWorker,
@@ -49,6 +51,7 @@ struct Leadership {
         self.watchers = watchers
         self.healer = healer
         self.trash = trash
+        self.facts = facts
         self.repair = repair
         self.comparison = comparison
         self.moves = moves
@@ -94,6 +97,7 @@ struct Leadership {
     private mutating func tell(_ situation: Situation?) {
         healer.update(situation)
         trash.update(situation)
+        facts.update(isLeading: situation != nil)
         repair.update(situation)
         moves.update(situation.map { MoveView(stamp: $0.stamp, peers: $0.peers) })
         let now = ContinuousClock.now - start

@@ -90,6 +90,7 @@ public struct IngestNode: Service {
         ) { Double(cluster.localReadCount) }
         let watch = WatchParts(configuration, catalog: catalog, metrics: metrics, group: group, logger: logger)
         let seriesMetadata = makeSeriesMetadata(outage.retrieve, threads: spoolThreads, metrics: metrics)
+        let accessNotes = AccessNotes()
         let pipeline = StorePipeline(
             catalog: catalog,
             registrar: outage.registrar,
@@ -141,6 +142,7 @@ public struct IngestNode: Service {
                 wantedCopies: configuration.copies
             ),
             trash: TrashService(catalog: catalog, journal: outage.journal, logger: logger),
+            lifecycle: LifecycleService(catalog: catalog, logger: logger),
             metrics: metrics,
             logger: logger
         )
@@ -156,6 +158,7 @@ public struct IngestNode: Service {
                 aeTitle: aeTitle,
                 catalog: catalog,
                 outage: outage,
+                accessNotes: accessNotes,
                 destinations: destinations,
                 commitment: commitments.service,
                 metrics: metrics,
@@ -169,9 +172,11 @@ public struct IngestNode: Service {
             retrieve: outage.retrieve,
             seriesMetadata: seriesMetadata,
             pipeline: pipeline,
+            accessNotes: accessNotes,
             watch: watch?.client,
             group: group
         )
+        let accessWriter = AccessWriter(notes: accessNotes, catalog: catalog, logger: logger)
 
         let port = try await dicom.start()
         logger.info("accepting associations", metadata: ["port": "\(port)", "ae": "\(aeTitle)"])
@@ -185,6 +190,7 @@ public struct IngestNode: Service {
                 tasks.addTask { await repairMetrics.run() }
                 tasks.addTask { await clusterMetrics.run() }
                 tasks.addTask { await tierMetrics.run() }
+                tasks.addTask { await accessWriter.run() }
                 if let watch { tasks.addTask { await watch.worker.run() } }
                 if let sweep = outage.sweep { tasks.addTask { await sweep.run() } }
                 tasks.addTask {
@@ -250,13 +256,14 @@ public struct IngestNode: Service {
         aeTitle: AETitle,
         catalog: Catalog,
         outage: OutageParts,
+        accessNotes: AccessNotes,
         destinations: [AETitle: MoveDestination],
         commitment: CommitmentService,
         metrics: MetricsRegistry,
         group: any EventLoopGroup
     ) -> ArchiveService {
         let source = CatalogDirectory(catalog: catalog)
-        let selection = InstanceSelection(directory: outage.instances, source: source)
+        let selection = InstanceSelection(directory: outage.instances, source: source, accessNotes: accessNotes)
         return ArchiveService(
             storage: storage,
             find: FindService(
@@ -308,6 +315,7 @@ public struct IngestNode: Service {
         retrieve: RetrieveService,
         seriesMetadata: SeriesMetadata,
         pipeline: StorePipeline,
+        accessNotes: AccessNotes,
         watch: WatchClient?,
         group: any EventLoopGroup
     ) -> some ApplicationProtocol {
@@ -323,6 +331,7 @@ public struct IngestNode: Service {
                 maximumInMemoryByteCount: configuration.maximumInMemoryDataSetByteCount
             ),
             deleter: configuration.httpDelete == .trash ? admin.trash : nil,
+            accessNotes: accessNotes,
             crossOrigin: CrossOriginPolicy(origins: configuration.corsOrigins),
             version: version,
             logger: logger

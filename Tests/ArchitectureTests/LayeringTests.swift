@@ -72,9 +72,11 @@ import Testing
         ),
         Rule(
             "Catalog",
-            ["DICOM", "Checksums", "Placement", "CPostgres"],
+            ["DICOM", "Lifecycle", "Checksums", "Placement", "CPostgres"],
             nio.union(["Logging", "Glibc", "Synchronization"])
         ),
+        // Judges the studies of the catalog by a rule set.
+        Rule("LifecyclePlanning", ["Catalog", "Lifecycle"]),
         // Decides which copies to make, and has them made; ledger, peers and clock are passed in.
         Rule(
             "Repair",
@@ -125,7 +127,8 @@ import Testing
                 "DICOM", "DIMSE", "DICOMWeb", "Rendering", "DICOMNetworking", "PixelCodecs", "SegmentFormat",
                 "ReplicationProtocol",
                 "ReplicationTransport", "Placement", "Checksums", "Catalog", "ClusterClient", "Repair",
-                "Reconciliation", "ColdStore", "PackFormat", "Lifecycle", "LifecycleFiles", "Telemetry",
+                "Reconciliation", "ColdStore", "PackFormat", "Lifecycle", "LifecycleFiles",
+                "LifecyclePlanning", "Telemetry",
             ],
             nio.union([
                 "Logging", "Glibc", "Foundation", "Hummingbird", "HummingbirdCore", "NIOHTTP1", "HTTPTypes",

@@ -86,8 +86,13 @@ def test_wrong_usage_is_2(arguments):
     assert done.stderr.strip() and not done.stdout.strip()
 
 
-@pytest.mark.parametrize("command", ["lifecycle", "lifecycle check"])
+@pytest.mark.parametrize(
+    "command",
+    ["lifecycle"]
+    + ["lifecycle " + name for name in ("check", "plan", "load", "show", "explain")]
+    + ["study " + name for name in ("hold", "holds", "release", "tag")],
+)
 def test_help_has_an_example(command):
     done = subprocess.run([binary(), *command.split(), "--help"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0
-    assert "Example: varve lifecycle check" in done.stdout
+    assert "Example: varve " + command in " ".join(done.stdout.split())

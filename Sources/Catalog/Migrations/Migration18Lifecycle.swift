@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension Migration {
-    /// The rules by which an archive ages. docs/decisions/0058-plans-from-the-catalog.md
-    static let lifecycle = Migration(version: 18, name: "rule sets", sql: ruleSets)
+    /// The rules by which an archive ages, what they decide by, and holds. docs/decisions/0058-plans-from-the-catalog.md
+    static let lifecycle = Migration(
+        version: 18,
+        name: "rule sets, facts of studies, holds",
+        sql: ruleSets + lifecycleFacts + lifecycleHolds
+    )
 
     private static let ruleSets = #"""
         -- The rule sets that were loaded, as their files were written (docs/lifecycle.md). The one with the largest

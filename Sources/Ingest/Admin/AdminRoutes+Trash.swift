@@ -85,7 +85,7 @@ private func answer(
         }
         return try json(done)
     } catch let error as RetrieveFailure {
-        return plainText("\(error.reason)\n", status: .serviceUnavailable)
+        return plainText("\(error.reason)\n", status: error.kind == .held ? .conflict : .serviceUnavailable)
     } catch {
         return plainText("\(error)\n", status: .serviceUnavailable)
     }

@@ -15,6 +15,8 @@ func addAdminRoutes(to router: Router<IngestRequestContext>, service: AdminServi
     addNodeRoutes(to: router, service: service)
     addWatchRoutes(to: router, service: service)
     addTierRoutes(to: router, service: service)
+    addLifecycleRoutes(to: router, service: service)
+    addHoldRoutes(to: router, service: service)
     router.get("/healthz") { _, _ in "ok\n" }
     router.get("/readyz") { _, _ in
         guard let reason = service.reasonNotReady() else { return plainText("ready\n") }

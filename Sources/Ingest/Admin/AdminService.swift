@@ -16,6 +16,7 @@ struct AdminService: Sendable {
     let comparison: CatalogComparison
     let verification: ArchiveVerification
     let trash: TrashService
+    let lifecycle: LifecycleService
     let metrics: MetricsRegistry
     let logger: Logger
 

@@ -46,6 +46,7 @@ extension RetrieveFailure.Kind {
         case .invalidQuery: .badRequest
         case .notAcceptable: .notAcceptable
         case .unavailable, .overloaded: .serviceUnavailable
+        case .held: .conflict
         case .damaged: .internalServerError
         }
     }

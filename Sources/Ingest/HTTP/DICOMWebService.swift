@@ -6,6 +6,7 @@ package import Hummingbird
 package import Logging
 import NIOCore
 import ReplicationTransport
+import Telemetry
 
 /// The DICOMweb service of an ingest node (PS3.18): QIDO-RS, WADO-RS and STOW-RS over the archive.
 ///
@@ -29,6 +30,8 @@ package struct DICOMWebService: Sendable {
     let describedStoreLimits: DescribedStoreLimits
     /// Store transactions of metadata and bulk data at once.
     let describedStorePlaces = Budget(limit: maximumDescribedStoreCount)
+    /// Notes who reads which study; nil when nobody does.
+    let accessNotes: AccessNotes?
     /// The URL of the service as clients see it; when nil, it is taken from each request and its proxy's headers.
     let publicURL: String?
     /// Pages of which other origins may read.
@@ -42,6 +45,7 @@ package struct DICOMWebService: Sendable {
         seriesMetadata: SeriesMetadata? = nil,
         receiver: (any InstanceReceiver)? = nil,
         deleter: (any InstanceDeleter)? = nil,
+        accessNotes: AccessNotes? = nil,
         publicURL: String? = nil,
         crossOrigin: CrossOriginPolicy = CrossOriginPolicy(),
         version: String = "",
@@ -52,6 +56,7 @@ package struct DICOMWebService: Sendable {
         self.seriesMetadata = seriesMetadata
         self.receiver = receiver
         self.deleter = deleter
+        self.accessNotes = accessNotes
         self.publicURL = publicURL
         self.crossOrigin = crossOrigin
         self.version = version
@@ -68,12 +73,22 @@ package struct DICOMWebService: Sendable {
             let path = request.uri.path.dropFirst(Self.path.utf8.count)
             let resource = try DICOMWebResource(path: path)
             let exchange = try exchange(of: request, eventLoop: eventLoop)
-            return try await withTaskExecutorPreference(Self.executor(for: resource, exchange)) {
+            let response = try await withTaskExecutorPreference(Self.executor(for: resource, exchange)) {
                 try await self.response(to: resource, exchange)
             }
+            noteAccess(to: resource, by: request)
+            return response
         } catch {
             return errorResponse(error)
         }
+    }
+
+    /// Notes that a study was read; searches do not count, nor does it when the archive looks at its own samples.
+    private func noteAccess(to resource: DICOMWebResource, by request: Request) {
+        guard let accessNotes, case .item(let item, _) = resource,
+            request.headers[.userAgent] != WatchClient.userAgent
+        else { return }
+        accessNotes.note(item.study, at: Timestamp.now().milliseconds)
     }
 
     /// Where a request is answered: what is mostly passed on stays on its connection's event loop, which it leaves by itself

@@ -4,6 +4,7 @@ import Catalog
 import DICOM
 import DICOMWeb
 import DIMSE
+import Telemetry
 
 /// Finds the instances that a C-GET or C-MOVE names.
 ///
@@ -11,14 +12,31 @@ import DIMSE
 package struct InstanceSelection: Sendable {
     private let directory: any InstanceDirectory
     private let source: any FindSource
+    private let accessNotes: AccessNotes?
 
-    package init(directory: any InstanceDirectory, source: any FindSource) {
+    package init(directory: any InstanceDirectory, source: any FindSource, accessNotes: AccessNotes? = nil) {
         self.directory = directory
         self.source = source
+        self.accessNotes = accessNotes
     }
 
     /// The instances, by study, series and number; what is not here is not among them.
+    ///
+    /// Their studies count as read.
     package func instances(_ keys: RetrieveKeys) async throws(RetrieveFailure) -> [StoredInstance] {
+        let found = try await selected(keys)
+        if let accessNotes {
+            let now = Timestamp.now().milliseconds
+            var last = ""
+            for instance in found where instance.studyInstanceUID != last {
+                last = instance.studyInstanceUID
+                accessNotes.note(last, at: now)
+            }
+        }
+        return found
+    }
+
+    private func selected(_ keys: RetrieveKeys) async throws(RetrieveFailure) -> [StoredInstance] {
         guard keys.isHierarchical else { return try await relational(keys) }
         var found: [StoredInstance] = []
         for study in try await studies(keys) {

@@ -30,7 +30,7 @@ extension QueryRefusal {
         switch failure.kind {
         case .invalidQuery: self.init(.identifierDoesNotMatchSOPClass, failure.reason)
         case .unavailable, .overloaded: self.init(.outOfResources, failure.reason)
-        case .notFound, .notAcceptable, .damaged: self.init(.unableToProcess, failure.reason)
+        case .notFound, .notAcceptable, .held, .damaged: self.init(.unableToProcess, failure.reason)
         }
     }
 }

@@ -17,6 +17,8 @@ package struct RetrieveFailure: Error, Sendable, CustomStringConvertible {
         case unavailable
         /// Too much is under way (503).
         case overloaded
+        /// A legal hold is in the way (409).
+        case held
         /// Every copy is damaged or missing (500).
         case damaged
     }

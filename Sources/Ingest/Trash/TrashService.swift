@@ -43,6 +43,7 @@ struct TrashService: InstanceDeleter {
         do throws(CatalogError) {
             count = try await catalog.moveToTrash(subject, Self.request(reason: reason, requestedBy: requestedBy))
         } catch {
+            if error.code == .held { throw RetrieveFailure(.held, error.message) }
             throw RetrieveFailure(.unavailable, "nothing is known to be deleted: \(error)")
         }
         if count > 0 {

@@ -19,6 +19,8 @@ package protocol WatchFetching: Sendable {
 ///
 /// What comes goes through a digest on the connection's event loop, and is not kept.
 package final class WatchClient: WatchFetching {
+    /// What it calls itself.
+    static let userAgent = "varve-watch"
     private static let connectTime = TimeAmount.seconds(5)
     /// Without a byte.
     private static let silence = TimeAmount.seconds(60)
@@ -59,7 +61,7 @@ package final class WatchClient: WatchFetching {
         head.headers = [
             "Host": server.authority,
             "Accept": "application/dicom; transfer-syntax=\(expected.transferSyntax)",
-            "User-Agent": "varve-watch",
+            "User-Agent": Self.userAgent,
             "Connection": "close",
         ]
         do {

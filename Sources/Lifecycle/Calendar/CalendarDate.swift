@@ -6,6 +6,8 @@
 public struct CalendarDate: Hashable, Sendable {
     /// The last year that can be written with four digits.
     public static let maximumYear = 9_999
+    /// The last day of all.
+    public static let last = CalendarDate(validYear: maximumYear, month: 12, day: 31)
 
     /// Year, month and day side by side, so that comparing dates is comparing numbers.
     private let packed: Int32

@@ -8,10 +8,11 @@ import Ingest
 struct StudyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "study",
-        abstract: "List studies, show where their copies are, move them into packs, delete them and take them back.",
+        abstract: "List studies, show where their copies are, move them into packs, hold, tag and delete them.",
         subcommands: [
             StudyListCommand.self, StudyShowCommand.self, StudyDeleteCommand.self, StudyUndeleteCommand.self,
-            StudyTrashCommand.self, StudyMoveCommand.self,
+            StudyTrashCommand.self, StudyMoveCommand.self, StudyHoldCommand.self, StudyReleaseCommand.self,
+            StudyHoldsCommand.self, StudyTagCommand.self,
         ]
     )
 }

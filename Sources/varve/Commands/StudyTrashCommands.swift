@@ -143,7 +143,7 @@ extension DeletionReport {
 }
 
 /// Throws unless `text` can be part of an address as it is.
-private func requireUID(_ text: String) throws {
+func requireUID(_ text: String) throws {
     guard !text.isEmpty,
         text.utf8.allSatisfy({ $0 == UInt8(ascii: ".") || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) })
     else { throw ValidationError("'\(text)' is not a UID: UIDs consist of digits and dots") }
