@@ -29,13 +29,28 @@ struct CatalogFixture {
         configure: (inout Catalog.Configuration) -> Void = { _ in }
     ) async throws {
         let server = try server ?? PostgresServer.shared()
-        let database = try server.makeDatabase()
-        let catalog = try open(server, database, configure)
-        _ = try await catalog.migrate()
-        for node in nodes { try await catalog.register(node) }
-        try await body(CatalogFixture(server: server, database: database, catalog: catalog))
-        await catalog.shutdown()
+        await turnstile.enter()
+        do {
+            let database = try server.makeDatabase()
+            let catalog = try open(server, database, configure)
+            do {
+                _ = try await catalog.migrate()
+                for node in nodes { try await catalog.register(node) }
+                try await body(CatalogFixture(server: server, database: database, catalog: catalog))
+            } catch {
+                await catalog.shutdown()
+                throw error
+            }
+            await catalog.shutdown()
+        } catch {
+            await turnstile.leave()
+            throw error
+        }
+        await turnstile.leave()
     }
+
+    /// Each test has connections of its own, of which a server takes so many: all tests at once were sometimes too many.
+    private static let turnstile = Turnstile(places: 24)
 
     static func open(
         _ server: PostgresServer,

@@ -51,7 +51,7 @@ final class PostgresServer: Sendable {
 
     func start() throws {
         let options =
-            ["-c listen_addresses=", "-c unix_socket_directories=\(directory)", "-c max_connections=300"]
+            ["-c listen_addresses=", "-c unix_socket_directories=\(directory)", "-c max_connections=500"]
             + settings.map { "-c \($0)" }
         try run(
             "pg_ctl",
