@@ -13,7 +13,7 @@ usage() {
 usage: deploy/test.sh [--rounds N] [--fuzz-seconds N] [--only PART[,PART...]]
 
   --rounds N         rounds of the torture, part kill (default 8), beside 25 kills and a minute of a cluster of namespaces
-  --fuzz-seconds N   for each fuzz target (default 15)
+  --fuzz-seconds N   for each fuzz target (default 8)
   --only             of: lint, swift, interop, kill, fuzz (default all)
 
 example: deploy/test.sh --only interop
@@ -21,7 +21,7 @@ TEXT
 }
 
 rounds=8
-fuzz_seconds=15
+fuzz_seconds=8
 only=lint,swift,interop,kill,fuzz
 while [ $# -gt 0 ]; do
     case $1 in

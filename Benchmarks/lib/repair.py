@@ -40,6 +40,9 @@ STREAMS = 8
 
 
 class Cluster:
+    # More words for `varve up`.
+    options = ()
+
     def __init__(self, work):
         self.work = work
         os.chmod(work, 0o711)
@@ -51,7 +54,7 @@ class Cluster:
     def start(self, nodes, settings=()):
         program = os.environ.get("VARVE_BINARY", os.path.join(ROOT, ".build/release/varve"))
         words = [program, "up", "--data", self.data, "--storage-nodes", str(nodes), "--copies", str(COPIES), "--ack", str(ACK)]
-        words += ["--dicom-port", str(self.port), "--http-port", str(self.http), "--no-restart", "--codec", "as-received"]
+        words += ["--dicom-port", str(self.port), "--http-port", str(self.http), "--no-restart", "--codec", "as-received", *self.options]
         for setting in (*QUICK, *settings):
             words += ["--coordinator-setting", setting]
         log = os.path.join(self.work, "varve.log")
