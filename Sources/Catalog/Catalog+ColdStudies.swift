@@ -65,6 +65,14 @@ extension Catalog {
         }
     }
 
+    /// The moves that have not ended, those that need a person first; at most `limit`.
+    public func openMoves(limit: Int) async throws(CatalogError) -> [PackMove] {
+        try await perform(.repeatable) { connection, deadline throws(PostgresFailure) in
+            try connection.query(Self.openMoves, [.int4(Int32(clamping: limit))], deadline: deadline).rows
+                .compactMap { PackMove(row: $0) }
+        }
+    }
+
     /// The packs that a record can be read from, the one that was read back last first.
     public func packs(holding record: RecordID) async throws(CatalogError) -> [ColdPack] {
         let values: [PostgresValue] = [.record(record.firstOfStudy), .record(record)]
@@ -117,6 +125,11 @@ extension Catalog {
     private static let movesOfStudy = PreparedStatement(
         "moves_of_study",
         "SELECT \(PackMove.columns) FROM pack_moves m WHERE m.study_key = $1 AND m.study_uid = $2 ORDER BY m.id DESC"
+    )
+
+    private static let openMoves = PreparedStatement(
+        "open_moves",
+        "SELECT \(PackMove.columns) FROM pack_moves m WHERE m.state <> 2 ORDER BY m.state DESC, m.id LIMIT $1::int4"
     )
 
     private static let packsHolding = PreparedStatement(

@@ -44,14 +44,21 @@ public final class ColdStores: Sendable {
         guard !isShutDown else { throw ColdStoreError(.unavailable, "the process is stopping") }
         if let known { return known }
         let opened = try await open(place)
-        let (store, spare) = state.withLockedValue { state -> (any ObjectStore, (any ObjectStore)?) in
+        let (store, spare) = state.withLockedValue { state -> ((any ObjectStore)?, (any ObjectStore)?) in
             // Somebody else was quicker.
             if let known = state.stores[place] { return (known, opened) }
-            guard !state.isShutDown, state.stores.count < Self.maximumCount else { return (opened, nil) }
+            // What is not kept would never be closed.
+            guard !state.isShutDown, state.stores.count < Self.maximumCount else { return (nil, opened) }
             state.stores[place] = opened
             return (opened, nil)
         }
         if let bucket = spare as? S3Store { await bucket.close() }
+        guard let store else {
+            throw ColdStoreError(
+                .unavailable,
+                "the process is stopping, or has \(Self.maximumCount) stores open already"
+            )
+        }
         return store
     }
 

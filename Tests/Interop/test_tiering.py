@@ -192,12 +192,16 @@ def test_orders_that_make_no_sense_are_refused(make_cluster, store):
     move(cluster, uid, tier="elsewhere")
     wait_until("the reason", lambda: "cold-stores" in moves(cluster, uid)[0]["note"])
     assert moves(cluster, uid)[0]["state"] == "under way"
+    assert [(one["study"], one["tier"]) for one in cluster.json("/api/v1/moves")] == [(uid, "elsewhere")]
+    listed = cluster.run("tier", "moves")
+    assert listed.returncode == 0 and uid in listed.stdout and "cold-stores" in listed.stdout
     refused = move(cluster, uid, status=1)
     assert "being moved elsewhere" in refused
     assert not os.path.exists("/nowhere")
     ended = cluster.run("study", "move", uid, "--cancel", "--reason", "a mistake")
     assert ended.returncode == 0, ended.stderr
     assert moves(cluster, uid)[0]["state"] == "done" and "a mistake" in moves(cluster, uid)[0]["note"]
+    assert "no study is being moved" in cluster.run("tier", "moves").stdout
     assert cluster.run("study", "move", uid, "--cancel").returncode == 1
     assert cluster.run("study", "move", uid).returncode == 2
     move(cluster, uid)

@@ -14,6 +14,9 @@ func addTierRoutes(to router: Router<IngestRequestContext>, service: AdminServic
     router.get("/api/v1/tiers") { _, _ in
         try await json { () throws(CatalogError) in try await service.tiers() }
     }
+    router.get("/api/v1/moves") { _, _ in
+        try await json { () throws(CatalogError) in try await service.openMoves() }
+    }
     router.post("/api/v1/studies/:study/move") { request, context in
         let uid = try context.parameters.require("study")
         let form = "{\"tier\": \"...\", \"keepHot\": false, \"soakSeconds\": 604800, \"reason\": \"...\"}"

@@ -26,6 +26,14 @@ extension AdminService {
         return reports + totals.map { TierReport($0.tier, kind: "gone", place: $0.place, $0) }
     }
 
+    /// Moves of one answer.
+    static let maximumMoveCount = 1000
+
+    /// The moves that have not ended, those that need a person first.
+    func openMoves() async throws(CatalogError) -> [MoveReport] {
+        try await catalog.openMoves(limit: Self.maximumMoveCount).map { MoveReport($0) }
+    }
+
     /// Nil in a catalog that a coordinator of this version has not brought up to date yet.
     func packs(of study: String) async -> [PackReport]? {
         do throws(CatalogError) {

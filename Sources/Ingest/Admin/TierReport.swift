@@ -36,6 +36,8 @@ public struct MoveCancellation: Codable, Sendable {
 /// A move of a study into packs, and how far it is.
 public struct MoveReport: Codable, Sendable {
     public var id: Int64
+    /// Study Instance UID.
+    public var study: String
     public var tier: String
     /// The store, as a URL.
     public var place: String
@@ -53,6 +55,7 @@ public struct MoveReport: Codable, Sendable {
 
     init(_ move: PackMove) {
         self.id = move.id
+        self.study = move.studyInstanceUID
         self.tier = move.tier
         self.place = move.place
         switch move.state {

@@ -180,7 +180,7 @@ package struct MoveRun: Sendable {
         case .replace:
             logger.error(
                 "a pack is not what was put into it, and is made anew",
-                metadata: facts(move).merging(["node": "\(peer.name)", "reason": "\(error)"]) { first, _ in first }
+                metadata: facts(move).merging(["node": "\(peer.name)", "reason": "\(error.code)"]) { first, _ in first }
             )
             try await replace(pack, note)
             // Counts as a failure: a store that damages whatever is put there needs a person.
@@ -205,8 +205,8 @@ package struct MoveRun: Sendable {
         let pause = limits.pause(afterAttempt: attempts)
         if pause == nil {
             logger.error(
-                "a study cannot be moved and needs a person; 'varve study show' tells",
-                metadata: facts(move).merging(["reason": "\(note)"]) { first, _ in first }
+                "a study cannot be moved and needs a person; 'varve tier moves' tells which, and why",
+                metadata: facts(move)
             )
         }
         try await ledger.postpone(move: move.id, by: pause, attempts: attempts, note: note, term: term)

@@ -9,7 +9,7 @@ struct TierCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "tier",
         abstract: "Show the tiers of the archive, and what is in them.",
-        subcommands: [TierListCommand.self]
+        subcommands: [TierListCommand.self, TierMovesCommand.self]
     )
 }
 

@@ -229,6 +229,21 @@ struct PackLibraryTests {
         }
     }
 
+    /// What is proven in one pack says nothing of another's bytes.
+    @Test func `a part of a large record is proven in each pack that it is read from`() async throws {
+        try await Self.with { scene in
+            let large = Self.byteCounts.count - 1
+            try await scene.put(1)
+            let part = try await scene.read(large, 0..<10)
+            #expect(part == scene.payloads[large].getSlice(at: 0, length: 10))
+            try await scene.put(2)
+            try await scene.damage(2, large, at: 1 << 20)
+            scene.shelf.packs.withLockedValue { $0 = $0.filter { $0.idLow == 2 } }
+            let failure = await Self.failure { _ = try await scene.read(large, 0..<10) }
+            #expect(failure?.reason.contains("digest") ?? false)
+        }
+    }
+
     @Test func `a pack that is gone, cut short or another's is passed over`() async throws {
         try await Self.with { scene in
             try await scene.put(1)

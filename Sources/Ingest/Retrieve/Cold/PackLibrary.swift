@@ -23,13 +23,25 @@ package final class PackLibrary: Sendable {
     private static let wholeByteLimit: UInt64 = 16 << 20
     /// Bytes that are read at once while that is proven.
     private static let pieceByteCount: UInt64 = 4 << 20
-    /// Large records that are known to be proven.
+    /// Large records that are known to be proven in a pack.
     private static let provenLimit = 1024
 
     /// A pack whose manifest has been read.
     private struct OpenPack: Sendable {
+        let id: PackID
         let reader: ObjectReader
         let entries: [RecordID: PackEntry]
+    }
+
+    private enum Found {
+        case open(OpenPack)
+        case opening(Task<Result<OpenPack, ColdStoreError>, Never>)
+    }
+
+    /// A record in one pack: its bytes in another may be others.
+    private struct Place: Hashable {
+        let pack: PackID
+        let record: RecordID
     }
 
     private struct Kept {
@@ -39,9 +51,11 @@ package final class PackLibrary: Sendable {
 
     private struct State {
         var packs: [PackID: (pack: OpenPack, lastUse: UInt64)] = [:]
+        /// Packs whose manifests are being read: one read for all who want it.
+        var opening: [PackID: Task<Result<OpenPack, ColdStoreError>, Never>] = [:]
         var kept: [RecordID: Kept] = [:]
         var keptByteCount = 0
-        var proven: Set<RecordID> = []
+        var proven: Set<Place> = []
         var clock: UInt64 = 0
         var readCount = 0
     }
@@ -115,7 +129,7 @@ package final class PackLibrary: Sendable {
                 if isFirst {
                     logger.notice(
                         "records are read from packs",
-                        metadata: ["tier": "\(pack.tier)", "reason": "\(failure.reason)"]
+                        metadata: ["tier": "\(pack.tier)", "reason": "\(failure.kind)"]
                     )
                 }
                 return value
@@ -137,9 +151,15 @@ package final class PackLibrary: Sendable {
         let id = PackID(high: pack.idHigh, low: pack.idLow)
         logger.warning(
             "a pack could not be read from",
-            metadata: ["pack": "\(id)", "tier": "\(pack.tier)", "reason": "\(error)"]
+            metadata: ["pack": "\(id)", "tier": "\(pack.tier)", "reason": "\(error.code)"]
         )
-        state.withLockedValue { $0.packs[id] = nil }
+        // The name in a store has the study's UID in it.
+        logger.debug("why a pack could not be read from", metadata: ["pack": "\(id)", "reason": "\(error)"])
+        state.withLockedValue { state in
+            state.packs[id] = nil
+            // It may be another file the next time.
+            state.proven = state.proven.filter { $0.pack != id }
+        }
         // Only what it holds is in question, not whether its store is there.
         guard error.code == .damaged || error.code == .notFound else { return }
         await directory.doubt(pack, note: "while it was read from: \(error)")
@@ -149,12 +169,41 @@ package final class PackLibrary: Sendable {
 
     private func opened(_ pack: ColdPack) async throws(ColdStoreError) -> OpenPack {
         let id = PackID(high: pack.idHigh, low: pack.idLow)
-        let known = state.withLockedValue { state -> OpenPack? in
+        let found = state.withLockedValue { state -> Found in
             state.clock += 1
             state.packs[id]?.lastUse = state.clock
-            return state.packs[id]?.pack
+            if let open = state.packs[id]?.pack { return .open(open) }
+            if let opening = state.opening[id] { return .opening(opening) }
+            // Not ended with whoever asked first: others wait for it, too.
+            let opening = Task { await self.open(pack, id) }
+            state.opening[id] = opening
+            return .opening(opening)
         }
-        if let known { return known }
+        switch found {
+        case .open(let open): return open
+        case .opening(let task): return try await task.value.get()
+        }
+    }
+
+    private func open(_ pack: ColdPack, _ id: PackID) async -> Result<OpenPack, ColdStoreError> {
+        let result: Result<OpenPack, ColdStoreError>
+        do throws(ColdStoreError) {
+            result = .success(try await readManifest(of: pack, id))
+        } catch {
+            result = .failure(error)
+        }
+        state.withLockedValue { state in
+            state.opening[id] = nil
+            guard case .success(let opened) = result else { return }
+            state.clock += 1
+            let oldest = state.packs.min { $0.value.lastUse < $1.value.lastUse }
+            if state.packs.count >= Self.packLimit, let oldest { state.packs[oldest.key] = nil }
+            state.packs[id] = (opened, state.clock)
+        }
+        return result
+    }
+
+    private func readManifest(of pack: ColdPack, _ id: PackID) async throws(ColdStoreError) -> OpenPack {
         guard let key = ColdStore.ObjectKey(PackDescription.key(of: id, study: pack.studyInstanceUID)) else {
             throw ColdStoreError(.invalid, "the study's UID can't be a name in a store")
         }
@@ -174,14 +223,7 @@ package final class PackLibrary: Sendable {
         for entry in manifest.entries {
             if let record = entry.instance.record { entries[record] = entry }
         }
-        let opened = OpenPack(reader: reader, entries: entries)
-        state.withLockedValue { state in
-            state.clock += 1
-            let oldest = state.packs.min { $0.value.lastUse < $1.value.lastUse }
-            if state.packs.count >= Self.packLimit, let oldest { state.packs[oldest.key] = nil }
-            state.packs[id] = (opened, state.clock)
-        }
-        return opened
+        return OpenPack(id: id, reader: reader, entries: entries)
     }
 
     private static func reader(
@@ -217,7 +259,8 @@ package final class PackLibrary: Sendable {
 
     /// Reads all of a large record once, in pieces.
     private func prove(_ entry: PackEntry, _ id: RecordID, in pack: OpenPack) async throws(ColdStoreError) {
-        guard !state.withLockedValue({ $0.proven.contains(id) }) else { return }
+        let place = Place(pack: pack.id, record: id)
+        guard !state.withLockedValue({ $0.proven.contains(place) }) else { return }
         var hasher = SHA256Hasher()
         var offset = entry.range.lowerBound
         while offset < entry.range.upperBound {
@@ -228,7 +271,7 @@ package final class PackLibrary: Sendable {
         guard hasher.digest() == entry.digest else { throw Self.rotten }
         state.withLockedValue { state in
             if state.proven.count >= Self.provenLimit { state.proven = [] }
-            state.proven.insert(id)
+            state.proven.insert(place)
         }
     }
 
