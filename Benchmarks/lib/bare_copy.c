@@ -128,8 +128,8 @@ int main(int count, char **arguments) {
         snprintf(path, sizeof path, "%s/log-%d", arguments[1], target);
         logs[target] = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
         if (logs[target] < 0) fail("open");
-        // As segments are: what a sync writes is data alone. Twice an even share.
-        if (posix_fallocate(logs[target], 0, ((off_t)2 * records / targets + 1) * bytes)) fail("posix_fallocate");
+        // As segments are: what a sync writes is data alone. Half more than an even share.
+        if (posix_fallocate(logs[target], 0, ((off_t)3 * records / targets / 2 + 1) * bytes)) fail("posix_fallocate");
         if (fsync(logs[target])) fail("fsync");
     }
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};

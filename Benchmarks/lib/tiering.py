@@ -16,7 +16,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import urllib.request
 
@@ -24,7 +23,6 @@ import machine
 import repair
 from contenders import ROOT
 from repair import step, tell, wait
-from store_scu import StoreSCU
 
 NODES, COPIES, ACK = 3, 2, 2
 RATE_GOAL, LATENCY_GOAL = 0.6, 2.0
@@ -77,31 +75,6 @@ class Cluster(repair.Cluster):
         if one.data_set[-4096:] not in body:
             raise RuntimeError("another image came")
         return seconds
-
-
-def fill(cluster, made, count):
-    first = made(0)
-    failures = []
-
-    def run(start):
-        try:
-            scu = StoreSCU(cluster.port, "VARVE", first.sop_class, first.syntax)
-            for index in range(start, count, 4):
-                one = made(index)
-                status = scu.store(one.sop_instance, [one.data_set])
-                if status != 0:
-                    raise RuntimeError("a store was answered %04X" % status)
-            scu.socket.close()
-        except (RuntimeError, OSError) as error:
-            failures.append(str(error))
-
-    threads = [threading.Thread(target=run, args=(start,)) for start in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise RuntimeError(failures[0])
 
 
 def move(cluster, store, uid):
@@ -161,7 +134,7 @@ def main():
         studies = [repair.Made("tiering-%d" % number) for number in range(chosen.rounds)]
         step("%d studies of %d instances of 512 x 512 x 16 bits, as received" % (chosen.rounds, chosen.instances))
         for made in studies:
-            fill(cluster, made, chosen.instances)
+            repair.fill(cluster, made, chosen.instances)
         ratios, before = [], cluster.peak_memory()
         for number, made in enumerate(studies):
             built, whole, pack = move(cluster, store, made(0).study)
