@@ -81,11 +81,22 @@ public final class InstanceFolder: Sendable {
                 return file
             }
             head = ByteBuffer()
-            while let piece = try await nextPiece() {
-                try await self.onThread { _ throws(DICOMNetworkError) in try file.append(piece) }
-            }
-            try await self.onThread { folder throws(DICOMNetworkError) in
-                try file.publish(study: names.study, series: names.series, name: names.instance + ".dcm", in: folder)
+            do throws(DICOMNetworkError) {
+                while let piece = try await nextPiece() {
+                    try await self.onThread { _ throws(DICOMNetworkError) in try file.append(piece) }
+                }
+                try await self.onThread { folder throws(DICOMNetworkError) in
+                    try file.publish(
+                        study: names.study,
+                        series: names.series,
+                        name: names.instance + ".dcm",
+                        in: folder
+                    )
+                }
+            } catch {
+                // Before the answer: a thread of the pool may be the last to release the file, some time after it.
+                try await self.onThread { _ throws(DICOMNetworkError) in file.discard() }
+                throw error
             }
             return .success
         } catch {

@@ -23,7 +23,11 @@ final class PartialFile: Sendable {
 
     deinit {
         close(self.descriptor)
-        // Not there any more once it has its own name.
+        self.discard()
+    }
+
+    /// Takes away its temporary name; nothing is there any more once it has been discarded or has its own name.
+    func discard() {
         unlinkat(self.folder, self.name, 0)
     }
 
