@@ -142,9 +142,11 @@ let pureTargets: [Target] =
 let engineTargets: [Target] =
     engineTarget("Telemetry", [logging, nioLocks])
     + engineTarget("PixelCodecs", ["CCharLS", "COpenJPEG", "COpenJPH", "CJPEGShim", nioCore, nioLocks])
+    // Files past the page cache.
+    + engineTarget("DirectIO", ["CPlatform", nioCore, nioLocks])
     + engineTarget(
         "SegmentStore",
-        ["SegmentFormat", "Checksums", "Placement", "CLMDB", "CPlatform", nioCore, nioLocks, logging],
+        ["SegmentFormat", "Checksums", "Placement", "DirectIO", "CLMDB", "CPlatform", nioCore, nioLocks, logging],
         testing: ["SimulatedDisk"]
     )
     // For tests and simulations; no product contains it.
@@ -193,8 +195,8 @@ let engineTargets: [Target] =
     + engineTarget(
         "ColdStore",
         [
-            "PackFormat", "Checksums", "Placement", "CPlatform", crypto, nioCore, nioPosix, nioLocks, nioHTTP1,
-            asyncHTTPClient,
+            "PackFormat", "Checksums", "Placement", "DirectIO", "CPlatform", crypto, nioCore, nioPosix, nioLocks,
+            nioHTTP1, asyncHTTPClient,
         ],
         testing: ["DICOM"]
     )

@@ -29,7 +29,7 @@ from support.phantom import PIXEL_DATA, instance  # noqa: E402
 
 NODES, COPIES, ACK = 5, 3, 2
 SIDE = 512
-STUDY = 10  # instances of one study
+STUDY = 4  # instances of one study: a thousand studies lie evenly enough for a tenth to be no chance
 SENDERS = 2
 PAUSE_SECONDS = 0.02
 QUICK = ("suspect-seconds=1", "down-seconds=3", "out-seconds=8", "survey-seconds=5", "steady-seconds=1")

@@ -35,7 +35,7 @@ public struct ObjectReader: Sendable {
 
     /// A file that is in no store; it stays open.
     ///
-    /// With `fromDisk` what is in memory of it is dropped first, so that what is read is what the disk has.
+    /// With `fromDisk` it is read past what is in memory of it, so that what is read is what the disk has.
     ///
     /// - Throws: `.notFound`.
     public init(
@@ -48,11 +48,12 @@ public struct ObjectReader: Sendable {
             guard let file = try FileSystem.openFile(path) else {
                 throw ColdStoreError(.notFound, "there is no file \(path)")
             }
-            if fromDisk { FileSystem.dropCache(file) }
             return (file, try FileSystem.byteCount(of: file, path))
         }
         self.init(byteCount: byteCount) { (range) async throws(ColdStoreError) in
-            try await threads.run { () throws(ColdStoreError) in try FileRange.read(file, range, path) }
+            try await threads.run { () throws(ColdStoreError) in
+                try FileRange.read(file, range, path, fromDisk: fromDisk)
+            }
         }
     }
 
@@ -67,7 +68,8 @@ enum FileRange {
     static func read(
         _ file: FileSystem.File,
         _ range: Range<UInt64>,
-        _ path: String
+        _ path: String,
+        fromDisk: Bool = false
     ) throws(ColdStoreError) -> ByteBuffer {
         // No file has more, and no caller asks for what does not fit into memory.
         guard range.upperBound <= UInt64(Int64.max) else { throw ColdStoreError(.invalid, "no file is that long") }
@@ -75,7 +77,10 @@ enum FileRange {
         guard range.upperBound <= end else {
             throw ColdStoreError(.failed, "\(path) has \(end) bytes, and some up to \(range.upperBound) were asked for")
         }
-        let bytes = try FileSystem.read(file, at: range.lowerBound, byteCount: range.count, path)
+        let bytes =
+            fromDisk
+            ? try FileSystem.readPastCache(file, at: range.lowerBound, byteCount: range.count, path)
+            : try FileSystem.read(file, at: range.lowerBound, byteCount: range.count, path)
         guard bytes.readableBytes == range.count else {
             throw ColdStoreError(.failed, "\(path) ends early: it became shorter while it was read")
         }

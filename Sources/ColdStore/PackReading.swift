@@ -23,6 +23,24 @@ extension ObjectReader {
         return manifest
     }
 
+    /// Reads where the records of a pack are: one read when `tailByteCount` bytes at its end are enough, two otherwise.
+    ///
+    /// - Throws: `.damaged` when it is no sound pack.
+    public func packIndex(tailByteCount: UInt64) async throws(ColdStoreError) -> PackIndex {
+        var reader = try Self.packed { () throws(PackError) in
+            try PackReader(byteCount: byteCount, tailByteCount: tailByteCount)
+        }
+        var step = reader.firstForIndex
+        while case .read(let range) = step {
+            let bytes = try await read(range)
+            step = try Self.packed { () throws(PackError) in try reader.receiveForIndex(bytes) }
+        }
+        guard case .finished(let index) = step else {
+            throw ColdStoreError(.damaged, "the pack's manifest can't be found")
+        }
+        return index
+    }
+
     /// Reads all of a pack and proves every digest in it; memory does not grow with the pack.
     ///
     /// The next piece is read while one is proven. `progress` is told how many bytes were read since it was told last.

@@ -22,12 +22,13 @@ public struct PackWriter: Sendable {
         let instance: PackInstance
         let path: String
         let file: ZipEntry
-        var hasher = SHA256Hasher()
+        /// Nil when the digest that was announced is taken as it is.
+        var hasher: SHA256Hasher?
         var crc32: UInt32 = 0
         var byteCount: UInt64 = 0
 
         mutating func add(_ bytes: ByteBuffer) {
-            hasher.update(bytes)
+            hasher?.update(bytes)
             crc32 = CRC32.checksum(of: bytes, continuing: crc32)
         }
     }
@@ -54,7 +55,10 @@ public struct PackWriter: Sendable {
     }
 
     /// Begins an instance; returns what goes before its bytes.
-    public mutating func begin(_ instance: PackInstance) throws(PackError) -> ByteBuffer {
+    ///
+    /// The digest that is announced is compared with that of the bytes, unless `isComparing` is false: for those who have all
+    /// of the pack read back and proven before it counts, which finds the same.
+    public mutating func begin(_ instance: PackInstance, isComparing: Bool = true) throws(PackError) -> ByteBuffer {
         guard case .between = state else { throw misuse("an instance is begun") }
         state = .over
         let path = instance.path(in: description.studyInstanceUID)
@@ -75,7 +79,8 @@ public struct PackWriter: Sendable {
             crc32: 0,
             hasDescriptor: true
         )
-        state = .inside(Running(instance: instance, path: path, file: file))
+        let hasher = isComparing || instance.digest == nil ? SHA256Hasher() : nil
+        state = .inside(Running(instance: instance, path: path, file: file, hasher: hasher))
         return written(file.localHeader())
     }
 
@@ -129,8 +134,9 @@ public struct PackWriter: Sendable {
                 "\(running.path) has \(running.byteCount) bytes instead of the \(instance.byteCount) announced"
             )
         }
-        let digest = running.hasher.digest()
-        guard instance.digest == nil || instance.digest == digest else {
+        guard let digest = running.hasher?.digest() ?? instance.digest,
+            instance.digest == nil || instance.digest == digest
+        else {
             throw PackError(.digestMismatch, "\(running.path) has not the SHA-256 announced: read another copy of it")
         }
         var file = running.file

@@ -45,9 +45,11 @@ import Testing
             ["CCharLS", "COpenJPEG", "COpenJPH", "CJPEGShim", "CPlatform"],
             nio.union(["Glibc", "Synchronization"])
         ),
+        // Files past the page cache.
+        Rule("DirectIO", ["CPlatform"], ["NIOCore", "NIOConcurrencyHelpers", "Glibc"]),
         Rule(
             "SegmentStore",
-            ["SegmentFormat", "Checksums", "Placement", "CLMDB", "CPlatform"],
+            ["SegmentFormat", "Checksums", "Placement", "DirectIO", "CLMDB", "CPlatform"],
             nio.union(["Logging", "Glibc", "Synchronization"])
         ),
         Rule("SimulatedDisk", ["SegmentStore"], ["NIOCore", "NIOConcurrencyHelpers", "Glibc"]),
@@ -94,7 +96,7 @@ import Testing
         Rule("varve-sim", ["Simulation"], ["Glibc"]),
         Rule(
             "ColdStore",
-            ["PackFormat", "Checksums", "Placement", "CPlatform"],
+            ["PackFormat", "Checksums", "Placement", "DirectIO", "CPlatform"],
             ["NIOCore", "NIOPosix", "NIOConcurrencyHelpers", "NIOHTTP1", "AsyncHTTPClient", "Crypto", "Glibc"]
         ),
         Rule("Supervisor", ["CSpawn"], ["Logging", "Glibc", "Foundation", "Synchronization", "NIOConcurrencyHelpers"]),

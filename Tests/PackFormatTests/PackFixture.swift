@@ -142,4 +142,50 @@ enum PackFixture {
         }
         return verifier.finish(expecting: UInt64(pack.readableBytes))
     }
+
+    /// A pack whose manifest says something else, and is sealed anew as its writer would.
+    static func forged(_ count: Int = 2, _ change: (inout String) -> Void) throws -> ByteBuffer {
+        let pack = try pack(count).bytes
+        let comment = String(
+            buffer: slice(pack, UInt64(pack.readableBytes - 111)..<UInt64(pack.readableBytes))
+        )
+        let fields = comment.split(separator: " ")
+        guard let offset = Int(fields[2], radix: 16), let count = Int(fields[3], radix: 16) else {
+            throw PackError(.invalid, "the comment is not a pack's")
+        }
+        var text = String(buffer: slice(pack, UInt64(offset)..<UInt64(offset + count)))
+        change(&text)
+        let json = ByteBuffer(string: text)
+        let place = ManifestPlace(
+            offset: UInt64(offset),
+            byteCount: UInt64(json.readableBytes),
+            digest: SHA256Hasher.digest(of: json)
+        )
+        let manifest = ZipEntry(
+            name: PackManifest.name,
+            offset: UInt64(offset - 43),
+            byteCount: place.byteCount,
+            crc32: CRC32.checksum(of: json),
+            hasDescriptor: false
+        )
+        var directory = ZipDirectory()
+        for entry in try read(pack).manifest.entries {
+            let headerByteCount = 30 + entry.path.utf8.count
+            directory.add(
+                ZipEntry(
+                    name: entry.path,
+                    offset: entry.offset - UInt64(headerByteCount),
+                    byteCount: entry.instance.byteCount,
+                    crc32: entry.crc32,
+                    hasDescriptor: true
+                )
+            )
+        }
+        directory.add(manifest)
+        var bytes = slice(pack, 0..<manifest.offset)
+        bytes.writeImmutableBuffer(manifest.localHeader())
+        bytes.writeImmutableBuffer(json)
+        bytes.writeImmutableBuffer(directory.finished(at: manifest.endOffset, comment: place.comment))
+        return bytes
+    }
 }

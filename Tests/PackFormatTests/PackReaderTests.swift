@@ -80,53 +80,8 @@ import Testing
         #expect(PackFixture.verify(bytes, manifest).findings.isEmpty)
     }
 
-    /// A pack whose manifest says something else, and is sealed anew as its writer would.
-    private static func forged(_ change: (inout String) -> Void) throws -> ByteBuffer {
-        let pack = try PackFixture.pack(2).bytes
-        let comment = String(
-            buffer: PackFixture.slice(pack, UInt64(pack.readableBytes - 111)..<UInt64(pack.readableBytes))
-        )
-        let fields = comment.split(separator: " ")
-        let offset = try #require(Int(fields[2], radix: 16))
-        let count = try #require(Int(fields[3], radix: 16))
-        var text = String(buffer: PackFixture.slice(pack, UInt64(offset)..<UInt64(offset + count)))
-        change(&text)
-        let json = ByteBuffer(string: text)
-        let place = ManifestPlace(
-            offset: UInt64(offset),
-            byteCount: UInt64(json.readableBytes),
-            digest: SHA256Hasher.digest(of: json)
-        )
-        let manifest = ZipEntry(
-            name: PackManifest.name,
-            offset: UInt64(offset - 43),
-            byteCount: place.byteCount,
-            crc32: CRC32.checksum(of: json),
-            hasDescriptor: false
-        )
-        var directory = ZipDirectory()
-        for entry in try PackFixture.read(pack).manifest.entries {
-            let headerByteCount = 30 + entry.path.utf8.count
-            directory.add(
-                ZipEntry(
-                    name: entry.path,
-                    offset: entry.offset - UInt64(headerByteCount),
-                    byteCount: entry.instance.byteCount,
-                    crc32: entry.crc32,
-                    hasDescriptor: true
-                )
-            )
-        }
-        directory.add(manifest)
-        var bytes = PackFixture.slice(pack, 0..<manifest.offset)
-        bytes.writeImmutableBuffer(manifest.localHeader())
-        bytes.writeImmutableBuffer(json)
-        bytes.writeImmutableBuffer(directory.finished(at: manifest.endOffset, comment: place.comment))
-        return bytes
-    }
-
     @Test func `what later versions add is passed over`() throws {
-        let bytes = try Self.forged { text in
+        let bytes = try PackFixture.forged { text in
             text.replace("\"part\":1", with: "\"site\":{\"name\":[\"\\u0041\",null,true,1.5e3,{}]},\"part\":1")
             text.replace("\"frames\":", with: "\"note\":\"x\",\"frames\":")
             text.replace("\"kind\":3", with: "\"who\":[],\"kind\":3")
@@ -172,7 +127,7 @@ import Testing
         replacement: String,
         code: PackError.Code
     ) throws {
-        let bytes = try Self.forged { manifest in
+        let bytes = try PackFixture.forged { manifest in
             guard let range = manifest.firstRange(of: text) else { return }
             manifest.replaceSubrange(range, with: replacement)
         }

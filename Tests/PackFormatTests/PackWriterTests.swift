@@ -164,4 +164,23 @@ import Testing
         #expect(manifest.entries.first?.instance == instance)
         #expect(ranges.count == 2)
     }
+
+    @Test func `a digest that is not compared is taken as it was announced, and found when the pack is read back`()
+        throws
+    {
+        let file = try PackFixture.file(1)
+        var instance = try PackFixture.instance(1, file)
+        let wrong = SHA256Hasher.digest(of: ByteBuffer(string: "other bytes"))
+        for announced in [try #require(instance.digest), wrong] {
+            instance.digest = announced
+            var writer = try PackWriter(try PackFixture.description())
+            var pack = try writer.begin(instance, isComparing: false)
+            pack.writeImmutableBuffer(try writer.append(file))
+            pack.writeImmutableBuffer(try writer.end())
+            pack.writeImmutableBuffer(try writer.finish().bytes)
+            let manifest = try PackFixture.read(pack).manifest
+            #expect(manifest.entries.map(\.digest) == [announced])
+            #expect(PackFixture.verify(pack, manifest).findings.isEmpty == (announced != wrong))
+        }
+    }
 }

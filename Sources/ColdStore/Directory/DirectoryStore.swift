@@ -58,7 +58,7 @@ public struct DirectoryStore: ObjectStore {
             try FileSystem.makeDirectory("\(path)/\(uploads)", in: path)
             let temporary = "\(path)/\(uploads)/\(FileUpload.randomName())"
             let file = try FileSystem.create(temporary)
-            try FileSystem.write(marker.encoded(), to: file, temporary)
+            try FileSystem.write([marker.encoded()], at: 0, to: file, temporary)
             try FileSystem.sync(file, temporary)
             try FileSystem.publish(temporary, as: "\(path)/\(StoreMarker.name)")
             try FileSystem.syncDirectory(path)

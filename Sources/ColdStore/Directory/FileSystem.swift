@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import CPlatform
+import DirectIO
 import Glibc
+import NIOConcurrencyHelpers
 import NIOCore
 
 /// The calls of the operating system that a store in a directory needs.
@@ -11,6 +13,9 @@ enum FileSystem {
     /// An open file, closed when nobody has it any more.
     final class File: Sendable {
         let descriptor: CInt
+        fileprivate let writing = DirectWriting()
+        /// The same file open past the page cache, once something was written that way.
+        fileprivate let direct = NIOLockedValueBox<DirectWriting.Descriptor?>(nil)
 
         init(descriptor: CInt) { self.descriptor = descriptor }
 
@@ -60,22 +65,20 @@ enum FileSystem {
         }
     }
 
-    /// Writes everything at the file's end.
-    static func write(_ bytes: ByteBuffer, to file: File, _ path: String) throws(ColdStoreError) {
-        var failed: CInt = 0
-        bytes.withUnsafeReadableBytes { bytes in
-            var done = 0
-            while done < bytes.count, let base = bytes.baseAddress {
-                let count = Glibc.write(file.descriptor, base + done, bytes.count - done)
-                if count < 0 && errno == EINTR { continue }
-                guard count > 0 else {
-                    failed = count < 0 ? errno : EIO
-                    return
-                }
-                done += count
-            }
-        }
-        guard failed == 0 else { throw failure("write", path, number: failed) }
+    /// Bytes past the page cache are in pieces that begin and end at a multiple of this.
+    static let blockByteCount = DirectWriting.alignment
+
+    /// Writes everything at `offset`: whole blocks past the page cache where the file system can.
+    ///
+    /// What a pack has is not read soon, and pushes nothing out of memory that is.
+    static func write(
+        _ buffers: [ByteBuffer],
+        at offset: UInt64,
+        to file: File,
+        _ path: String
+    ) throws(ColdStoreError) {
+        let number = file.writing.write(buffers, at: offset, descriptor: file.descriptor, direct: file.direct)
+        guard number == 0 else { throw failure("write", path, number: number) }
     }
 
     /// Reads `byteCount` bytes, fewer at the file's end.
@@ -102,12 +105,25 @@ enum FileSystem {
         return buffer
     }
 
-    /// Drops what is in memory of the file and has been synced, as far as the system does that.
-    static func dropCache(_ file: File) {
-        _ = posix_fadvise(file.descriptor, 0, 0, POSIX_FADV_DONTNEED)
+    /// The same as the disk has it, not what is in memory of it.
+    static func readPastCache(
+        _ file: File,
+        at offset: UInt64,
+        byteCount: Int,
+        _ path: String
+    ) throws(ColdStoreError) -> ByteBuffer {
+        do throws(DirectReading.Failure) {
+            let bytes = try DirectReading.read(file.descriptor, at: offset, byteCount: byteCount)
+            if let bytes { return bytes }
+        } catch {
+            throw failure("read", path, number: error.number)
+        }
+        // This file system can't: what has been synced is dropped, as far as the system does that.
+        _ = varve_file_drop_cached_range(file.descriptor, Int64(clamping: offset), Int64(byteCount))
+        return try read(file, at: offset, byteCount: byteCount, path)
     }
 
-    /// Has what was written in a range brought to the disk from now on, so that less is left for the sync at the end.
+    /// Has what is in memory of a range brought to the disk from now on, so that less is left for the sync at the end.
     static func beginWriting(_ file: File, at offset: UInt64, byteCount: UInt64) {
         varve_file_begin_writing(file.descriptor, Int64(clamping: offset), Int64(clamping: byteCount))
     }

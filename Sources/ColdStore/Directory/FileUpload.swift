@@ -7,10 +7,12 @@ public import NIOPosix
 ///
 /// Nothing is written over. What a crash leaves behind is the temporary file.
 public struct FileUpload: ObjectUpload {
-    /// Bytes that are gathered before they go to the disk, so that a hop to a thread is worth it.
-    private static let pieceByteCount = 1 << 20
-    /// Bytes that are written before the disk is told to begin with them.
-    private static let strideByteCount: UInt64 = 8 << 20
+    /// Bytes that are gathered before they go to the disk.
+    private static let pieceByteCount = 4 << 20
+    /// Pieces on their way at once.
+    private static let runningLimit = 2
+    /// Buffers that are gathered before they become one.
+    private static let bufferLimit = 256
 
     private let path: String
     private let temporary: String
@@ -18,9 +20,10 @@ public struct FileUpload: ObjectUpload {
     private let threads: FileThreads
     /// Folders of `path` that may have to be made, outermost first.
     private let folders: [String]
-    private var pending = ByteBuffer()
-    /// The piece before, on its way to the file while the next is made.
-    private var running: Task<Result<Void, ColdStoreError>, Never>?
+    private var pending: [ByteBuffer] = []
+    private var pendingByteCount = 0
+    /// The pieces before, on their way to the file while the next is made.
+    private var running: [Task<Result<Void, ColdStoreError>, Never>] = []
     private var writtenByteCount: UInt64 = 0
     private var isOver = false
 
@@ -60,14 +63,17 @@ public struct FileUpload: ObjectUpload {
 
     public mutating func write(_ bytes: ByteBuffer) async throws(ColdStoreError) {
         guard !isOver else { throw ColdStoreError(.invalid, "\(path) is finished or given up") }
-        pending.writeImmutableBuffer(bytes)
-        if pending.readableBytes >= Self.pieceByteCount { try await flush() }
+        guard bytes.readableBytes > 0 else { return }
+        pending.append(bytes)
+        pendingByteCount += bytes.readableBytes
+        if pending.count == Self.bufferLimit { pending = [Self.joined(pending)] }
+        if pendingByteCount >= Self.pieceByteCount { try await flush() }
     }
 
     public mutating func finish() async throws(ColdStoreError) {
         guard !isOver else { throw ColdStoreError(.invalid, "\(path) is finished or given up") }
-        try await flush()
-        try await settle()
+        try await flush(isLast: true)
+        try await settle(atMost: 0)
         isOver = true
         let (path, temporary, file, folders) = (path, temporary, file, folders)
         try await threads.run { () throws(ColdStoreError) in
@@ -78,8 +84,8 @@ public struct FileUpload: ObjectUpload {
     public mutating func abort() async {
         guard !isOver else { return }
         isOver = true
-        _ = await running?.value
-        running = nil
+        for write in running { _ = await write.value }
+        running = []
         let temporary = temporary
         // The pool is closed: then nothing can be removed any more.
         try? await threads.run { () throws(ColdStoreError) in Self.discard(temporary) }
@@ -104,39 +110,73 @@ public struct FileUpload: ObjectUpload {
     }
 
     /// Has what is pending written while more is gathered; what comes of it is seen by the next call.
-    private mutating func flush() async throws(ColdStoreError) {
-        try await settle()
-        guard pending.readableBytes > 0 else { return }
-        let (bytes, file, temporary, threads) = (pending, file, temporary, threads)
-        pending = ByteBuffer()
-        let end = writtenByteCount + UInt64(bytes.readableBytes)
-        // From the last stride's end on.
-        let begin = writtenByteCount / Self.strideByteCount * Self.strideByteCount
-        let isStride = begin != end / Self.strideByteCount * Self.strideByteCount
-        writtenByteCount = end
-        running = Task {
+    ///
+    /// What is no whole block is left for the next time, or for the last.
+    private mutating func flush(isLast: Bool = false) async throws(ColdStoreError) {
+        try await settle(atMost: Self.runningLimit - 1)
+        let blocks = pendingByteCount / FileSystem.blockByteCount * FileSystem.blockByteCount
+        let byteCount = isLast ? pendingByteCount : blocks
+        let buffers = takePending(byteCount)
+        guard byteCount > 0 else { return }
+        let (offset, file, temporary, threads) = (writtenByteCount, file, temporary, threads)
+        writtenByteCount += UInt64(byteCount)
+        let write = Task { () -> Result<Void, ColdStoreError> in
             do throws(ColdStoreError) {
                 try await threads.run { () throws(ColdStoreError) in
-                    try FileSystem.write(bytes, to: file, temporary)
-                    if isStride { FileSystem.beginWriting(file, at: begin, byteCount: end - begin) }
+                    // Its whole blocks go past the page cache, the rest of the file's end does not.
+                    let blocks = byteCount / FileSystem.blockByteCount * FileSystem.blockByteCount
+                    var rest = buffers
+                    let first = Self.taken(blocks, from: &rest)
+                    if blocks > 0 { try FileSystem.write(first, at: offset, to: file, temporary) }
+                    if !rest.isEmpty { try FileSystem.write(rest, at: offset + UInt64(blocks), to: file, temporary) }
+                    FileSystem.beginWriting(file, at: offset, byteCount: UInt64(byteCount))
                 }
                 return .success(())
             } catch {
                 return .failure(error)
             }
         }
+        running.append(write)
     }
 
-    /// Waits for what is being written; a failure gives the file up.
-    private mutating func settle() async throws(ColdStoreError) {
-        guard let running else { return }
-        let result = await running.value
-        self.running = nil
-        do throws(ColdStoreError) {
-            try result.get()
-        } catch {
-            await abort()
-            throw error
+    private mutating func takePending(_ byteCount: Int) -> [ByteBuffer] {
+        pendingByteCount -= byteCount
+        return Self.taken(byteCount, from: &pending)
+    }
+
+    /// The first `byteCount` bytes of the buffers, which lose them.
+    static func taken(_ byteCount: Int, from buffers: inout [ByteBuffer]) -> [ByteBuffer] {
+        var taken: [ByteBuffer] = []
+        var missing = byteCount
+        var index = 0
+        while missing > 0, index < buffers.count {
+            let count = min(missing, buffers[index].readableBytes)
+            guard let slice = buffers[index].readSlice(length: count) else { break }
+            taken.append(slice)
+            missing -= count
+            if buffers[index].readableBytes == 0 { index += 1 }
+        }
+        buffers.removeFirst(index)
+        return taken
+    }
+
+    private static func joined(_ buffers: [ByteBuffer]) -> ByteBuffer {
+        var all = ByteBuffer()
+        for buffer in buffers { all.writeImmutableBuffer(buffer) }
+        return all
+    }
+
+    /// Waits until no more than that many pieces are on their way; a failure gives the file up.
+    private mutating func settle(atMost count: Int) async throws(ColdStoreError) {
+        while running.count > count, let oldest = running.first {
+            let result = await oldest.value
+            running.removeFirst()
+            do throws(ColdStoreError) {
+                try result.get()
+            } catch {
+                await abort()
+                throw error
+            }
         }
     }
 

@@ -16,6 +16,13 @@ public struct PackReader: Sendable {
         case finished(PackManifest)
     }
 
+    /// What to do next for whoever wants an index.
+    public enum IndexStep: Hashable, Sendable {
+        /// Read these bytes of the pack and give them to `receiveForIndex`.
+        case read(Range<UInt64>)
+        case finished(PackIndex)
+    }
+
     /// What is read first, from the end: enough for manifest and directory of 400 instances made from files.
     public static let defaultTailByteCount: UInt64 = 256 << 10
     private static let endByteCount = UInt64(ZipDirectory.endByteCount + ManifestPlace.commentByteCount)
@@ -39,8 +46,28 @@ public struct PackReader: Sendable {
     /// The first step.
     public var first: Step { .read(wanted) }
 
+    /// The first step for whoever wants an index.
+    public var firstForIndex: IndexStep { .read(wanted) }
+
     /// Takes the bytes of the range that was asked for.
     public mutating func receive(_ bytes: ByteBuffer) throws(PackError) -> Step {
+        guard let place = try take(bytes) else { return .read(wanted) }
+        return .finished(try read(place))
+    }
+
+    /// The same, for single records soon: the manifest has its SHA-256, the ZIP's directory is not looked at, and of the
+    /// instances only the one that is asked for is parsed.
+    public mutating func receiveForIndex(_ bytes: ByteBuffer) throws(PackError) -> IndexStep {
+        guard let place = try take(bytes) else { return .read(wanted) }
+        tail.moveReaderIndex(forwardBy: Int(Self.headerByteCount))
+        guard let json = tail.readSlice(length: Int(place.byteCount)) else {
+            throw PackError(.damaged, "the manifest ends early")
+        }
+        return .finished(try PackIndex(try Self.proven(json, place), at: place.offset))
+    }
+
+    /// Where the manifest is when `tail` begins with its local header; `nil` when `wanted` is to be read before.
+    private mutating func take(_ bytes: ByteBuffer) throws(PackError) -> ManifestPlace? {
         guard UInt64(bytes.readableBytes) == wanted.upperBound - wanted.lowerBound else {
             throw PackError(.damaged, "\(bytes.readableBytes) bytes came of \(wanted.upperBound - wanted.lowerBound)")
         }
@@ -53,10 +80,10 @@ public struct PackReader: Sendable {
         let start = place.offset - Self.headerByteCount
         guard start >= tailOffset else {
             wanted = start..<tailOffset
-            return .read(wanted)
+            return nil
         }
         tail.moveReaderIndex(forwardBy: Int(start - tailOffset))
-        return .finished(try read(place))
+        return place
     }
 
     /// Of the manifest's local header.
@@ -89,14 +116,18 @@ public struct PackReader: Sendable {
         guard let header = rest.readSlice(length: Int(Self.headerByteCount)),
             let json = rest.readSlice(length: Int(place.byteCount))
         else { throw PackError(.damaged, "the manifest ends early") }
-        guard SHA256Hasher.digest(of: json) == place.digest else {
-            throw PackError(.digestMismatch, "the manifest has not its SHA-256: read another copy of the pack")
-        }
-        let manifest = try PackManifest(decoding: json)
+        let manifest = try PackManifest(decoding: try Self.proven(json, place))
         let (file, directory) = try manifest.directory(manifest: json, at: place)
         guard header == file.localHeader(),
             rest == directory.finished(at: file.endOffset, comment: place.comment)
         else { throw PackError(.damaged, "the ZIP's directory is not that of the manifest: read another copy") }
         return manifest
+    }
+
+    private static func proven(_ json: ByteBuffer, _ place: ManifestPlace) throws(PackError) -> ByteBuffer {
+        guard SHA256Hasher.digest(of: json) == place.digest else {
+            throw PackError(.digestMismatch, "the manifest has not its SHA-256: read another copy of the pack")
+        }
+        return json
     }
 }

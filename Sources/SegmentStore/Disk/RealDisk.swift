@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import CPlatform
+import DirectIO
 import Glibc
 import NIOConcurrencyHelpers
 package import NIOCore
@@ -133,7 +134,11 @@ package final class RealFile: DiskFile {
     }
 
     package func readPastCache(at offset: UInt64, byteCount: Int) throws(DiskError) -> ByteBuffer {
-        if let bytes = try DirectReading.read(descriptor, at: offset, byteCount: byteCount) { return bytes }
+        do throws(DirectReading.Failure) {
+            if let bytes = try DirectReading.read(descriptor, at: offset, byteCount: byteCount) { return bytes }
+        } catch {
+            throw DiskError("pread", number: error.number)
+        }
         // This file system can't: dropped before, it comes from the disk, and dropped after, it stays out of memory.
         _ = varve_file_drop_cached_range(descriptor, Int64(offset), Int64(byteCount))
         defer { _ = varve_file_drop_cached_range(descriptor, Int64(offset), Int64(byteCount)) }
@@ -141,24 +146,7 @@ package final class RealFile: DiskFile {
     }
 
     package func write(_ buffers: [ByteBuffer], at offset: UInt64) throws(DiskError) {
-        var vectors: [iovec] = []
-        vectors.reserveCapacity(buffers.count)
-        let byteCount = buffers.reduce(0) { $0 + $1.readableBytes }
-        let isDirect = directWriting.accepts(byteCount: byteCount, at: offset)
-        let failure = withVectors(of: buffers[...], &vectors) { vectors in
-            if isDirect,
-                let outcome = directWriting.write(
-                    vectors,
-                    byteCount: byteCount,
-                    at: off_t(offset),
-                    descriptor: descriptor,
-                    direct: direct
-                )
-            {
-                return outcome
-            }
-            return self.writeAll(&vectors, at: off_t(offset))
-        }
+        let failure = directWriting.write(buffers, at: offset, descriptor: descriptor, direct: direct)
         guard failure == 0 else { throw DiskError("pwritev", number: failure) }
     }
 
@@ -189,48 +177,5 @@ package final class RealFile: DiskFile {
 
     package func dropCache() {
         _ = varve_file_drop_cache(descriptor)
-    }
-
-    /// Runs `body` while the bytes of all `buffers` are pinned; one stack frame a buffer, which a batch bounds.
-    private func withVectors(
-        of buffers: ArraySlice<ByteBuffer>,
-        _ vectors: inout [iovec],
-        _ body: (inout [iovec]) -> CInt
-    ) -> CInt {
-        guard let first = buffers.first else { return body(&vectors) }
-        return first.withUnsafeReadableBytes { bytes in
-            if let base = bytes.baseAddress, bytes.count > 0 {
-                vectors.append(iovec(iov_base: UnsafeMutableRawPointer(mutating: base), iov_len: bytes.count))
-            }
-            return withVectors(of: buffers.dropFirst(), &vectors, body)
-        }
-    }
-
-    /// Writes everything; the errno value of the first failure.
-    private func writeAll(_ vectors: inout [iovec], at offset: off_t) -> CInt {
-        var offset = offset
-        var first = 0
-        while first < vectors.count {
-            let count = min(vectors.count - first, 1024)
-            let written = vectors.withUnsafeBufferPointer { all in
-                pwritev(descriptor, all.baseAddress.map { $0 + first }, CInt(count), offset)
-            }
-            if written < 0 {
-                if errno == EINTR { continue }
-                return errno
-            }
-            if written == 0 { return EIO }
-            offset += off_t(written)
-            var rest = written
-            while rest > 0, rest >= vectors[first].iov_len {
-                rest -= vectors[first].iov_len
-                first += 1
-            }
-            if rest > 0 {
-                vectors[first].iov_base += rest
-                vectors[first].iov_len -= rest
-            }
-        }
-        return 0
     }
 }

@@ -100,6 +100,7 @@ extension LedgerModel {
             if number(of: nodes) == repair.placement {
                 nodes = placements[Int(repair.newPlacement)]
                 catalog.place(row, on: nodes)
+                world.note("the copy of \(repair.record) is counted again")
                 dropRestored(repair.record, node)
             }
             guard nodes.contains(node), drops[DropKey(record: repair.record, node: node)]?.state == .ordered else {

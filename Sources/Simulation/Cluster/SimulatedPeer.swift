@@ -111,9 +111,13 @@ final class SimulatedPeer: HealingPeer, RepairPeer, SurplusPeer, ComparisonPeer,
         _ work: @escaping (@escaping (Result<Value, ReplicationError>) -> Void) -> Void
     ) async throws(ReplicationError) -> Value {
         let (world, node, coordinator) = (world, node, coordinator)
+        // A connection ends with the process it leads to, and what was sent on it arrives nowhere else.
+        let life = node.isRunning ? node.incarnation : nil
         return try await world.calls.call(in: world, timeout: Limits.orderTimeout) { reply in
             world.after(extra + world.time(100...1_500)) {
-                guard node.isRunning else { return reply(.failure(ReplicationError(.connectionLost, "it is down"))) }
+                guard node.isRunning, life == nil || node.incarnation == life else {
+                    return reply(.failure(ReplicationError(.connectionLost, "it is down")))
+                }
                 guard !coordinator.loses(node, "a request to \(node.name)") else { return }
                 node.after(0) {
                     work { result in

@@ -20,6 +20,7 @@ extension StorageProcess {
                 return answer(.failure(ReplicationError(.invalidRequest, "a later order has come before this one")))
             }
             lastDrop = order
+            world.note("\(name) takes the order \(order.term.rawValue).\(order.sequence) to drop \(items.count) copies")
             let drops = items.map {
                 RecordDrop(id: $0.recordID, payloadDigest: $0.payloadDigest, isHeldElsewhere: $0.isHeldElsewhere)
             }

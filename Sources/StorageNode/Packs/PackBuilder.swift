@@ -18,6 +18,8 @@ import SegmentStore
 struct PackBuilder: Sendable {
     /// What a manifest and a directory have for each record, beside its metadata in base64.
     private static let overheadByteCount: UInt64 = 2048
+    /// Records that are begun ahead of the one that is written, each with its first piece in memory.
+    private static let recordsAhead = 6
 
     let request: BuildPackRequest
     let service: RecordService
@@ -108,39 +110,98 @@ struct PackBuilder: Sendable {
         payloadByteCount: UInt64,
         pieceByPiece upload: inout some ObjectUpload
     ) async throws(ColdStoreError) -> PackWriter.Summary {
-        var writer = try Self.packed { () throws(PackError) in try PackWriter(description) }
-        var done: UInt64 = 0
-        for id in request.records {
-            var record = try await open(id)
-            let instance = try await instance(record, of: description.studyInstanceUID)
-            var piece = try Self.packed { () throws(PackError) in try writer.begin(instance) }
-            try await upload.write(piece)
-            var upcoming = try await next(of: &record)
-            while let bytes = upcoming {
-                // The next piece is read while this one is hashed and written.
-                let current = record
-                async let following = Self.following(current)
-                guard !Task.isCancelled else { throw ColdStoreError(.failed, "the order was withdrawn") }
-                do throws(PackError) {
-                    piece = try await writer.appendInParallel(bytes)
-                } catch {
-                    throw ColdStoreError(.invalid, error.message)
-                }
-                try await upload.write(piece)
-                done += UInt64(bytes.readableBytes)
-                progress(
-                    PullProgress(receivedByteCount: min(done, payloadByteCount), payloadByteCount: payloadByteCount)
-                )
-                let result: Result<ByteBuffer?, ColdStoreError>
-                (record, result) = await following
-                upcoming = try result.get()
-            }
-            piece = try Self.packed { () throws(PackError) in try writer.end() }
-            try await upload.write(piece)
+        let result = await withTaskGroup(of: NumberedBeginning.self) { group in
+            // An error waits for those that are being begun: their reads can't be taken back.
+            await write(description, payloadByteCount: payloadByteCount, to: &upload, beginningIn: &group)
         }
-        let (bytes, summary) = try Self.packed { () throws(PackError) in try writer.finish() }
-        try await upload.write(bytes)
-        return summary
+        return try result.get()
+    }
+
+    private typealias NumberedBeginning = (number: Int, result: Result<Beginning, ColdStoreError>)
+
+    private func write(
+        _ description: PackDescription,
+        payloadByteCount: UInt64,
+        to upload: inout some ObjectUpload,
+        beginningIn group: inout TaskGroup<NumberedBeginning>
+    ) async -> Result<PackWriter.Summary, ColdStoreError> {
+        let study = description.studyInstanceUID
+        do throws(ColdStoreError) {
+            var writer = try Self.packed { () throws(PackError) in try PackWriter(description) }
+            var done: UInt64 = 0
+            var begun: [Int: Result<Beginning, ColdStoreError>] = [:]
+            var next = 0
+            for number in request.records.indices {
+                // Records are looked for and begun while others are hashed and written: each is a wait for the disk.
+                while next < request.records.count, next <= number + Self.recordsAhead {
+                    let (ahead, id) = (next, request.records[next])
+                    group.addTask { (ahead, await beginning(of: id, study)) }
+                    next += 1
+                }
+                while begun[number] == nil, let (ahead, result) = await group.next() { begun[ahead] = result }
+                guard let current = try begun.removeValue(forKey: number)?.get(), !Task.isCancelled else {
+                    throw ColdStoreError(.failed, "the order was withdrawn")
+                }
+                try await add(current, to: &writer, &upload) { byteCount in
+                    done += UInt64(byteCount)
+                    progress(
+                        PullProgress(receivedByteCount: min(done, payloadByteCount), payloadByteCount: payloadByteCount)
+                    )
+                }
+            }
+            let (bytes, summary) = try Self.packed { () throws(PackError) in try writer.finish() }
+            try await upload.write(bytes)
+            return .success(summary)
+        } catch {
+            group.cancelAll()
+            return .failure(error)
+        }
+    }
+
+    /// A record whose first bytes were read, and what the pack says of it.
+    private struct Beginning: Sendable {
+        let record: PackedRecord
+        let instance: PackInstance
+        let first: ByteBuffer?
+    }
+
+    private func beginning(of id: RecordID, _ study: UID) async -> Result<Beginning, ColdStoreError> {
+        do throws(ColdStoreError) {
+            let record = try await open(id)
+            let instance = try await instance(record, of: study)
+            let (begun, first) = await Self.following(record)
+            return .success(Beginning(record: begun, instance: instance, first: try first.get()))
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    private func add(
+        _ beginning: Beginning,
+        to writer: inout PackWriter,
+        _ upload: inout some ObjectUpload,
+        read: (Int) -> Void
+    ) async throws(ColdStoreError) {
+        // Each record's digest is proven when the pack is read back, before it counts; blocks are checked as they are read.
+        var piece = try Self.packed { () throws(PackError) in
+            try writer.begin(beginning.instance, isComparing: false)
+        }
+        try await upload.write(piece)
+        var (record, upcoming) = (beginning.record, beginning.first)
+        while let bytes = upcoming {
+            // The next piece is read while this one is hashed and written.
+            let current = record
+            async let following = Self.following(current)
+            guard !Task.isCancelled else { throw ColdStoreError(.failed, "the order was withdrawn") }
+            piece = try Self.packed { () throws(PackError) in try writer.append(bytes) }
+            try await upload.write(piece)
+            read(bytes.readableBytes)
+            let result: Result<ByteBuffer?, ColdStoreError>
+            (record, result) = await following
+            upcoming = try result.get()
+        }
+        piece = try Self.packed { () throws(PackError) in try writer.end() }
+        try await upload.write(piece)
     }
 
     /// What the pack says of a record.
@@ -194,14 +255,6 @@ struct PackBuilder: Sendable {
             return try await PackedRecord(id, in: service, or: sources)
         } catch {
             throw Self.failure(id, error)
-        }
-    }
-
-    private func next(of record: inout PackedRecord) async throws(ColdStoreError) -> ByteBuffer? {
-        do throws(ReplicationError) {
-            return try await record.next()
-        } catch {
-            throw Self.failure(record.id, error)
         }
     }
 

@@ -18,12 +18,33 @@ enum PackFuzz {
     static func run(_ input: ByteBuffer) {
         var bytes = input
         switch bytes.takeByte() % 3 {
-        case 0: self.read(bytes, tailByteCount: 64)
+        case 0:
+            self.read(bytes, tailByteCount: 64)
+            _ = self.index(bytes, tailByteCount: 64)
         case 1:
             let offset = UInt64(bytes.readInteger(endianness: .little, as: UInt16.self) ?? 0)
-            self.read(self.sealed(bytes, at: offset), tailByteCount: 1 << 10)
+            let pack = self.sealed(bytes, at: offset)
+            self.read(pack, tailByteCount: 1 << 10)
+            _ = self.index(pack, tailByteCount: 1 << 10)
         default: _ = try? StoreMarker(decoding: bytes)
         }
+    }
+
+    private static func index(_ pack: ByteBuffer, tailByteCount: UInt64) -> PackIndex? {
+        let byteCount = UInt64(pack.readableBytes)
+        guard var reader = try? PackReader(byteCount: byteCount, tailByteCount: tailByteCount) else { return nil }
+        var step = reader.firstForIndex
+        while case .read(let range) = step {
+            let slice = pack.getSlice(at: pack.readerIndex + Int(range.lowerBound), length: range.count)
+            guard let next = try? reader.receiveForIndex(slice ?? ByteBuffer()) else { return nil }
+            step = next
+        }
+        guard case .finished(let index) = step else { return nil }
+        for record in index.records.prefix(16) {
+            guard let entry = try? index.entry(of: record) else { continue }
+            FuzzTarget.check(entry.range.upperBound <= byteCount, "an indexed entry beyond the pack")
+        }
+        return index
     }
 
     private static func read(_ pack: ByteBuffer, tailByteCount: UInt64) {
@@ -40,10 +61,17 @@ enum PackFuzz {
             step = next
         }
         guard case .finished(let manifest) = step else { return }
+        let index = self.index(pack, tailByteCount: tailByteCount)
+        var records: Set<RecordID> = []
         var end: UInt64 = 0
         for entry in manifest.entries {
             FuzzTarget.check(entry.range.lowerBound > end, "entries overlap")
             end = entry.range.upperBound
+            // Of two instances of one record any will do.
+            if let record = entry.instance.record, records.insert(record).inserted {
+                let found = try? index?.entry(of: record)
+                FuzzTarget.check(found?.instance.record == record, "a record that is not in the index")
+            }
             FuzzTarget.check(end <= byteCount, "an entry beyond the pack")
             FuzzTarget.check(!entry.path.contains("/../") && !entry.path.hasPrefix("/"), "a path that leads out")
             for index in entry.instance.frames.indices {

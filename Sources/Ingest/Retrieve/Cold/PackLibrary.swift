@@ -15,7 +15,7 @@ package import ReplicationProtocol
 ///
 /// The manifests of the packs that were read from lately are kept, and some of the records. Used by any number of requests.
 package final class PackLibrary: Sendable {
-    /// Packs whose manifests are kept: one of a thousand instances has about 3 MB in memory.
+    /// Packs whose manifests are kept: one of a thousand instances has about 2 MB in memory.
     private static let packLimit = 16
     /// Bytes of records that are kept, as whoever looks at one frame will look at the next.
     private static let keptByteLimit = 64 << 20
@@ -25,12 +25,15 @@ package final class PackLibrary: Sendable {
     private static let pieceByteCount: UInt64 = 4 << 20
     /// Large records that are known to be proven in a pack.
     private static let provenLimit = 1024
+    /// Bytes that manifest and directory of a pack take for each instance, mostly; when they take more, it is read twice.
+    private static let tailByteCount: UInt64 = 2048
+    private static let maximumTailByteCount: UInt64 = 16 << 20
 
     /// A pack whose manifest has been read.
     private struct OpenPack: Sendable {
         let id: PackID
         let reader: ObjectReader
-        let entries: [RecordID: PackEntry]
+        let index: PackIndex
     }
 
     private enum Found {
@@ -118,9 +121,7 @@ package final class PackLibrary: Sendable {
         for pack in packs {
             do throws(ColdStoreError) {
                 let open = try await opened(pack)
-                guard let entry = open.entries[id] else {
-                    throw ColdStoreError(.damaged, "the record is not in the pack that should hold it")
-                }
+                let entry = try Self.entry(of: id, in: open)
                 let value = try await body(open, entry)
                 let isFirst = state.withLockedValue { state in
                     state.readCount += 1
@@ -208,29 +209,42 @@ package final class PackLibrary: Sendable {
             throw ColdStoreError(.invalid, "the study's UID can't be a name in a store")
         }
         let store = try await stores.store(at: pack.place)
-        let reader = try await Self.reader(key, in: store)
-        guard reader.byteCount == UInt64(max(0, pack.byteCount)) else {
-            throw ColdStoreError(
-                .damaged,
-                "the pack has \(reader.byteCount) bytes, it was written with \(pack.byteCount)"
-            )
+        let byteCount = UInt64(max(0, pack.byteCount))
+        let reader = Self.reader(key, byteCount: byteCount, in: store)
+        let index: PackIndex
+        do throws(ColdStoreError) {
+            let tail = (UInt64(max(0, pack.instanceCount)) + 16) * Self.tailByteCount
+            index = try await reader.packIndex(tailByteCount: min(tail, Self.maximumTailByteCount))
+        } catch {
+            // Its length is asked for only now, as a good pack is read without.
+            guard let status = try await store.status(of: key), status.byteCount != byteCount else { throw error }
+            throw ColdStoreError(.damaged, "the pack has \(status.byteCount) bytes, it was written with \(byteCount)")
         }
-        let manifest = try await reader.packManifest()
-        guard manifest.description.id == id, manifest.description.cluster == stores.cluster else {
+        guard index.description.id == id, index.description.cluster == stores.cluster else {
             throw ColdStoreError(.damaged, "another pack lies under the name")
         }
-        var entries: [RecordID: PackEntry] = [:]
-        for entry in manifest.entries {
-            if let record = entry.instance.record { entries[record] = entry }
+        return OpenPack(id: id, reader: reader, index: index)
+    }
+
+    private static func entry(of id: RecordID, in pack: OpenPack) throws(ColdStoreError) -> PackEntry {
+        let entry: PackEntry?
+        do throws(PackError) {
+            entry = try pack.index.entry(of: id)
+        } catch {
+            throw ColdStoreError(.damaged, error.message)
         }
-        return OpenPack(id: id, reader: reader, entries: entries)
+        guard let entry else {
+            throw ColdStoreError(.damaged, "the record is not in the pack that should hold it")
+        }
+        return entry
     }
 
     private static func reader(
         _ key: ColdStore.ObjectKey,
+        byteCount: UInt64,
         in store: some ObjectStore
-    ) async throws(ColdStoreError) -> ObjectReader {
-        try await ObjectReader(key, in: store)
+    ) -> ObjectReader {
+        ObjectReader(key, byteCount: byteCount, in: store)
     }
 
     // MARK: - Bytes

@@ -6,7 +6,7 @@ import SegmentStore
 import Testing
 
 /// What goes past the page cache, and what goes through it, reads back alike.
-@Suite struct DirectWritingTests {
+@Suite struct RealFileTests {
     @Test(
         "every write reads back",
         arguments: [

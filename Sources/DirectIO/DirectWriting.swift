@@ -2,30 +2,59 @@
 
 import CPlatform
 import Glibc
-import NIOConcurrencyHelpers
-import NIOCore
+package import NIOConcurrencyHelpers
+package import NIOCore
 
-/// Writes whole blocks past the page cache (docs/decisions/0008-writes-past-the-page-cache.md).
+/// Writes whole blocks past the page cache, and everything else through it (docs/decisions/0008-writes-past-the-page-cache.md).
 ///
 /// One memory is filled and written again and again, where the page cache would take fresh pages for every byte
-/// written. Where the file system can't do it, nothing is written and the caller goes through the cache.
-final class DirectWriting: Sendable {
+/// written. Where the file system can't do that, all goes through the cache.
+package final class DirectWriting: Sendable {
     /// Bytes filled and written at a time.
     private static let stagingByteCount = 8 << 20
     /// What offsets, lengths and memory are multiples of: enough for every disk in use.
-    private static let alignment = 4096
+    package static let alignment = 4096
 
     private let idle = NIOLockedValueBox<[Staging]>([])
     private let isUnsupported = NIOLockedValueBox(false)
 
+    package init() {}
+
+    /// Writes all of `buffers`, one behind the other, at `offset` of the file open as `descriptor`; 0 or an errno value.
+    ///
+    /// `known` is the same file open past the page cache, or where to keep it.
+    package func write(
+        _ buffers: [ByteBuffer],
+        at offset: UInt64,
+        descriptor: CInt,
+        direct known: NIOLockedValueBox<Descriptor?>
+    ) -> CInt {
+        let byteCount = buffers.reduce(0) { $0 + $1.readableBytes }
+        let isDirect = accepts(byteCount: byteCount, at: offset)
+        return BufferVectors.with(buffers) { vectors in
+            if isDirect,
+                let outcome = write(
+                    vectors,
+                    byteCount: byteCount,
+                    at: off_t(offset),
+                    descriptor: descriptor,
+                    direct: known
+                )
+            {
+                return outcome
+            }
+            return BufferVectors.writeAll(&vectors, at: off_t(offset), descriptor: descriptor)
+        }
+    }
+
     /// Whether a write at `offset` can go past the page cache.
-    func accepts(byteCount: Int, at offset: UInt64) -> Bool {
+    private func accepts(byteCount: Int, at offset: UInt64) -> Bool {
         byteCount > 0 && byteCount.isMultiple(of: Self.alignment) && offset.isMultiple(of: UInt64(Self.alignment))
             && !isUnsupported.withLockedValue { $0 }
     }
 
     /// A file open past the page cache.
-    final class Descriptor: Sendable {
+    package final class Descriptor: Sendable {
         fileprivate let number: CInt
 
         fileprivate init(_ number: CInt) { self.number = number }
@@ -35,8 +64,8 @@ final class DirectWriting: Sendable {
 
     /// Writes all of `vectors`, `byteCount` bytes in total, at `offset` of the file open as `descriptor`.
     ///
-    /// `known` is the same file open past the page cache, or where to keep it. Returns 0, an errno value, or nil when nothing was written because the file system can't.
-    func write(
+    /// Returns 0, an errno value, or nil when nothing was written because the file system can't.
+    private func write(
         _ vectors: [iovec],
         byteCount: Int,
         at offset: off_t,

@@ -2,15 +2,24 @@
 
 import CPlatform
 import Glibc
-import NIOCore
+package import NIOCore
 
 /// Reads past the page cache, for those who read everything once and want to know what the disk has.
-enum DirectReading {
+package enum DirectReading {
     /// What offsets, lengths and memory are multiples of: enough for every disk in use.
     private static let alignment = 4096
 
+    /// An errno value of a read that failed.
+    package struct Failure: Error {
+        package let number: CInt
+    }
+
     /// The bytes at `offset` of the file open as `descriptor`, fewer only at its end; `nil` when the file system can't.
-    static func read(_ descriptor: CInt, at offset: UInt64, byteCount: Int) throws(DiskError) -> ByteBuffer? {
+    package static func read(
+        _ descriptor: CInt,
+        at offset: UInt64,
+        byteCount: Int
+    ) throws(Failure) -> ByteBuffer? {
         let direct = varve_file_open_direct(descriptor)
         guard direct >= 0 else { return nil }
         defer { close(direct) }
@@ -39,7 +48,7 @@ enum DirectReading {
             return first + done
         }
         if failure == EINVAL { return nil }
-        guard failure == 0 else { throw DiskError("pread", number: failure) }
+        guard failure == 0 else { throw Failure(number: failure) }
         let lower = min(first + skipped, end)
         return buffer.getSlice(at: lower, length: min(byteCount, end - lower))
     }
