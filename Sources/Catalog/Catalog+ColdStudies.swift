@@ -194,7 +194,8 @@ extension PackMove {
     static let columns = """
         m.id, m.study_uid, m.tier, m.place, m.keeps_hot, m.state, m.attempts,
         (extract(epoch FROM m.soaks_until - now()) * 1000)::int8, (extract(epoch FROM m.requested_at) * 1000)::int8,
-        m.requested_by, m.reason, (extract(epoch FROM m.done_at) * 1000)::int8, m.note
+        m.requested_by, m.reason, (extract(epoch FROM m.done_at) * 1000)::int8, m.note,
+        NOT m.keeps_hot AND NOT m.is_settled
         """
 
     init?(row: PostgresResult.Row) {
@@ -212,7 +213,8 @@ extension PackMove {
             requestedBy: row.text(9),
             reason: row.text(10),
             doneAtMilliseconds: row.int(11).map(Int64.init),
-            note: row.text(12)
+            note: row.text(12),
+            drops: row.bool(13)
         )
     }
 }

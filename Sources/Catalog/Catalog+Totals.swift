@@ -8,7 +8,7 @@ public struct CatalogTotals: Sendable, Hashable {
     /// Bytes of all data sets as received, and of all payloads as stored (one copy).
     public var receivedByteCount: Int
     public var storedByteCount: Int
-    /// Instances with fewer recorded copies than wanted.
+    /// Instances with fewer recorded copies than wanted, but for those that are in a sound cold pack only.
     public var underReplicatedCount: Int
 }
 
@@ -38,7 +38,8 @@ extension CatalogTotals {
         """
         SELECT (SELECT count(*) FROM studies), (SELECT count(*) FROM series), count(*),
             coalesce(sum(i.received_bytes), 0)::bigint, coalesce(sum(i.stored_bytes), 0)::bigint,
-            count(*) FILTER (WHERE cardinality(p.nodes) < $1)
+            count(*) FILTER (WHERE CASE WHEN cardinality(p.nodes) = 0 THEN NOT has_sound_pack(i.record)
+                ELSE cardinality(p.nodes) < $1 END)
         FROM instances i JOIN placements p ON p.id = i.placement
         """
     )

@@ -74,6 +74,7 @@ public struct Coordinator: Service {
         var moveLimits = MoveLimits()
         moveLimits.recheckAge =
             configuration.packVerifySeconds > 0 ? .seconds(configuration.packVerifySeconds) : nil
+        moveLimits.dropsCopies = configuration.dropsPackedCopies
         moveLimits.recheckInterval = min(moveLimits.recheckInterval, moveLimits.recheckAge ?? .seconds(60))
         let moves = MoveWorker(ledger: catalog, limits: moveLimits, interval: heartbeat, logger: logger) {
             Timestamp.now().milliseconds

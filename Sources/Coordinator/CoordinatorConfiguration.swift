@@ -30,6 +30,10 @@ public struct CoordinatorConfiguration: Sendable {
     public var verifySeconds = 604_800
     /// Every cold pack is read whole again when that was done last so many seconds ago; 0: never.
     public var packVerifySeconds = 90 * 86_400
+    /// Whether copies on storage nodes are dropped of studies that were moved into cold packs.
+    ///
+    /// They do not come back yet: there is no recall.
+    public var dropsPackedCopies = false
     /// Copies an instance should have: what every ingest node is told.
     public var copies = 2
     /// How long silences of nodes mean what.

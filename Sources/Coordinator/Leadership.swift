@@ -99,7 +99,9 @@ struct Leadership {
         trash.update(situation)
         facts.update(isLeading: situation != nil)
         repair.update(situation)
-        moves.update(situation.map { MoveView(stamp: $0.stamp, peers: $0.peers) })
+        moves.update(
+            situation.map { MoveView(stamp: $0.stamp, peers: $0.peers, members: Set($0.map.members.map(\.id))) }
+        )
         let now = ContinuousClock.now - start
         // Who leads anew has not seen how long they have been sure.
         let trusted = trust.judge(situation?.answers ?? [], now: now)

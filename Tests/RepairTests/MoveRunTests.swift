@@ -121,4 +121,86 @@ struct MoveRunTests {
         #expect(await world.work())
         #expect(world.state.withLockedValue { $0.move.state == .done && $0.packs.isEmpty })
     }
+
+    // MARK: - Dropping
+
+    private static func dropping(_ instances: UInt64) -> MoveWorld {
+        let world = MoveWorld(instances: instances)
+        world.state.withLockedValue { $0.move.drops = true }
+        return world
+    }
+
+    private static func coldCount(_ world: MoveWorld) -> Int {
+        world.state.withLockedValue { $0.instances.values.count(where: \.isEmpty) }
+    }
+
+    @Test func `copies are dropped when all packs stood and were read again, and not before`() async {
+        let world = Self.dropping(10)
+        #expect(await world.work())
+        #expect(Self.coldCount(world) == 0 && world.isPacked)
+        world.takeOver(after: .seconds(61))
+        #expect(await world.work())
+        #expect(Self.coldCount(world) == 10 && world.state.withLockedValue { $0.move.state } == .done)
+        #expect(world.objection(instances: 10) == nil)
+    }
+
+    @Test func `whatever dies at whatever step, at no moment the last copy is gone`() async {
+        for deadAfter in 1...70 {
+            let world = Self.dropping(10)
+            world.takeOver(stepsLeft: deadAfter)
+            var rounds = 0
+            while world.state.withLockedValue({ $0.move.state }) == .underWay, rounds < 60 {
+                rounds += 1
+                _ = await world.work()
+                #expect(world.objection(instances: 10) == nil, "after \(deadAfter) steps, round \(rounds)")
+                world.takeOver(after: .seconds(20), stepsLeft: rounds % 2 == 0 ? .max : deadAfter + rounds)
+            }
+            #expect(world.state.withLockedValue { $0.move.state } == .done, "after \(deadAfter) steps")
+            #expect(Self.coldCount(world) == 10, "after \(deadAfter) steps")
+        }
+    }
+
+    @Test func `a hold keeps the copies, is no failure, and is waited for`() async {
+        let world = Self.dropping(6)
+        #expect(await world.work())
+        world.state.withLockedValue { $0.hold = 7 }
+        world.takeOver(after: .seconds(61))
+        for _ in 0..<20 { #expect(await world.work()) }
+        var move = world.state.withLockedValue { $0.move }
+        #expect(move.state == .underWay && move.attemptCount == 0 && move.note.contains("hold 7"))
+        #expect(Self.coldCount(world) == 0)
+        world.state.withLockedValue { $0.hold = nil }
+        #expect(await world.work())
+        move = world.state.withLockedValue { $0.move }
+        #expect(move.state == .done && Self.coldCount(world) == 6)
+    }
+
+    @Test func `a damaged pack of what is nowhere else is kept, and needs a person`() async {
+        let world = Self.dropping(4)
+        #expect(await world.work())
+        world.takeOver(after: .seconds(61))
+        #expect(await world.work())
+        // Later all packs are read again.
+        world.state.withLockedValue { state in
+            for id in state.objects.keys { state.objects[id]?.isDamaged = true }
+            for id in state.packs.keys { state.packs[id]?.pack.isVerifiedAgain = false }
+            state.move.state = .underWay
+            state.move.drops = false
+        }
+        #expect(await world.work())
+        let state = world.state.withLockedValue { $0 }
+        #expect(state.move.state == .needsPerson && state.move.note.contains("backup"))
+        #expect(state.packs.values.allSatisfy { $0.pack.state == .counted })
+    }
+
+    @Test func `copies are kept where dropping is not switched on, or was not ordered`() {
+        let packs = [MovePlanTests.pack(.counted, verifiedAt: 1, isAgain: true)]
+        for (drops, isOn, step) in [
+            (false, false, MovePlan.Step.finish), (true, false, .finish), (false, true, .finish), (true, true, .drop),
+        ] {
+            var move = MovePlanTests.move()
+            (move.drops, move.soakLeft) = (drops, .zero)
+            #expect(MovePlan.next(move, packs, dropsCopies: isOn) == step)
+        }
+    }
 }

@@ -30,6 +30,9 @@ final class MoveWorld: Sendable {
         /// How many packs are damaged by the store as soon as they lie there.
         var damages = 0
         var asked: [String] = []
+        /// Who has read a pack last.
+        var readers: [UInt64: NodeID] = [:]
+        var hold: Int64?
     }
 
     static let nodes = (1...3).map { NodeID(high: 0, low: UInt64($0)) }
@@ -57,9 +60,12 @@ final class MoveWorld: Sendable {
         guard isDue else { return true }
         var limits = MoveLimits()
         limits.recordsAPack = 4
+        limits.dropsAtOnce = 3
+        limits.dropsCopies = true
         let view = MoveView(
             stamp: OrderStamp(term: Term(rawValue: term), mapEpoch: MapEpoch(rawValue: 1)),
-            peers: Self.nodes.map { Peer(id: $0, world: self) }
+            peers: Self.nodes.map { Peer(id: $0, world: self) },
+            members: Set(Self.nodes)
         )
         let run = MoveRun(
             ledger: self,
@@ -88,6 +94,13 @@ final class MoveWorld: Sendable {
     func objection(instances: Int) -> String? {
         state.withLockedValue { state in
             guard state.instances.count == instances else { return "an instance is gone" }
+            let sound = state.packs.values.filter { pack, records in
+                pack.state == .counted && state.objects[pack.idLow] == Object(records: records)
+            }
+            let packed = Set(sound.flatMap(\.records))
+            for (record, nodes) in state.instances where nodes.isEmpty && !packed.contains(record) {
+                return "the last copy of a record was dropped"
+            }
             for (pack, records) in state.packs.values where pack.state == .counted {
                 guard pack.verifiedAtMilliseconds != nil else { return "a pack is counted that nobody has read" }
                 guard let object = state.objects[pack.idLow], object.records == records else {
@@ -250,13 +263,14 @@ extension MoveWorld: MoveLedger {
         }
     }
 
-    func noteSound(_ pack: ColdPack, term: Term) async throws(CatalogError) {
+    func noteSound(_ pack: ColdPack, by node: NodeID?, term: Term) async throws(CatalogError) {
         try step(term: term) { state in
             guard let known = state.packs[pack.idLow]?.pack, known.state != .planned, known.state != .givenUp else {
                 return
             }
             if known.state == .placed { state.packs[pack.idLow]?.pack.state = .verified }
             state.packs[pack.idLow]?.pack.verifiedAtMilliseconds = 1
+            state.readers[pack.idLow] = node
             state.packs[pack.idLow]?.pack.isVerifiedAgain = state.move.soakLeft.map { $0 <= .zero } ?? false
             state.move.attemptCount = 0
         }
@@ -269,16 +283,39 @@ extension MoveWorld: MoveLedger {
         createdAtMilliseconds: Int64,
         note: String,
         term: Term
-    ) async throws(CatalogError) {
+    ) async throws(CatalogError) -> Bool {
         try step(term: term) { state in
-            guard let old = state.packs[pack.idLow], old.pack.state != .givenUp else { return }
+            guard let old = state.packs[pack.idLow], old.pack.state != .givenUp else { return true }
+            guard !old.records.contains(where: { state.instances[$0]?.isEmpty ?? false }) else {
+                state.packs[pack.idLow]?.pack.verifiedAtMilliseconds = nil
+                return false
+            }
             state.packs[pack.idLow]?.pack.state = .givenUp
             let kept = old.records.filter { state.instances[$0] != nil }
-            guard !kept.isEmpty else { return }
+            guard !kept.isEmpty else { return true }
             var new = MovePlanTests.pack(.planned, part: old.pack.part)
             (new.idHigh, new.idLow) = (high, low)
             (new.partCount, new.instanceCount) = (old.pack.partCount, kept.count)
             state.packs[low] = (new, kept)
+            return true
+        }
+    }
+
+    func dropPackedCopies(ofMove move: Int64, limit: Int, term: Term) async throws(CatalogError) -> PackedDrop {
+        try step(term: term) { state in
+            guard state.move.state == .underWay, state.move.drops else { return .done }
+            for (pack, records) in state.packs.values.sorted(by: { $0.pack.part < $1.pack.part }) {
+                let hot = records.filter { state.instances[$0]?.isEmpty == false }
+                guard pack.state == .counted, !hot.isEmpty else { continue }
+                if let hold = state.hold { return .held(hold) }
+                let reader = state.readers[pack.idLow]
+                guard pack.isVerifiedAgain, let reader, reader != pack.writer else {
+                    return .unproven(high: pack.idHigh, low: pack.idLow)
+                }
+                for record in hot.prefix(limit) { state.instances[record] = [] }
+                return .dropped(min(limit, hot.count))
+            }
+            return .done
         }
     }
 

@@ -89,15 +89,21 @@ extension Catalog {
         )
     }
 
-    /// Notes that all of a pack was read, and is sound.
-    public func noteSound(_ pack: ColdPack, term: Term) async throws(CatalogError) {
+    /// Notes that all of a pack was read by a node, and is sound.
+    public func noteSound(_ pack: ColdPack, by node: NodeID? = nil, term: Term) async throws(CatalogError) {
         try await changePacks(
             Self.noteSound,
-            [.term(term), .uuid(high: pack.idHigh, low: pack.idLow), .bytes(pack.digest?.bytes)]
+            [
+                .term(term), .uuid(high: pack.idHigh, low: pack.idLow), .bytes(pack.digest?.bytes),
+                node.map { .node($0) } ?? PostgresValue(type: PostgresValue.OID.uuid, bytes: nil),
+            ]
         )
     }
 
     /// Gives a pack up, and plans one of the same records under another id, as far as the archive has them.
+    ///
+    /// False when it has the only copies of something: then it is kept, and in doubt.
+    @discardableResult
     public func replace(
         _ pack: ColdPack,
         byHigh high: UInt64,
@@ -105,14 +111,14 @@ extension Catalog {
         createdAtMilliseconds: Int64,
         note: String,
         term: Term
-    ) async throws(CatalogError) {
-        try await changePacks(
-            Self.replacePack,
-            [
-                .term(term), .uuid(high: pack.idHigh, low: pack.idLow), .uuid(high: high, low: low),
-                .int8(createdAtMilliseconds), .text(StoredText.clean(note)),
-            ]
-        )
+    ) async throws(CatalogError) -> Bool {
+        let values: [PostgresValue] = [
+            .term(term), .uuid(high: pack.idHigh, low: pack.idLow), .uuid(high: high, low: low),
+            .int8(createdAtMilliseconds), .text(StoredText.clean(note)),
+        ]
+        return try await perform(.repeatable) { connection, deadline throws(PostgresFailure) in
+            try connection.query(Self.giveUpPack, values, deadline: deadline).first?.bool(0) ?? true
+        }
     }
 
     /// From now on the packs of the move are read from, all of which were read back.
@@ -204,9 +210,9 @@ extension Catalog {
 
     private static let noteBuilt = PreparedStatement("note_built_pack", "SELECT note_built_pack($1, $2, $3, $4, $5)")
 
-    private static let noteSound = PreparedStatement("note_sound_pack", "SELECT note_sound_pack($1, $2, $3)")
+    private static let noteSound = PreparedStatement("note_sound_pack", "SELECT note_sound_pack($1, $2, $3, $4)")
 
-    private static let replacePack = PreparedStatement("replace_pack", "SELECT replace_pack($1, $2, $3, $4, $5)")
+    private static let giveUpPack = PreparedStatement("give_up_pack", "SELECT give_up_pack($1, $2, $3, $4, $5)")
 
     private static let countPacks = PreparedStatement("count_packs", "SELECT count_packs($1, $2)")
 

@@ -9,6 +9,8 @@ public import Placement
 extension Catalog {
     /// Which placement groups have instances with which sets of nodes; by placement and group.
     ///
+    /// What is in cold packs only is left out: nothing is wanted of it.
+    ///
     /// Goes from group to group in an index, however many instances there are.
     public func placedGroups() async throws(CatalogError) -> [PlacedGroup] {
         var found: [PlacedGroup] = []
@@ -24,7 +26,7 @@ extension Catalog {
                     return placed
                 }
             }
-            found += page
+            found += page.filter { !$0.nodes.isEmpty }
             guard let last = page.last, page.count == Self.groupsAtOnce else { return found }
             after = (last.placement, Int32(last.group.rawValue))
         }

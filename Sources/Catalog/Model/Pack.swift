@@ -98,6 +98,8 @@ public struct PackMove: Hashable, Sendable {
     public var place: String
     /// Whether the copies on storage nodes are to stay for good.
     public var keepsHot: Bool
+    /// Whether they are to be dropped yet, once the packs have been proven.
+    public var drops: Bool
     public var state: State
     public var attemptCount: Int
     /// How long its packs have to stand yet; `nil` before they are counted, negative afterwards.
@@ -121,13 +123,15 @@ public struct PackMove: Hashable, Sendable {
         requestedBy: String = "",
         reason: String = "",
         doneAtMilliseconds: Int64? = nil,
-        note: String = ""
+        note: String = "",
+        drops: Bool = false
     ) {
         self.id = id
         self.studyInstanceUID = studyInstanceUID
         self.tier = tier
         self.place = place
         self.keepsHot = keepsHot
+        self.drops = drops
         self.state = state
         self.attemptCount = attemptCount
         self.soakLeft = soakLeft
@@ -147,6 +151,18 @@ public enum EnteredMove: Hashable, Sendable {
     /// The study is moved elsewhere; that has to end first.
     case otherMove(Int64)
     case noSuchStudy
+}
+
+/// What came of dropping the copies of a move's instances.
+public enum PackedDrop: Hashable, Sendable {
+    /// There are none left: the instances are in packs only, or gone.
+    case done
+    /// So many are in packs only now; there may be more.
+    case dropped(Int)
+    /// The study is held, by the hold of this number.
+    case held(Int64)
+    /// This pack has to be read whole first, by another node than its writer.
+    case unproven(high: UInt64, low: UInt64)
 }
 
 /// A record that may go into a pack, and the bytes of its payload.

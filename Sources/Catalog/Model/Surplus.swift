@@ -25,12 +25,25 @@ public struct UnconfirmedDrop: Hashable, Sendable {
     /// Where the instance's copies are counted now.
     public var placement: Int32
     public var nodes: [NodeID]
+    /// Whether the record is in a cold pack that is known to be sound; only said of what is counted nowhere.
+    public var isInSoundPack: Bool
 
-    public init(record: RecordID, node: NodeID, attemptCount: Int, placement: Int32, nodes: [NodeID]) {
+    /// Whether the instance is in cold packs only.
+    public var isCold: Bool { nodes.isEmpty }
+
+    public init(
+        record: RecordID,
+        node: NodeID,
+        attemptCount: Int,
+        placement: Int32,
+        nodes: [NodeID],
+        isInSoundPack: Bool = false
+    ) {
         self.record = record
         self.node = node
         self.attemptCount = attemptCount
         self.placement = placement
         self.nodes = nodes
+        self.isInSoundPack = isInSoundPack
     }
 }

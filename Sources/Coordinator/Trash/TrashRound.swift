@@ -15,6 +15,8 @@ package protocol TrashLedger: Sendable {
         limit: Int
     ) async throws(CatalogError) -> [TrashOrder]
     func records(ofDeletion deletion: Int64, after: RecordID?, limit: Int) async throws(CatalogError) -> [RecordID]
+    /// Those of `records` that no node needs to have, because they are in cold packs only.
+    func packed(among records: [RecordID], ofDeletion deletion: Int64) async throws(CatalogError) -> [RecordID]
     func restore(_ records: [RecordID], ofDeletion deletion: Int64, term: Term) async throws(CatalogError) -> Int
     func noteTrashAnswer(
         order number: Int64,
@@ -222,9 +224,10 @@ package struct TrashRound: Sendable {
         var after: RecordID?
         repeat {
             let page = try await records(of: order, after: after)
-            let given = await given(among: page)
-            absent += page.count - given.count
             do throws(CatalogError) {
+                let packed = Set(try await ledger.packed(among: page, ofDeletion: order.deletion))
+                let given = await given(among: page.filter { !packed.contains($0) }) + packed.sorted()
+                absent += page.count - given.count
                 // Also for none: whether all are back is found out by it.
                 _ = try await ledger.restore(given, ofDeletion: order.deletion, term: stamp.term)
             } catch {
@@ -285,6 +288,14 @@ extension TrashOrder {
             payload: ByteBuffer(string: reason)
         )
     }
+}
+
+extension TrashLedger {
+    /// For ledgers that know of no packs.
+    package func packed(
+        among records: [RecordID],
+        ofDeletion deletion: Int64
+    ) async throws(CatalogError) -> [RecordID] { [] }
 }
 
 extension Catalog: TrashLedger {}

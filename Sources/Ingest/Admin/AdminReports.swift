@@ -94,6 +94,8 @@ public struct StudyDetailReport: Codable, Sendable {
         public var receivedBytes: Int64
         public var storedBytes: Int64
         public var copies: [Copy]
+        /// Whether it is in cold packs only, one of which was sound when all of it was read last.
+        public var isPacked: Bool?
     }
 
     /// The codec that was chosen for the images of a series that are alike.
@@ -119,8 +121,10 @@ public struct StudyDetailReport: Codable, Sendable {
     /// The orders to move it into packs, the last first.
     public var moves: [MoveReport]?
 
-    /// Instances with fewer good copies than wanted.
+    /// Instances with fewer good copies than wanted, but for those that are in a sound pack only.
     public var incompleteInstances: Int {
-        instances.count { instance in instance.copies.count { $0.state == "good" } < wantedCopies }
+        instances.count { instance in
+            instance.isPacked != true && instance.copies.count { $0.state == "good" } < wantedCopies
+        }
     }
 }

@@ -107,8 +107,12 @@ struct AdminService: Sendable {
     func study(_ uid: String, verify: Bool) async throws(CatalogError) -> StudyDetailReport? {
         guard let details = try await catalog.study(uid) else { return nil }
         var instances: [StudyDetailReport.Instance] = []
+        let cold = details.instances.filter(\.nodes.isEmpty).map(\.recordID)
+        let packed = try await catalog.packed(among: cold)
         for row in details.instances {
-            instances.append(await report(on: row, verify: verify))
+            var instance = await report(on: row, verify: verify)
+            if row.nodes.isEmpty { instance.isPacked = packed.contains(row.recordID) }
+            instances.append(instance)
         }
         let codecs = try await catalog.seriesCodecs(ofStudy: uid).map { choice in
             StudyDetailReport.Codec(

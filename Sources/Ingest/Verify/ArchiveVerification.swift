@@ -90,9 +90,19 @@ struct ArchiveVerification: Sendable {
     ) async throws(RetrieveFailure) {
         let map = cluster.map
         let silent = Set(listing.silentNodes.map(\.name))
+        let packed = try await packed(rows.filter(\.nodes.isEmpty))
+        report.packed = packed.count
         var present: [Copy] = []
         for row in rows {
             let holders = listing.holders[row.recordID] ?? []
+            if row.nodes.isEmpty {
+                report.uncounted += holders.count
+                if !packed.contains(row.recordID) {
+                    let reason = "it is in cold packs only, and none was sound when it was read last"
+                    report.add(.lostInstance, row, "", reason)
+                }
+                continue
+            }
             // What is on a node that was removed is no copy.
             let nodes = row.nodes.filter { map == nil || map?[$0] != nil }
             report.uncounted += holders.count { !nodes.contains($0) }
@@ -137,6 +147,15 @@ struct ArchiveVerification: Sendable {
                 map?[copy.node]?.name ?? "\(copy.node)",
                 "\(problem)"
             )
+        }
+    }
+
+    /// Those that are in packs which were sound when all of them was read last.
+    private func packed(_ rows: [InstanceRow]) async throws(RetrieveFailure) -> Set<RecordID> {
+        do throws(CatalogError) {
+            return try await catalog.packed(among: rows.map(\.recordID))
+        } catch {
+            throw RetrieveFailure(.unavailable, "the catalog does not answer: \(error)")
         }
     }
 

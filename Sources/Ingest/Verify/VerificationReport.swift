@@ -13,6 +13,8 @@ public struct VerificationReport: Codable, Sendable, Equatable {
             case unreachableCopy = "unreachable-copy"
             /// The catalog names fewer copies, on distinct hosts, than an instance should have.
             case tooFewCopies = "too-few-copies"
+            /// The catalog counts no copy on a node, and no cold pack of it is known to be sound.
+            case lostInstance = "lost-instance"
             /// A record that no row names.
             case orphan
             /// A record that no row names and whose metadata cannot be read.
@@ -52,6 +54,8 @@ public struct VerificationReport: Codable, Sendable, Equatable {
     public var instances = 0
     /// Their copies that are where the catalog says, and whose bytes are right as far as they were read.
     public var goodCopies = 0
+    /// Instances that are in sound cold packs only; nil of a server that knows none.
+    public var packed: Int?
     /// Bytes of copies that were read whole, as stored.
     public var readBytes: Int64 = 0
     /// Records too young to be judged: their store may be under way.

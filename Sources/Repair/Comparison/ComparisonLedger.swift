@@ -40,6 +40,17 @@ package protocol ComparisonLedger: Sendable {
         term: Term
     ) async throws(CatalogError)
     func placementNumber(of nodes: [NodeID]) async throws(CatalogError) -> Int32
+    /// Has a node told to drop a copy of what is in cold packs only; false when no pack is known to be sound.
+    func orderColdDrop(_ record: RecordID, on node: NodeID, term: Term) async throws(CatalogError) -> Bool
+}
+
+extension ComparisonLedger {
+    /// For ledgers that know of no packs.
+    package func orderColdDrop(
+        _ record: RecordID,
+        on node: NodeID,
+        term: Term
+    ) async throws(CatalogError) -> Bool { false }
 }
 
 /// A storage node that is compared: a connection, or a stand-in in tests.

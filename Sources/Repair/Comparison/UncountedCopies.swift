@@ -30,7 +30,13 @@ struct UncountedCopies: Sendable {
             guard !Task.isCancelled, let view = view(), view.stamp.term == term, view.trusted.contains(copy.node),
                 let node = view.peers[copy.node]
             else { continue }
-            guard await isSame(copy, node, view) else { continue }
+            if copy.counted.isEmpty {
+                // In cold packs only: dropped (again), or, when they are in doubt, counted as the last good one.
+                guard try await !ledger.orderColdDrop(copy.record, on: copy.node, term: term) else { continue }
+                guard await MissingCopyCheck(view: view).isWhole(copy.record, on: copy.node) else { continue }
+            } else {
+                guard await isSame(copy, node, view) else { continue }
+            }
             let old = try await ledger.placementNumber(of: copy.counted.sorted())
             let new = try await ledger.placementNumber(of: (copy.counted + [copy.node]).sorted())
             if try await ledger.recount(copy.record, on: copy.node, from: old, to: new, term: term) {

@@ -8,16 +8,16 @@ import ReplicationProtocol
 extension SurplusDropper {
     private static var unconfirmedAtOnce: Int { 256 }
 
-    /// Finds out what became of what was ordered and not confirmed: it is gone, or is counted again.
+    /// Finds out what became of what was ordered and not confirmed: it is gone, or is counted again; of what is in cold packs
+    /// only the copy is dropped now, as long as a pack is sound.
     func settle(_ term: Term) async throws(RepairObstacle) {
         guard let view = view(), view.stamp.term == term else { return }
         do throws(CatalogError) {
             while !Task.isCancelled {
-                let open = try await ledger.unconfirmedDrops(
-                    of: view.peers.keys.sorted(),
-                    limit: Self.unconfirmedAtOnce,
-                    term: term
-                )
+                let nodes = view.peers.keys.sorted()
+                var open = try await ledger.unconfirmedDrops(of: nodes, limit: Self.unconfirmedAtOnce, term: term)
+                let left = Self.unconfirmedAtOnce - open.count
+                if left > 0 { open += try await ledger.coldDrops(of: nodes, limit: left, term: term) }
                 var isAllAsked = true
                 for (node, drops) in Dictionary(grouping: open, by: \.node).sorted(by: { $0.key < $1.key }) {
                     guard let peer = view.peers[node] else { continue }
@@ -43,24 +43,57 @@ extension SurplusDropper {
     ) async throws(CatalogError) {
         var gone: [RecordID] = []
         var present: [UnconfirmedDrop] = []
+        var again: [(drop: UnconfirmedDrop, item: DropRequest.Item)] = []
         var postponed: [PostponedRepair] = []
         do throws(ReplicationError) {
             // From here on nothing takes effect that was ordered before.
             _ = try await tell(node, [], stamp)
             for drop in drops {
                 do throws(ReplicationError) {
-                    if try await node.digest(of: drop.record) == nil {
+                    guard let digest = try await node.digest(of: drop.record) else {
                         gone.append(drop.record)
-                    } else {
-                        present.append(drop)
+                        continue
                     }
+                    if drop.isCold, drop.isInSoundPack {
+                        again.append(
+                            (
+                                drop,
+                                DropRequest.Item(
+                                    recordID: drop.record,
+                                    payloadDigest: digest,
+                                    isHeldElsewhere: false
+                                )
+                            )
+                        )
+                        continue
+                    }
+                    // It may be the last good one: its packs are in doubt.
+                    if drop.isCold { try await node.verify(drop.record) }
+                    present.append(drop)
                 } catch {
                     // Damaged, it is there, and counts as any other damaged one.
-                    guard error.code != .corrupt else {
+                    guard error.code != .corrupt || drop.isCold else {
                         present.append(drop)
                         continue
                     }
                     postponed.append(self.postponed(drop, "\(node.name): \(error)"))
+                }
+            }
+            if !again.isEmpty {
+                let outcomes = try await tell(node, again.map(\.item), stamp)
+                for ((drop, _), outcome) in zip(again, outcomes) {
+                    switch outcome {
+                    case .dropped, .absent: gone.append(drop.record)
+                    case .deleted, .held, .differs, .damaged:
+                        postponed.append(
+                            PostponedRepair(
+                                record: drop.record,
+                                pause: Self.deletedPause,
+                                attemptCount: drop.attemptCount + 1,
+                                note: outcome.reason(node.name)
+                            )
+                        )
+                    }
                 }
             }
         } catch {

@@ -19,7 +19,7 @@ package struct SurplusDropper: Sendable {
     /// Nodes that drop at the same time.
     private static let nodesAtOnce = 4
     /// How long a deleted record is left alone.
-    private static let deletedPause = Duration.seconds(3600)
+    static let deletedPause = Duration.seconds(3600)
 
     /// What has been done since the start of the process.
     package struct Progress: Hashable, Sendable {
@@ -318,7 +318,7 @@ package struct SurplusDropper: Sendable {
 
 extension RecordDropOutcome {
     /// Why a copy was kept, for people.
-    fileprivate func reason(_ node: String) -> String {
+    func reason(_ node: String) -> String {
         switch self {
         case .dropped, .absent: "\(node) does not have it"
         case .deleted: "it is deleted"

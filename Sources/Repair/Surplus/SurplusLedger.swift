@@ -24,6 +24,8 @@ package protocol SurplusLedger: Sendable {
     ) async throws(CatalogError) -> [RecordID]
     func finishDrops(_ records: [RecordID], on node: NodeID, term: Term) async throws(CatalogError)
     func unconfirmedDrops(of nodes: [NodeID], limit: Int, term: Term) async throws(CatalogError) -> [UnconfirmedDrop]
+    /// The same of what is in cold packs only.
+    func coldDrops(of nodes: [NodeID], limit: Int, term: Term) async throws(CatalogError) -> [UnconfirmedDrop]
     func restoreDrops(_ restored: [CountedRepair], on node: NodeID, term: Term) async throws(CatalogError)
     func postponeDrops(_ drops: [PostponedRepair], on node: NodeID, term: Term) async throws(CatalogError)
     func placementNumber(of nodes: [NodeID]) async throws(CatalogError) -> Int32
@@ -64,6 +66,15 @@ package struct SurplusView: Sendable {
         self.planner = planner
         self.peers = Dictionary(peers.map { ($0.id, $0) }) { first, _ in first }
     }
+}
+
+extension SurplusLedger {
+    /// For ledgers that know of no packs.
+    package func coldDrops(
+        of nodes: [NodeID],
+        limit: Int,
+        term: Term
+    ) async throws(CatalogError) -> [UnconfirmedDrop] { [] }
 }
 
 extension Catalog: SurplusLedger {}

@@ -25,7 +25,7 @@ package protocol MoveLedger: Sendable {
         by node: NodeID,
         term: Term
     ) async throws(CatalogError)
-    func noteSound(_ pack: ColdPack, term: Term) async throws(CatalogError)
+    func noteSound(_ pack: ColdPack, by node: NodeID?, term: Term) async throws(CatalogError)
     func replace(
         _ pack: ColdPack,
         byHigh high: UInt64,
@@ -33,7 +33,8 @@ package protocol MoveLedger: Sendable {
         createdAtMilliseconds: Int64,
         note: String,
         term: Term
-    ) async throws(CatalogError)
+    ) async throws(CatalogError) -> Bool
+    func dropPackedCopies(ofMove move: Int64, limit: Int, term: Term) async throws(CatalogError) -> PackedDrop
     func recheckPacks(olderThan age: Duration, limit: Int, term: Term) async throws(CatalogError) -> Int
     func countPacks(ofMove move: Int64, term: Term) async throws(CatalogError)
     func finish(move: Int64, note: String, term: Term) async throws(CatalogError)
@@ -63,9 +64,12 @@ package struct MoveView: Sendable {
     package let stamp: OrderStamp
     /// The members that answer.
     package let peers: [NodeID: any PackPeer]
+    /// All members of the map.
+    package let members: Set<NodeID>
 
-    package init(stamp: OrderStamp, peers: [any PackPeer]) {
+    package init(stamp: OrderStamp, peers: [any PackPeer], members: Set<NodeID>) {
         self.stamp = stamp
+        self.members = members
         self.peers = Dictionary(peers.map { ($0.id, $0) }) { first, _ in first }
     }
 }

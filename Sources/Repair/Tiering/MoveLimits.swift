@@ -16,6 +16,13 @@ package struct MoveLimits: Hashable, Sendable {
     /// So often a node that did not write a pack may say that it is not there before it is believed.
     package var absences = 3
 
+    /// Whether copies on storage nodes are dropped when packs have been proven that are to take their place.
+    package var dropsCopies = false
+    /// Instances whose copies are dropped in one transaction, for which stores wait.
+    package var dropsAtOnce = 1024
+    /// How long a move rests that a hold is in the way of.
+    package var heldPause = Duration.seconds(60)
+
     /// Every pack is read whole again when that was done last so long ago; `nil`: only when somebody could not read from it.
     package var recheckAge: Duration? = .seconds(90 * 86_400)
     /// How often it is looked for such packs, and how many are taken up then.

@@ -8,8 +8,8 @@ package import ReplicationProtocol
 /// nothing that a process remembers.
 ///
 /// select, build, place, verify by reading back, count (the catalog reads from the packs), let them stand, verify again.
-/// What fails waits, or a pack is given up and made anew under another name, which is one step back. Nothing here takes a
-/// copy away.
+/// What fails waits, or a pack is given up and made anew under another name, which is one step back. Whether a
+/// copy may go is decided where it is done, in one transaction of the catalog.
 package enum MovePlan {
     package enum Step: Equatable, Sendable {
         /// Decide which records go into which pack.
@@ -21,6 +21,8 @@ package enum MovePlan {
         case count
         /// They have to stand for a while.
         case stand
+        /// All have been read again: the copies on storage nodes are counted no more, as far as the catalog finds them proven.
+        case drop
         case finish
     }
 
@@ -35,7 +37,7 @@ package enum MovePlan {
     }
 
     /// The next step of a move that has these packs; those that were given up are not among them.
-    package static func next(_ move: PackMove, _ packs: [ColdPack]) -> Step {
+    package static func next(_ move: PackMove, _ packs: [ColdPack], dropsCopies: Bool = false) -> Step {
         guard !packs.isEmpty else { return .select }
         if let planned = packs.first(where: { $0.state == .planned }) { return .build(planned) }
         if let placed = packs.first(where: { $0.state == .placed }) { return .verify(placed) }
@@ -43,7 +45,7 @@ package enum MovePlan {
         if let doubted = packs.first(where: { $0.verifiedAtMilliseconds == nil }) { return .verify(doubted) }
         if soakLeft > .zero { return .stand }
         if let standing = packs.first(where: { !$0.isVerifiedAgain }) { return .verify(standing) }
-        return .finish
+        return move.drops && dropsCopies ? .drop : .finish
     }
 
     /// What comes of a failure to build or to verify.

@@ -46,7 +46,7 @@ package struct MoveRun: Sendable {
         while !Task.isCancelled {
             let packs = try await ledger.packs(ofMove: move.id)
             let outcome: Outcome
-            let step = MovePlan.next(move, packs)
+            let step = MovePlan.next(move, packs, dropsCopies: limits.dropsCopies)
             switch step {
             case .select: outcome = try await select(move)
             case .build(let pack): outcome = try await build(pack, move, step)
@@ -57,6 +57,7 @@ package struct MoveRun: Sendable {
                 // How long they have to stand the catalog says when it is asked next.
                 outcome = .over
             case .stand: outcome = .over
+            case .drop: outcome = try await drop(packs, move)
             case .finish:
                 try await ledger.finish(
                     move: move.id,
@@ -132,15 +133,53 @@ package struct MoveRun: Sendable {
         }
     }
 
-    private func verify(_ pack: ColdPack, _ move: PackMove, _ step: MovePlan.Step) async throws(CatalogError) -> Outcome
-    {
+    /// Has the catalog count copies no more; the nodes are told as of any other copy that is dropped.
+    private func drop(_ packs: [ColdPack], _ move: PackMove) async throws(CatalogError) -> Outcome {
+        switch try await ledger.dropPackedCopies(ofMove: move.id, limit: limits.dropsAtOnce, term: term) {
+        case .dropped: return .next
+        case .done:
+            try await ledger.finish(
+                move: move.id,
+                note: "\(packs.count) packs were read back twice; the copies on storage nodes are dropped",
+                term: term
+            )
+            logger.notice("a study is in packs only", metadata: facts(move))
+            return .over
+        case .held(let hold):
+            // Not a failure, however long it takes.
+            try await ledger.postpone(
+                move: move.id,
+                by: limits.heldPause,
+                attempts: move.attemptCount,
+                note: "hold \(hold) keeps the copies on storage nodes; they are dropped when it is released",
+                term: term
+            )
+            return .over
+        case .unproven(let high, let low):
+            guard let pack = packs.first(where: { ($0.idHigh, $0.idLow) == (high, low) }) else { return .over }
+            return try await verify(pack, move, .verify(pack), byAnother: true)
+        }
+    }
+
+    /// `byAnother`: not by its writer, unless there is no other node.
+    private func verify(
+        _ pack: ColdPack,
+        _ move: PackMove,
+        _ step: MovePlan.Step,
+        byAnother: Bool = false
+    ) async throws(CatalogError) -> Outcome {
         guard let digest = pack.digest else {
             try await replace(pack, "the catalog does not know its SHA-256")
             return .next
         }
-        let answering = Set(view.peers.keys)
+        var answering = Set(view.peers.keys)
+        if byAnother, let writer = pack.writer, view.members.contains(where: { $0 != writer }) {
+            answering.remove(writer)
+        }
         let node = MovePlan.verifier(writtenBy: pack.writer, answering: answering, attempt: move.attemptCount)
-        guard let node, let peer = view.peers[node] else { return try await wait(move, "no storage node answers") }
+        guard let node, let peer = view.peers[node] else {
+            return try await wait(move, "no storage node answers that may read it")
+        }
         let request = VerifyPackRequest(
             reference: reference(pack),
             stamp: view.stamp,
@@ -150,7 +189,7 @@ package struct MoveRun: Sendable {
         let result = await Self.caught { () async throws(ReplicationError) in try await peer.verifyPack(request) }
         switch result {
         case .success:
-            try await ledger.noteSound(pack, term: term)
+            try await ledger.noteSound(pack, by: peer.id, term: term)
             return .next
         case .failure(let error):
             return try await failed(error, step, pack, move, by: peer, writer: pack.writer)
@@ -182,15 +221,29 @@ package struct MoveRun: Sendable {
                 "a pack is not what was put into it, and is made anew",
                 metadata: facts(move).merging(["node": "\(peer.name)", "reason": "\(error.code)"]) { first, _ in first }
             )
-            try await replace(pack, note)
+            guard try await replace(pack, note) else {
+                logger.error(
+                    "a pack with the only copies of images is damaged and needs a person",
+                    metadata: facts(move)
+                )
+                try await ledger.postpone(
+                    move: move.id,
+                    by: nil,
+                    attempts: move.attemptCount + 1,
+                    note: "nothing is left to make the pack anew from; restore its file from a backup: \(note)",
+                    term: term
+                )
+                return .over
+            }
             // Counts as a failure: a store that damages whatever is put there needs a person.
             return try await wait(move, "the pack before was given up: \(note)")
         }
     }
 
-    private func replace(_ pack: ColdPack, _ note: String) async throws(CatalogError) {
+    @discardableResult
+    private func replace(_ pack: ColdPack, _ note: String) async throws(CatalogError) -> Bool {
         var generator = SystemRandomNumberGenerator()
-        try await ledger.replace(
+        return try await ledger.replace(
             pack,
             byHigh: generator.next(),
             low: generator.next(),

@@ -104,7 +104,7 @@ struct StudyShowCommand: AsyncParsableCommand {
             }
             table.add([
                 instance.sopInstanceUID, instance.storedTransferSyntax, String(instance.storedBytes),
-                copies.joined(separator: ", "),
+                instance.isPacked == true ? "in packs only" : copies.joined(separator: ", "),
             ])
         }
         lines.append(table.text)

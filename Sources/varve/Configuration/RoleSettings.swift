@@ -112,6 +112,11 @@ extension CoordinatorConfiguration {
             throw SettingsError("'repair-drop-surplus' must be yes or no")
         }
         repair.dropsSurplus = drops == "yes"
+        let dropsPacked = settings.string("drop-packed-copies", default: "no")
+        guard ["yes", "no"].contains(dropsPacked) else {
+            throw SettingsError("'drop-packed-copies' must be yes or no")
+        }
+        dropsPackedCopies = dropsPacked == "yes"
         try settings.finish()
     }
 

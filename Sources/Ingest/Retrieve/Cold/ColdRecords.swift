@@ -8,7 +8,7 @@ package import ReplicationProtocol
 /// Records of the storage nodes, and of cold packs where no node can give them.
 ///
 /// A node that does not answer or has a damaged copy is passed over by `hot` already; only when that is so of all does the
-/// catalog say in which packs the record is.
+/// catalog say in which packs the record is. Of a record that the catalog counts on no node the packs are asked first.
 package struct ColdRecords: RecordReader {
     let hot: any RecordReader
     let library: PackLibrary
@@ -23,6 +23,15 @@ package struct ColdRecords: RecordReader {
         copies: [NodeID],
         range: Range<Int>?
     ) async throws(RetrieveFailure) -> ByteBuffer {
+        guard !copies.isEmpty else {
+            do throws(RetrieveFailure) {
+                return try await library.read(id, range: range, after: Self.onNoNode)
+            } catch {
+                guard !Task.isCancelled else { throw error }
+                // A copy that was not dropped yet is as good.
+                return try await hot.read(id, copies: copies, range: range)
+            }
+        }
         do throws(RetrieveFailure) {
             return try await hot.read(id, copies: copies, range: range)
         } catch {
@@ -31,7 +40,17 @@ package struct ColdRecords: RecordReader {
         }
     }
 
+    private static let onNoNode = RetrieveFailure(.unavailable, "it is in cold packs only")
+
     package func head(_ id: RecordID, copies: [NodeID]) async throws(RetrieveFailure) -> HeadResult {
+        guard !copies.isEmpty else {
+            do throws(RetrieveFailure) {
+                return try await library.head(id, after: Self.onNoNode)
+            } catch {
+                guard !Task.isCancelled else { throw error }
+                return try await hot.head(id, copies: copies)
+            }
+        }
         do throws(RetrieveFailure) {
             return try await hot.head(id, copies: copies)
         } catch {
@@ -52,6 +71,13 @@ package struct ColdRecords: RecordReader {
         range: Range<Int>?,
         completion: @escaping @Sendable (Result<ByteBuffer, RetrieveFailure>) -> Void
     ) -> RunningWork {
+        guard !copies.isEmpty else {
+            return RunningWork.task {
+                try await read(id, copies: copies, range: range)
+            } _: { result in
+                completion(result.mapError { $0 as? RetrieveFailure ?? RetrieveFailure(.unavailable, "\($0)") })
+            }
+        }
         let stage = NIOLockedValueBox(Stage())
         let library = library
         let first = hot.start(id, copies: copies, range: range) { result in
