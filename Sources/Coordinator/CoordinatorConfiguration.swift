@@ -30,6 +30,8 @@ public struct CoordinatorConfiguration: Sendable {
     public var verifySeconds = 604_800
     /// Every cold pack is read whole again when that was done last so many seconds ago; 0: never.
     public var packVerifySeconds = 90 * 86_400
+    /// How long after the beginning of one round the next judges the studies that are due by the rules; 0: by order only.
+    public var lifecycleRoundSeconds = 86_400
     /// Copies an instance should have: what every ingest node is told.
     public var copies = 2
     /// How long silences of nodes mean what.
