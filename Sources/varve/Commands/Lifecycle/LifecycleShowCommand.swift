@@ -3,6 +3,7 @@
 import ArgumentParser
 import Foundation
 import Ingest
+import Lifecycle
 import LifecycleFiles
 
 /// `varve lifecycle show`.
@@ -35,7 +36,7 @@ struct LifecycleShowCommand: AsyncParsableCommand {
             output(RuleSetReport(ruleSet).text)
             let left = ruleSet.notCarriedOut
             if !left.isEmpty {
-                output(("\nwanted, and not carried out by this version:" + left.map { "\n  \($0)" }.joined()))
+                output("\nwanted, and not carried out by this version:" + left.map { "\n  \($0)" }.joined())
             }
         }
     }
