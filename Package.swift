@@ -177,7 +177,7 @@ let engineTargets: [Target] =
         ["DICOM", "Lifecycle", "Checksums", "Placement", "CPostgres", nioCore, nioLocks, logging]
     )
     // Judges the studies of the catalog by a rule set.
-    + engineTarget("LifecyclePlanning", ["Catalog", "Lifecycle"])
+    + engineTarget("LifecyclePlanning", ["Catalog", "ColdStore", "Lifecycle", "Placement"])
     + engineTarget(
         "Repair",
         ["Catalog", "Reconciliation", "ReplicationProtocol", "Placement", "Checksums", nioLocks, logging]
@@ -224,7 +224,7 @@ let roleTargets: [Target] =
         "Coordinator",
         [
             "Catalog", "Healing", "Repair", "Reconciliation", "ReplicationTransport", "ReplicationProtocol",
-            "Placement", "Checksums", "Telemetry",
+            "Placement", "Checksums", "Lifecycle", "LifecycleFiles", "LifecyclePlanning", "Telemetry",
             nioCore, nioPosix, nioLocks, logging, lifecycle,
         ]
     )

@@ -15,7 +15,8 @@ import Telemetry
 /// each second whether it lives, records what it learns, and publishes a new epoch of the map when membership changes.
 /// It has storage nodes fetch what their disks have damaged from others, tells them what was deleted, and has copies made
 /// where they are wanted: of what a lost node had, of what is on a node that is to be emptied, and for a new one. It compares
-/// the catalog with what the nodes have, and what is missing is made again. It has studies written into cold packs. No store and no read needs it.
+/// the catalog with what the nodes have, and what is missing is made again. It has studies written into cold packs, and judges
+/// all studies by the rules. No store and no read needs it.
 public struct Coordinator: Service {
     private let configuration: CoordinatorConfiguration
     private let logger: Logger
@@ -29,8 +30,8 @@ public struct Coordinator: Service {
         let catalog = try Catalog(
             configuration: .init(
                 connectionString: configuration.catalog,
-                // Repair, deletions, comparing and moves do not wait for each other, nor the lease for them.
-                poolSize: 6,
+                // Repair, deletions, comparing, moves and rules do not wait for each other, nor the lease for them.
+                poolSize: 7,
                 applicationName: "varve \(configuration.name)"
             ),
             logger: logger
@@ -79,6 +80,11 @@ public struct Coordinator: Service {
         let moves = MoveWorker(ledger: catalog, limits: moveLimits, interval: heartbeat, logger: logger) {
             Timestamp.now().milliseconds
         }
+        let lifecycle = LifecycleWorker(
+            catalog: catalog,
+            period: configuration.lifecycleRoundSeconds > 0 ? .seconds(configuration.lifecycleRoundSeconds) : nil,
+            logger: logger
+        )
         let leadership = Leadership(
             configuration: configuration,
             catalog: catalog,
@@ -86,6 +92,7 @@ public struct Coordinator: Service {
             healer: healer,
             trash: trash,
             facts: facts,
+            lifecycle: lifecycle,
             repair: repair,
             comparison: comparison,
             moves: moves,
@@ -95,6 +102,7 @@ public struct Coordinator: Service {
             async let healing: Void = healer.run()
             async let deleting: Void = trash.run()
             async let collecting: Void = facts.run()
+            async let judging: Void = lifecycle.run()
             async let repairing: Void = repair.run()
             async let comparing: Void = comparison.run()
             async let moving: Void = moves.run()
@@ -108,6 +116,7 @@ public struct Coordinator: Service {
             await healing
             await deleting
             await collecting
+            await judging
             await repairing
             await comparing
             await moving

@@ -34,6 +34,8 @@ public struct CoordinatorConfiguration: Sendable {
     ///
     /// They do not come back yet: there is no recall.
     public var dropsPackedCopies = false
+    /// How long after the beginning of one round the next judges the studies that are due by the rules; 0: by order only.
+    public var lifecycleRoundSeconds = 86_400
     /// Copies an instance should have: what every ingest node is told.
     public var copies = 2
     /// How long silences of nodes mean what.

@@ -20,6 +20,7 @@ struct Leadership {
     private let healer: Healer
     private let trash: TrashWorker
     private let facts: FactsWorker
+    private let lifecycle: LifecycleWorker
     private let repair: RepairWorker
     private let comparison: ComparisonWorker
     private let moves: MoveWorker
@@ -41,6 +42,7 @@ struct Leadership {
         healer: Healer,
         trash: TrashWorker,
         facts: FactsWorker,
+        lifecycle: LifecycleWorker,
         repair: RepairWorker,
         comparison: ComparisonWorker,
         moves: MoveWorker,
@@ -52,6 +54,7 @@ struct Leadership {
         self.healer = healer
         self.trash = trash
         self.facts = facts
+        self.lifecycle = lifecycle
         self.repair = repair
         self.comparison = comparison
         self.moves = moves
@@ -98,6 +101,7 @@ struct Leadership {
         healer.update(situation)
         trash.update(situation)
         facts.update(isLeading: situation != nil)
+        lifecycle.update(situation?.stamp.term)
         repair.update(situation)
         moves.update(
             situation.map { MoveView(stamp: $0.stamp, peers: $0.peers, members: Set($0.map.members.map(\.id))) }

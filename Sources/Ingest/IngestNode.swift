@@ -129,6 +129,8 @@ public struct IngestNode: Service {
         let repairMetrics = RepairMetrics(catalog: catalog, copies: configuration.copies, registry: metrics)
         let clusterMetrics = ClusterMetrics(catalog: catalog, cluster: cluster, registry: metrics)
         let tierMetrics = TierMetrics(catalog: catalog, registry: metrics)
+        let lifecycle = LifecycleService(catalog: catalog, logger: logger)
+        let lifecycleMetrics = LifecycleMetrics(service: lifecycle, registry: metrics)
         let admin = AdminService(
             configuration: configuration,
             version: version,
@@ -142,7 +144,7 @@ public struct IngestNode: Service {
                 wantedCopies: configuration.copies
             ),
             trash: TrashService(catalog: catalog, journal: outage.journal, logger: logger),
-            lifecycle: LifecycleService(catalog: catalog, logger: logger),
+            lifecycle: lifecycle,
             metrics: metrics,
             logger: logger
         )
@@ -190,6 +192,7 @@ public struct IngestNode: Service {
                 tasks.addTask { await repairMetrics.run() }
                 tasks.addTask { await clusterMetrics.run() }
                 tasks.addTask { await tierMetrics.run() }
+                tasks.addTask { await lifecycleMetrics.run() }
                 tasks.addTask { await accessWriter.run() }
                 if let watch { tasks.addTask { await watch.worker.run() } }
                 if let sweep = outage.sweep { tasks.addTask { await sweep.run() } }

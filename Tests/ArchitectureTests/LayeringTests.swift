@@ -78,7 +78,7 @@ import Testing
             nio.union(["Logging", "Glibc", "Synchronization"])
         ),
         // Judges the studies of the catalog by a rule set.
-        Rule("LifecyclePlanning", ["Catalog", "Lifecycle"]),
+        Rule("LifecyclePlanning", ["Catalog", "ColdStore", "Lifecycle", "Placement"]),
         // Decides which copies to make, and has them made; ledger, peers and clock are passed in.
         Rule(
             "Repair",
@@ -119,7 +119,7 @@ import Testing
             "Coordinator",
             [
                 "Catalog", "Healing", "Repair", "Reconciliation", "ReplicationTransport", "ReplicationProtocol",
-                "Placement", "Checksums", "Telemetry",
+                "Placement", "Checksums", "Lifecycle", "LifecycleFiles", "LifecyclePlanning", "Telemetry",
             ],
             nio.union(["Logging", "ServiceLifecycle"])
         ),

@@ -89,7 +89,7 @@ def test_wrong_usage_is_2(arguments):
 @pytest.mark.parametrize(
     "command",
     ["lifecycle"]
-    + ["lifecycle " + name for name in ("check", "plan", "load", "show", "explain")]
+    + ["lifecycle " + name for name in ("check", "plan", "load", "show", "explain", "status", "pending", "enable", "pause", "resume", "run")]
     + ["study " + name for name in ("hold", "holds", "release", "tag")],
 )
 def test_help_has_an_example(command):

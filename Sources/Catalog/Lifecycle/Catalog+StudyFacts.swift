@@ -48,6 +48,22 @@ extension Catalog {
         }
     }
 
+    /// The facts of these studies, in their order in the catalog; without those that are gone.
+    public func studyFacts(of studies: [Int64]) async throws(CatalogError) -> [StudyFactsRow] {
+        guard !studies.isEmpty else { return [] }
+        return try await perform(.repeatable) { connection, deadline throws(PostgresFailure) in
+            let chosen: [PostgresValue] = [.int8s(studies)]
+            return try Self.readFacts(
+                FactStatements.ofStudies,
+                chosen,
+                limit: studies.count + 1,
+                others: (FactStatements.accessesOf, FactStatements.tagsOf, FactStatements.heldOf, chosen),
+                connection,
+                deadline
+            ).rows
+        }
+    }
+
     /// The facts of a study; nil when there is no such study, or when they are not collected yet.
     public func studyFacts(ofStudy uid: String) async throws(CatalogError) -> StudyFactsRow? {
         let parameters: [PostgresValue] = [.text(StoredText.clean(uid))]
@@ -71,6 +87,9 @@ extension Catalog {
         _ statement: PreparedStatement,
         _ parameters: [PostgresValue],
         limit: Int,
+        others: (
+            accesses: PreparedStatement, tags: PreparedStatement, held: PreparedStatement, values: [PostgresValue]
+        )? = nil,
         _ connection: PostgresConnection,
         _ deadline: NIODeadline
     ) throws(PostgresFailure) -> StudyFactsPage {
@@ -80,18 +99,18 @@ extension Catalog {
             return StudyFactsPage(rows: [], next: nil)
         }
         // Few studies have any of these, and so they are asked for by themselves.
-        let range: [PostgresValue] = [.int8(Int64(first)), .int8(Int64(last))]
+        let range: [PostgresValue] = others?.values ?? [.int8(Int64(first)), .int8(Int64(last))]
         var accessed: [Int64: Int64] = [:]
-        for row in try connection.query(FactStatements.accesses, range, deadline: deadline).rows {
+        for row in try connection.query(others?.accesses ?? FactStatements.accesses, range, deadline: deadline).rows {
             if let study = row.int(0), let time = row.int(1) { accessed[Int64(study)] = Int64(time) }
         }
         var tags: [Int64: [String]] = [:]
-        for row in try connection.query(FactStatements.tags, range, deadline: deadline).rows {
+        for row in try connection.query(others?.tags ?? FactStatements.tags, range, deadline: deadline).rows {
             if let study = row.int(0) { tags[Int64(study), default: []].append(row.text(1)) }
         }
         // The last, so that a hold placed meanwhile counts.
         var held: Set<Int64> = []
-        for row in try connection.query(FactStatements.held, range, deadline: deadline).rows {
+        for row in try connection.query(others?.held ?? FactStatements.held, range, deadline: deadline).rows {
             if let study = row.int(0) { held.insert(Int64(study)) }
         }
         let since = try connection.query(FactStatements.accessNotedSince, [], deadline: deadline).first?.int(0)
@@ -136,6 +155,26 @@ enum FactStatements {
     static let ofStudy = PreparedStatement(
         "facts_of_study",
         "SELECT \(columns) FROM study_facts WHERE study = (SELECT id FROM studies WHERE uid = $1::text)"
+    )
+
+    static let ofStudies = PreparedStatement(
+        "facts_of_studies",
+        "SELECT \(columns) FROM study_facts WHERE study = ANY ($1::int8[]) ORDER BY study"
+    )
+
+    static let accessesOf = PreparedStatement(
+        "facts_accesses_of",
+        "SELECT study, accessed_at FROM study_access WHERE study = ANY ($1::int8[])"
+    )
+
+    static let tagsOf = PreparedStatement(
+        "facts_tags_of",
+        "SELECT study, tag FROM study_tags WHERE study = ANY ($1::int8[])"
+    )
+
+    static let heldOf = PreparedStatement(
+        "facts_held_of",
+        "SELECT DISTINCT study FROM held_now WHERE study = ANY ($1::int8[])"
     )
 
     static let last = PreparedStatement("last_study_with_facts", "SELECT max(study) FROM study_facts")

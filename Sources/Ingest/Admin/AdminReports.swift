@@ -47,6 +47,8 @@ public struct StatusReport: Codable, Sendable {
     public var watch: WatchReport?
     /// Nil when the catalog cannot say.
     public var comparison: ComparisonReport?
+    /// Nil when the catalog cannot say, or no rules were loaded.
+    public var lifecycle: LifecycleStatusReport?
 }
 
 /// One row of `GET /api/v1/studies`.
@@ -120,6 +122,8 @@ public struct StudyDetailReport: Codable, Sendable {
     public var packs: [PackReport]?
     /// The orders to move it into packs, the last first.
     public var moves: [MoveReport]?
+    /// What the rules in force make of it; nil before it was judged.
+    public var policy: StudyPolicyReport?
 
     /// Instances with fewer good copies than wanted, but for those that are in a sound pack only.
     public var incompleteInstances: Int {

@@ -53,6 +53,29 @@ func addLifecycleRoutes(to router: Router<IngestRequestContext>, service: AdminS
             return try await lifecycle.list(body, limit: limit)
         }
     }
+    router.get("/api/v1/lifecycle/status") { _, _ in
+        await answer { try await lifecycle.actsStatus() }
+    }
+    router.get("/api/v1/lifecycle/pending") { request, _ in
+        let limit = request.uri.queryParameters.get("limit", as: Int.self) ?? 100
+        guard (1...LifecycleService.maximumListCount).contains(limit) else {
+            return plainText("limit must be from 1 to \(LifecycleService.maximumListCount)\n", status: .badRequest)
+        }
+        return await answer { try await lifecycle.pending(limit: limit) }
+    }
+    router.post("/api/v1/lifecycle/acts") { request, context in
+        await answer {
+            let body = try await readJSON(
+                request,
+                as: LifecycleActRequest.self,
+                like: #"{"action": "enable", "reason": "..."}; 'action' is enable, pause, resume or run"#
+            )
+            return try await lifecycle.act(
+                body,
+                by: "varve lifecycle \(body.action.rawValue) from \(context.clientName)"
+            )
+        }
+    }
     router.get("/api/v1/lifecycle/studies/:study") { request, context in
         let version = request.uri.queryParameters.get("version", as: Int64.self)
         let study = try context.parameters.require("study")

@@ -4,6 +4,7 @@ import Catalog
 import ColdStore
 import Lifecycle
 import LifecycleFiles
+import LifecyclePlanning
 import Logging
 
 /// Why an order about tiers is not taken, in words for the operator.
@@ -126,17 +127,6 @@ extension AdminService {
 
     /// What kind of place a tier is, and where, as orders and the catalog name it.
     static func place(of tier: Tier) -> (kind: String, place: String) {
-        switch tier.place {
-        case .nodes(let label): return ("nodes", label)
-        case .directory(let path): return ("directory", "\(ColdPlace.directory(path))")
-        case .objectStore(let store):
-            var bucket = ColdPlace.Bucket(endpoint: store.endpoint, name: store.bucket)
-            bucket.prefix = store.prefix
-            bucket.region = store.region
-            bucket.usesPathStyle = store.usesPathStyle
-            bucket.storageClass = store.storageClass
-            bucket.credentialsFile = store.credentialsFile
-            return ("bucket", "\(ColdPlace.bucket(bucket))")
-        }
+        tier.storePlace
     }
 }

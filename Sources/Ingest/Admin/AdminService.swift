@@ -58,7 +58,8 @@ struct AdminService: Sendable {
                 ? totals.underReplicatedCount : overview.underReplicated.reduce(0) { $0 + $1.amount.instanceCount },
             repair: RepairReport(overview),
             watch: await watchInBrief(),
-            comparison: await comparisonReport()
+            comparison: await comparisonReport(),
+            lifecycle: await lifecycleReport()
         )
     }
 
@@ -66,6 +67,16 @@ struct AdminService: Sendable {
     private func comparisonReport() async -> ComparisonReport? {
         do throws(CatalogError) {
             return ComparisonReport(try await catalog.comparisonOverview(), groupCount: PlacementGroup.count)
+        } catch {
+            return nil
+        }
+    }
+
+    /// Nil while no rules are loaded, and in a catalog that was not brought up to date yet.
+    private func lifecycleReport() async -> LifecycleStatusReport? {
+        do throws(CatalogError) {
+            let report = try await lifecycle.actsStatus()
+            return report.version > 0 ? report : nil
         } catch {
             return nil
         }
@@ -129,7 +140,8 @@ struct AdminService: Sendable {
             verified: verify,
             instances: instances,
             packs: await packs(of: uid),
-            moves: await moves(of: uid)
+            moves: await moves(of: uid),
+            policy: await lifecycle.policy(ofStudy: uid)
         )
     }
 

@@ -9,7 +9,7 @@ import Telemetry
 
 /// Loads, plans and explains the rules by which the archive ages.
 ///
-/// Nothing is moved or deleted by it.
+/// Nothing is moved or deleted by it: a coordinator does that, when it was enabled here.
 struct LifecycleService: Sendable {
     let catalog: Catalog
     let logger: Logger
@@ -117,7 +117,7 @@ struct LifecycleService: Sendable {
         return PlanReport(try await planner.plan(change, on: day), change, day: day, against: version)
     }
 
-    private static func refusal(_ guardian: ExpiryGuard, _ plan: PlanReport) -> String {
+    static func refusal(_ guardian: ExpiryGuard, _ plan: PlanReport) -> String {
         let what = "\(plan.expiring.studies) of \(plan.all.studies) studies would expire"
         if let confirmed = guardian.confirmed {
             return "\(what), not \(confirmed): look at the plan again"
@@ -126,7 +126,7 @@ struct LifecycleService: Sendable {
             + "--confirm-expire \(plan.expiring.studies) if that is right"
     }
 
-    private static var today: CalendarDate {
+    static var today: CalendarDate {
         // The year 9999 is far.
         CalendarDate(dayNumber: Int(Timestamp.now().milliseconds / 86_400_000)) ?? .last
     }

@@ -36,6 +36,7 @@ struct StatusCommand: AsyncParsableCommand {
         if status.repair.surveyedAt != nil, status.repair.copies != status.copies {
             output("ALARM        coordinators have 'copies: \(status.repair.copies)', ingest nodes \(status.copies)")
         }
+        for line in status.lifecycle?.briefLines ?? [] { output(line) }
         for line in status.watch?.briefLines ?? [] { output(line) }
         output("")
         var table = TextTable(

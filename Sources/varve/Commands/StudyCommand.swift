@@ -96,6 +96,7 @@ struct StudyShowCommand: AsyncParsableCommand {
                 "codec       \(codec.codec) for series \(codec.seriesInstanceUID) (\(codec.scope)): \(codec.trial)"
             )
         }
+        lines += policy(of: detail)
         lines.append("")
         var table = TextTable(["INSTANCE", "STORED AS", "BYTES", "COPIES"], rightAligned: [2])
         for instance in detail.instances {
@@ -120,6 +121,20 @@ struct StudyShowCommand: AsyncParsableCommand {
             )
         }
         return lines.joined(separator: "\n")
+    }
+
+    private func policy(of detail: StudyDetailReport) -> [String] {
+        guard let policy = detail.policy else { return [] }
+        var lines = [
+            "policy      \(policy.policy) by \(policy.rule ?? "default") of version \(policy.version) since \(policy.since)"
+                + (policy.nextDue.map { ", next looked at \($0)" } ?? "")
+        ]
+        if let marked = policy.markedAt {
+            lines.append("expires     marked \(marked); goes \(policy.expiresAt ?? "when the rules are enabled")")
+        }
+        if !policy.holds.isEmpty { lines.append("held by     \(policy.holds.joined(separator: ", "))") }
+        if !policy.tags.isEmpty { lines.append("tags        \(policy.tags.joined(separator: ", "))") }
+        return lines
     }
 
     private func packs(of detail: StudyDetailReport) -> [String] {

@@ -98,6 +98,11 @@ extension CoordinatorConfiguration {
         )
         verifySeconds = try settings.integer("verify-seconds", default: verifySeconds, in: 0...31_536_000)
         packVerifySeconds = try settings.integer("pack-verify-seconds", default: packVerifySeconds, in: 0...315_360_000)
+        lifecycleRoundSeconds = try settings.integer(
+            "lifecycle-round-seconds",
+            default: lifecycleRoundSeconds,
+            in: 0...31_536_000
+        )
         copies = try settings.integer("copies", default: copies, in: 1...16)
         try readMembership(&settings)
         repair.streamsPerNode = try settings.integer("repair-streams", default: repair.streamsPerNode, in: 1...16)

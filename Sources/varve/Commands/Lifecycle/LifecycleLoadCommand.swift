@@ -51,6 +51,6 @@ struct LifecycleLoadCommand: AsyncParsableCommand {
             complain("not loaded: \(refusal)")
             throw ExitCode(1)
         }
-        if !server.json { output("\nversion \(report.version ?? 0) holds now; nothing is moved or deleted by it yet") }
+        if !server.json { output("\nversion \(report.version ?? 0) holds now; it acts after 'varve lifecycle enable'") }
     }
 }

@@ -3,6 +3,7 @@
 import ArgumentParser
 import Foundation
 import Ingest
+import Lifecycle
 import LifecycleFiles
 
 /// `varve lifecycle show`.
@@ -31,7 +32,12 @@ struct LifecycleShowCommand: AsyncParsableCommand {
         } else {
             output("version \(stored.version), loaded \(stored.loadedAt) by \(stored.loadedBy)")
             output("reason: \(stored.reason)\n")
-            output(RuleSetReport(try RuleFile.read(text: stored.text)).text)
+            let ruleSet = try RuleFile.read(text: stored.text)
+            output(RuleSetReport(ruleSet).text)
+            let left = ruleSet.notCarriedOut
+            if !left.isEmpty {
+                output("\nwanted, and not carried out by this version:" + left.map { "\n  \($0)" }.joined())
+            }
         }
     }
 }
