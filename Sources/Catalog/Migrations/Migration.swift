@@ -38,6 +38,6 @@ struct Migration: Sendable {
         .clusterTables, .imageTables, .commitFunctions, .seriesCodecs, .nameWords, .recordIndex, .uidKey, .uidKeyIndex,
         .withoutUIDText, .commitments, .trash, .repair, .placementIndex, .surplus,
         .watch,
-        .comparison, .putOffDrops, .lifecycle, .packs, .recordLookups,
+        .comparison, .putOffDrops, .lifecycle, .packs, .recordLookups, .rejections,
     ]
 }

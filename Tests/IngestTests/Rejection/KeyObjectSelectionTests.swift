@@ -13,7 +13,9 @@ struct KeyObjectSelectionTests {
         code: String? = "113001",
         scheme: String? = "DCM",
         sopClass: String = KeyObjectSelection.sopClassUID,
-        studies: [(uid: String, series: [(uid: String, instances: [String])])] = [("1.2.1", [("1.2.1.1", ["1.2.1.1.1"])])]
+        studies: [(uid: String, series: [(uid: String, instances: [String])])] = [
+            ("1.2.1", [("1.2.1.1", ["1.2.1.1.1"])])
+        ]
     ) -> DataSet {
         var dataSet = DataSet()
         dataSet.set(Tag(0x0008, 0x0016), .ui, sopClass)
@@ -53,11 +55,13 @@ struct KeyObjectSelectionTests {
         DataElement(tag: tag, vr: .sq, value: .items(items.map { SequenceItem($0) }))
     }
 
-    @Test(arguments: [
-        ("113001", "DCM", RejectionTitle.quality), ("113037", "DCM", .patientSafety),
-        ("113038", "DCM", .incorrectWorklist), ("113039", "DCM", .retentionExpired),
-        ("113000", "DCM", nil), ("113001", "99LOCAL", nil), ("TEACHING", "DCM", nil),
-    ] as [(String, String, RejectionTitle?)])
+    @Test(
+        arguments: [
+            ("113001", "DCM", RejectionTitle.quality), ("113037", "DCM", .patientSafety),
+            ("113038", "DCM", .incorrectWorklist), ("113039", "DCM", .retentionExpired),
+            ("113000", "DCM", nil), ("113001", "99LOCAL", nil), ("TEACHING", "DCM", nil),
+        ] as [(String, String, RejectionTitle?)]
+    )
     func `the title says whether it rejects`(code: String, scheme: String, title: RejectionTitle?) throws {
         let document = try KeyObjectSelection.read(Self.document(code: code, scheme: scheme))
         #expect(document.rejection == title)
@@ -82,17 +86,19 @@ struct KeyObjectSelectionTests {
         )
     }
 
-    @Test(arguments: [
-        (document(sopClass: "1.2.840.10008.5.1.4.1.1.2"), "no Key Object Selection"),
-        (DataSet(), "no Key Object Selection"),
-        (document(code: nil), "no Code Value"), (document(scheme: nil), "no Coding Scheme"),
-        (document(studies: []), "names no instance"), (document(studies: [("1.2", [])]), "names no instance"),
-        (document(studies: [("1.2", [("1.2.1", [])])]), "names no instance"),
-        (document(studies: [("", [("1.2.1", ["1.2.1.1"])])]), "no Study Instance UID"),
-        (document(studies: [("1.2", [("", ["1.2.1.1"])])]), "no Series Instance UID"),
-        (document(studies: [("1.2", [("1.2.1", ["1.2.1.1", ""])])]), "no Referenced SOP Instance UID"),
-        (document(studies: [("1.2", [("1.2.1", ["not a uid"])])]), "no Referenced SOP Instance UID"),
-    ] as [(DataSet, String)])
+    @Test(
+        arguments: [
+            (document(sopClass: "1.2.840.10008.5.1.4.1.1.2"), "no Key Object Selection"),
+            (DataSet(), "no Key Object Selection"),
+            (document(code: nil), "no Code Value"), (document(scheme: nil), "no Coding Scheme"),
+            (document(studies: []), "names no instance"), (document(studies: [("1.2", [])]), "names no instance"),
+            (document(studies: [("1.2", [("1.2.1", [])])]), "names no instance"),
+            (document(studies: [("", [("1.2.1", ["1.2.1.1"])])]), "no Study Instance UID"),
+            (document(studies: [("1.2", [("", ["1.2.1.1"])])]), "no Series Instance UID"),
+            (document(studies: [("1.2", [("1.2.1", ["1.2.1.1", ""])])]), "no Referenced SOP Instance UID"),
+            (document(studies: [("1.2", [("1.2.1", ["not a uid"])])]), "no Referenced SOP Instance UID"),
+        ] as [(DataSet, String)]
+    )
     func `what cannot be understood is refused as a whole`(dataSet: DataSet, reason: String) {
         let fault = #expect(throws: KeyObjectSelection.Fault.self) { try KeyObjectSelection.read(dataSet) }
         #expect(fault?.reason.contains(reason) == true, "\(fault?.reason ?? "")")
