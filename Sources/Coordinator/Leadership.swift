@@ -19,6 +19,7 @@ struct Leadership {
     private let watchers: [NodeWatcher]
     private let healer: Healer
     private let trash: TrashWorker
+    private let holds: HoldWorker
     private let facts: FactsWorker
     private let repair: RepairWorker
     private let comparison: ComparisonWorker
@@ -40,6 +41,7 @@ struct Leadership {
         watchers: [NodeWatcher],
         healer: Healer,
         trash: TrashWorker,
+        holds: HoldWorker,
         facts: FactsWorker,
         repair: RepairWorker,
         comparison: ComparisonWorker,
@@ -51,6 +53,7 @@ struct Leadership {
         self.watchers = watchers
         self.healer = healer
         self.trash = trash
+        self.holds = holds
         self.facts = facts
         self.repair = repair
         self.comparison = comparison
@@ -97,6 +100,7 @@ struct Leadership {
     private mutating func tell(_ situation: Situation?) {
         healer.update(situation)
         trash.update(situation)
+        holds.update(situation)
         facts.update(isLeading: situation != nil)
         repair.update(situation)
         moves.update(situation.map { MoveView(stamp: $0.stamp, peers: $0.peers) })

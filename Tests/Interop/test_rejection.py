@@ -10,8 +10,9 @@ from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 from support.phantom import Instance, instance, uid
+from support.query import find, matches_of
 from support.sender import Association
-from test_delete import seen, store_with_comment, trash, wait_told
+from test_delete import store_with_comment, trash, wait_told
 from test_outage import assert_reads_back, check, metric, wait_until
 from test_stow import post
 
@@ -112,7 +113,10 @@ def wait_state(cluster, one, state, retired=None, seconds=60):
         found = notes(cluster, one)
         return found and found[0]["state"] == state and retired in (None, found[0]["retired"])
 
-    wait_until("the note is %s" % state, reached, seconds)
+    try:
+        wait_until("the note is %s" % state, reached, seconds)
+    except AssertionError:
+        pytest.fail("the note is not %s: %s" % (state, notes(cluster, one) or "not there, or unread"))
     return notes(cluster, one)[0]
 
 
@@ -120,6 +124,20 @@ def stored(cluster, label, count, study=0, series=0):
     made = [instance(label, index, study=study, series=series) for index in range(count)]
     assert set(send_all(cluster.port, made).values()) == {0}
     return made
+
+
+def seen(cluster, study):
+    """Instances of a study, notes among them, as QIDO, C-FIND, WADO and the counts have them."""
+    listed = cluster.get("/dicom-web/studies/%s/instances" % study)
+    answers = [len(json.loads(listed[1])) if listed[0] == 200 else 0]
+    answers.append(len(matches_of(find(cluster.port, "IMAGE", options=b"\x01", StudyInstanceUID=study, SOPInstanceUID=""))))
+    status, body, _ = cluster.get("/dicom-web/studies/%s/metadata" % study)
+    answers.append(len(json.loads(body)) if status == 200 else 0)
+    studies = cluster.get("/dicom-web/studies?StudyInstanceUID=%s&includefield=all" % study)
+    found = json.loads(studies[1]) if studies[0] == 200 else []
+    answers.append(found[0]["00201208"]["Value"][0] if found else 0)
+    assert len(set(answers)) == 1, answers
+    return answers[0]
 
 
 def undelete(cluster, study):

@@ -8,8 +8,8 @@ extension Migration {
     /// docs/decisions/0063-rejection-notes.md
     static let rejections = Migration(
         version: 21,
-        name: "rejection notes",
-        sql: rejectionTables + rejectionTriggers + rejectionFiling + rejectionActing
+        name: "rejection notes, holds that nodes know",
+        sql: rejectionTables + rejectionTriggers + rejectionFiling + rejectionActing + nodeHolds
     )
 
     /// The advisory lock between those who delete and those who enter instances or place holds.

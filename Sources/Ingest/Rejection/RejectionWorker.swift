@@ -47,12 +47,24 @@ struct RejectionWorker: Sendable {
     private func workOnSome() async -> Bool {
         do throws(CatalogError) {
             let notes = try await catalog.claimRejectionNotes(for: Self.claim, limit: Self.limit)
-            for note in notes where !Task.isCancelled { try await work(on: note) }
+            for note in notes where !Task.isCancelled { await attempt(note) }
             return notes.count == Self.limit
         } catch {
-            // The catalog's absence is told by those who need it more often; the note is due again after the claim.
-            logger.debug("rejection notes cannot be worked on now", metadata: ["reason": "\(error)"])
+            // The catalog's absence is told by those who need it more often.
+            logger.debug("rejection notes cannot be looked for now", metadata: ["reason": "\(error)"])
             return false
+        }
+    }
+
+    /// One that fails is due again after the claim, and keeps no other from being worked on.
+    private func attempt(_ note: RejectionNote) async {
+        do throws(CatalogError) {
+            try await work(on: note)
+        } catch {
+            logger.notice(
+                "a rejection note is worked on later",
+                metadata: ["note": "\(note.id)", "reason": "\(error)"]
+            )
         }
     }
 
