@@ -184,5 +184,5 @@ extension Commitment {
 }
 
 extension Duration {
-    fileprivate var wholeMilliseconds: Int64 { TimeAmount(self).nanoseconds / 1_000_000 }
+    var wholeMilliseconds: Int64 { TimeAmount(self).nanoseconds / 1_000_000 }
 }

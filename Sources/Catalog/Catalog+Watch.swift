@@ -252,7 +252,3 @@ extension WatchAlarm {
         )
     }
 }
-
-extension Duration {
-    fileprivate var wholeMilliseconds: Int64 { TimeAmount(self).nanoseconds / 1_000_000 }
-}

@@ -13,7 +13,7 @@ import Telemetry
 ///
 /// One of several leads at a time, by a lease in the catalog; the others wait. The leader asks every configured node
 /// each second whether it lives, records what it learns, and publishes a new epoch of the map when membership changes.
-/// It has storage nodes fetch what their disks have damaged from others, tells them what was deleted, and has copies made
+/// It has storage nodes fetch what their disks have damaged from others, tells them what was deleted and what is held, and has copies made
 /// where they are wanted: of what a lost node had, of what is on a node that is to be emptied, and for a new one. It compares
 /// the catalog with what the nodes have, and what is missing is made again. It has studies written into cold packs, and judges
 /// all studies by the rules. No store and no read needs it.
@@ -30,7 +30,7 @@ public struct Coordinator: Service {
         let catalog = try Catalog(
             configuration: .init(
                 connectionString: configuration.catalog,
-                // Repair, deletions, comparing, moves and rules do not wait for each other, nor the lease for them.
+                // Repair, deletions, holds, comparing, moves and rules do not wait for each other, nor the lease for them.
                 poolSize: 7,
                 applicationName: "varve \(configuration.name)"
             ),
@@ -53,6 +53,7 @@ public struct Coordinator: Service {
             logger: logger
         )
         let trash = TrashWorker(catalog: catalog, interval: heartbeat, logger: logger)
+        let holds = HoldWorker(catalog: catalog, interval: heartbeat, logger: logger)
         let gate = CountingGate()
         let facts = FactsWorker(catalog: catalog, logger: logger)
         let repair = RepairWorker(
@@ -91,6 +92,7 @@ public struct Coordinator: Service {
             watchers: watchers,
             healer: healer,
             trash: trash,
+            holds: holds,
             facts: facts,
             lifecycle: lifecycle,
             repair: repair,
@@ -101,6 +103,7 @@ public struct Coordinator: Service {
         await cancelWhenGracefulShutdown {
             async let healing: Void = healer.run()
             async let deleting: Void = trash.run()
+            async let holding: Void = holds.run()
             async let collecting: Void = facts.run()
             async let judging: Void = lifecycle.run()
             async let repairing: Void = repair.run()
@@ -115,6 +118,7 @@ public struct Coordinator: Service {
             await leadership.resign()
             await healing
             await deleting
+            await holding
             await collecting
             await judging
             await repairing

@@ -19,6 +19,7 @@ struct Leadership {
     private let watchers: [NodeWatcher]
     private let healer: Healer
     private let trash: TrashWorker
+    private let holds: HoldWorker
     private let facts: FactsWorker
     private let lifecycle: LifecycleWorker
     private let repair: RepairWorker
@@ -41,6 +42,7 @@ struct Leadership {
         watchers: [NodeWatcher],
         healer: Healer,
         trash: TrashWorker,
+        holds: HoldWorker,
         facts: FactsWorker,
         lifecycle: LifecycleWorker,
         repair: RepairWorker,
@@ -53,6 +55,7 @@ struct Leadership {
         self.watchers = watchers
         self.healer = healer
         self.trash = trash
+        self.holds = holds
         self.facts = facts
         self.lifecycle = lifecycle
         self.repair = repair
@@ -100,6 +103,7 @@ struct Leadership {
     private mutating func tell(_ situation: Situation?) {
         healer.update(situation)
         trash.update(situation)
+        holds.update(situation)
         facts.update(isLeading: situation != nil)
         lifecycle.update(situation?.stamp.term)
         repair.update(situation)

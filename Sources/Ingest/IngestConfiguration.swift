@@ -54,6 +54,12 @@ public struct IngestConfiguration: Sendable {
     public var corsOrigins: [String] = []
     /// What DELETE does over DICOMweb.
     public var httpDelete = HTTPDeletePolicy.off
+    /// Calling AE titles whose rejection notes (IHE IOCM) are acted on; empty: nobody's, until somebody approves one.
+    public var rejectionSenders: [String] = []
+    /// Whether rejection notes that came over HTTP are acted on, too.
+    public var rejectionsOverHTTP = false
+    /// Whether what is rejected for its quality stays in use.
+    public var keepsRejectedForQuality = false
     /// Copies an instance should have, and durable copies that make a success.
     public var copies = 2
     public var acknowledgements = 2

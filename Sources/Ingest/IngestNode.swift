@@ -131,6 +131,17 @@ public struct IngestNode: Service {
         let tierMetrics = TierMetrics(catalog: catalog, registry: metrics)
         let lifecycle = LifecycleService(catalog: catalog, logger: logger)
         let lifecycleMetrics = LifecycleMetrics(service: lifecycle, registry: metrics)
+        let rejectionMetrics = RejectionMetrics(catalog: catalog, registry: metrics)
+        let rejections = RejectionWorker(
+            catalog: catalog,
+            records: outage.retrieve.records,
+            policy: RejectionPolicy(
+                senders: Set(configuration.rejectionSenders),
+                actsOnHTTP: configuration.rejectionsOverHTTP,
+                keepsQuality: configuration.keepsRejectedForQuality
+            ),
+            logger: logger
+        )
         let admin = AdminService(
             configuration: configuration,
             version: version,
@@ -194,6 +205,8 @@ public struct IngestNode: Service {
                 tasks.addTask { await tierMetrics.run() }
                 tasks.addTask { await lifecycleMetrics.run() }
                 tasks.addTask { await accessWriter.run() }
+                tasks.addTask { await rejections.run() }
+                tasks.addTask { await rejectionMetrics.run() }
                 if let watch { tasks.addTask { await watch.worker.run() } }
                 if let sweep = outage.sweep { tasks.addTask { await sweep.run() } }
                 tasks.addTask {

@@ -16,8 +16,8 @@ struct VarveCommand: AsyncParsableCommand {
         subcommands: [
             UpCommand.self, IngestCommand.self, StorageCommand.self, CoordinatorCommand.self,
             StatusCommand.self, NodeCommand.self, RepairCommand.self, StudyCommand.self, TierCommand.self,
-            VerifyCommand.self, WatchCommand.self, LifecycleCommand.self, CatalogCommand.self, StoreCommand.self,
-            EchoCommand.self,
+            VerifyCommand.self, WatchCommand.self, LifecycleCommand.self, RejectionCommand.self, CatalogCommand.self,
+            StoreCommand.self, EchoCommand.self,
             FindCommand.self, MoveCommand.self, GetCommand.self,
             DICOMCommand.self, PackCommand.self, CertificateCommand.self, BenchCommand.self,
         ]

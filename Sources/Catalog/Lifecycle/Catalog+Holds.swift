@@ -118,7 +118,10 @@ private enum HoldStatements {
                 ELSE (SELECT count(*) FROM patients p JOIN studies t ON t.patient = p.id
                     WHERE p.patient_id = h.patient_id AND (h.issuer = '' OR h.issuer = p.issuer)) END,
             coalesce((SELECT min(s.study_uid) FROM held_studies s WHERE s.hold = h.id), ''),
-            (extract(epoch FROM h.released_at) * 1000)::int8, h.released_by, h.release_reason
+            (extract(epoch FROM h.released_at) * 1000)::int8, h.released_by, h.release_reason,
+            (SELECT count(*) FROM hold_changes c WHERE c.hold = h.id)
+                + (SELECT count(*) FROM node_holds n WHERE n.hold = h.id AND (n.done_at IS NULL
+                    OR (n.is_held AND EXISTS (SELECT FROM hold_arrivals a WHERE a.study_uid = n.study_uid))))
         """
 
     static let list = PreparedStatement(
@@ -153,6 +156,7 @@ extension Hold {
             query: row.text(7),
             studyCount: row.int(8) ?? 0,
             firstStudy: row.text(9),
+            untoldCount: row.int(13) ?? 0,
             release: row.int(10).map {
                 Release(releasedBy: row.text(11), reason: row.text(12), atMilliseconds: Int64($0))
             }

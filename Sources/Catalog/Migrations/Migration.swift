@@ -39,5 +39,6 @@ struct Migration: Sendable {
         .withoutUIDText, .commitments, .trash, .repair, .placementIndex, .surplus,
         .watch,
         .comparison, .putOffDrops, .lifecycle, .packs, .recordLookups, .coldInstances, .acts,
+        .rejections,
     ]
 }

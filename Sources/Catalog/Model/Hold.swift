@@ -34,6 +34,8 @@ public struct Hold: Sendable, Hashable {
     public var studyCount: Int
     /// One of the studies that were named or found; empty for a patient's.
     public var firstStudy: String
+    /// Studies of which some storage nodes have not been told yet that they are held by it, or no longer are.
+    public var untoldCount: Int
     /// Nil: it is in force.
     public var release: Release?
 }

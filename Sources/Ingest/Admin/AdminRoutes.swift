@@ -17,6 +17,7 @@ func addAdminRoutes(to router: Router<IngestRequestContext>, service: AdminServi
     addTierRoutes(to: router, service: service)
     addLifecycleRoutes(to: router, service: service)
     addHoldRoutes(to: router, service: service)
+    addRejectionRoutes(to: router, service: service)
     router.get("/healthz") { _, _ in "ok\n" }
     router.get("/readyz") { _, _ in
         guard let reason = service.reasonNotReady() else { return plainText("ready\n") }

@@ -73,6 +73,8 @@ public struct HoldReport: Codable, Sendable {
     public var study: String?
     /// Studies that it holds, of a patient those that are there now.
     public var studies: Int
+    /// Studies of which some storage nodes have not been told yet that they are held by it, or no longer are.
+    public var untold: Int
     /// Nil while it is in force.
     public var releasedAt: String?
     public var releasedBy: String?
@@ -93,6 +95,7 @@ extension HoldReport {
             query: hold.query.isEmpty ? nil : hold.query,
             study: isOne ? hold.firstStudy : nil,
             studies: hold.studyCount,
+            untold: hold.untoldCount,
             releasedAt: hold.release.map { Timestamp(milliseconds: $0.atMilliseconds).text },
             releasedBy: hold.release?.releasedBy,
             releaseReason: hold.release?.reason

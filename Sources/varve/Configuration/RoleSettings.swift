@@ -2,6 +2,7 @@
 
 import ColdStore
 import Coordinator
+import DIMSE
 import Ingest
 import Placement
 import Reconciliation
@@ -179,6 +180,7 @@ extension IngestConfiguration {
             throw SettingsError("'http.delete' is '\(deletion)', it must be one of: \(known)")
         }
         self.httpDelete = httpDelete
+        try readRejections(&settings)
         copies = try settings.integer("copies", default: copies, in: 1...16)
         acknowledgements = try settings.integer("ack", default: min(acknowledgements, copies), in: 1...copies)
         acknowledgementSpreadSeconds = try settings.integer(
@@ -229,6 +231,25 @@ extension IngestConfiguration {
         let journal = settings.string("journal", default: "")
         self.journalDirectory = journal.isEmpty ? nil : journal
         try settings.finish()
+    }
+
+    private mutating func readRejections(_ settings: inout Settings) throws {
+        rejectionSenders = try settings.list("rejection-notes-from").map { text in
+            guard let title = try? AETitle(text) else {
+                throw SettingsError("'rejection-notes-from' has '\(text)', it must be AE titles")
+            }
+            return title.value
+        }
+        let overHTTP = settings.string("rejection-notes-over-http", default: "no")
+        guard ["yes", "no"].contains(overHTTP) else {
+            throw SettingsError("'rejection-notes-over-http' must be yes or no")
+        }
+        rejectionsOverHTTP = overHTTP == "yes"
+        let quality = settings.string("rejection-notes-quality", default: "hide")
+        guard ["hide", "keep"].contains(quality) else {
+            throw SettingsError("'rejection-notes-quality' must be hide or keep")
+        }
+        keepsRejectedForQuality = quality == "keep"
     }
 
     private mutating func readWatch(_ settings: inout Settings) throws {
