@@ -77,8 +77,6 @@ import Testing
             ["DICOM", "Lifecycle", "Checksums", "Placement", "CPostgres"],
             nio.union(["Logging", "Glibc", "Synchronization"])
         ),
-        // Judges the studies of the catalog by a rule set.
-        Rule("LifecyclePlanning", ["Catalog", "ColdStore", "Lifecycle", "Placement"]),
         // Decides which copies to make, and has them made; ledger, peers and clock are passed in.
         Rule(
             "Repair",
@@ -99,6 +97,8 @@ import Testing
             ["PackFormat", "Checksums", "Placement", "DirectIO", "CPlatform"],
             ["NIOCore", "NIOPosix", "NIOConcurrencyHelpers", "NIOHTTP1", "AsyncHTTPClient", "Crypto", "Glibc"]
         ),
+        // Judges the studies of the catalog by a rule set.
+        Rule("LifecyclePlanning", ["Catalog", "ColdStore", "Lifecycle", "Placement"]),
         Rule("Supervisor", ["CSpawn"], ["Logging", "Glibc", "Foundation", "Synchronization", "NIOConcurrencyHelpers"]),
         // Above the engines.
         Rule(

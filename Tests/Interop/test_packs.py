@@ -158,7 +158,7 @@ def steps_of_create(study, place, tmp_path):
     """What the making of a pack did to a store, one word for calls of a kind that follow one another."""
     log = str(tmp_path / "trace")
     command = [binary(), "pack", "create", "--store", "file://%s" % place, str(study.folder)]
-    calls = "trace=fdatasync,fsync,link,linkat,mkdir,mkdirat,write"
+    calls = "trace=fdatasync,fsync,link,linkat,mkdir,mkdirat,pwrite64,pwritev"
     traced = subprocess.run(
         ["strace", "-f", "-y", "-s", "0", "-e", calls, "-o", log, *command], capture_output=True, text=True, timeout=120
     )
@@ -167,7 +167,7 @@ def steps_of_create(study, place, tmp_path):
     assert traced.returncode == 0, traced.stderr
     words = {
         "fdatasync": "data", "fsync": "folder", "link": "name", "linkat": "name", "mkdir": "make", "mkdirat": "make",
-        "write": "write",
+        "pwrite64": "write", "pwritev": "write",
     }  # fmt: skip
     steps = []
     for line in open(log):

@@ -41,11 +41,13 @@ struct ActingTests {
         Rule(name: "a rule", condition: try key.map { try condition($0, text) }, policy: policy)
     }
 
-    @Test(arguments: [
-        // The default policy, what is missing, and the tier that is next with whether copies on nodes stay.
-        (0, [2, 3] as Set<Int>, nil as Int?, false), (1, [], nil, false), (1, [3], nil, false), (1, [2], 2, true),
+    /// The default policy, what is missing, and the tier that is next with whether copies on nodes stay.
+    private static let steps: [(Int, Set<Int>, Int?, Bool)] = [
+        (0, [2, 3], nil, false), (1, [], nil, false), (1, [3], nil, false), (1, [2], 2, true),
         (2, [], nil, false), (2, [2, 3], 2, false), (2, [3], 3, false),
-    ])
+    ]
+
+    @Test(arguments: steps)
     func `the first tier of packs that lacks something is next`(
         policy: Int,
         missing: Set<Int>,
