@@ -17,7 +17,7 @@ struct RejectionWorker: Sendable {
     /// Between two looks at one that waits for a hold to be released.
     private static let heldDelay = Duration.seconds(15)
     /// Between two attempts to read one of which no copy can be read.
-    private static let unreadDelay = Duration.seconds(30)
+    private static let unreadDelay = Duration.seconds(5)
     private static let limit = 16
 
     let catalog: Catalog
