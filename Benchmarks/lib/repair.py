@@ -97,6 +97,14 @@ class Cluster:
         wait("a survey", lambda: self.repair().get("surveyedAt") != first)
         wait("full redundancy", self.is_whole, seconds)
 
+    def show_logs(self):
+        """What ingest nodes and coordinators said last, for whoever wants to know why this ended."""
+        for directory, _, names in os.walk(self.data):
+            for name in sorted(names):
+                if name.endswith(".log") and name.startswith(("ingest", "coordinator")):
+                    with open(os.path.join(directory, name), errors="replace") as file:
+                        print("--- %s\n%s" % (name, file.read()[-6000:]), flush=True)
+
     def kill(self, name):
         with open(os.path.join(self.data, "run", name + ".pid")) as file:
             os.kill(int(file.read().split()[0]), signal.SIGKILL)
@@ -221,7 +229,7 @@ class Watch(threading.Thread):
 
 
 class Bare:
-    """The least that has to be done: each run writes as much as repair does, to files of its own, which stay to the end.
+    """The least that has to be done: each run writes as much as repair does, to files of its own, which stay until all have run.
 
     A virtual disk takes a burst of half a gigabyte at three times the rate of what comes after it, and gigabytes into blocks of
     files that have just been removed at up to twice the rate of others; repair has neither.
@@ -271,6 +279,11 @@ class Bare:
     @staticmethod
     def _run(words):
         return subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
+
+    def clear(self):
+        """Nothing more is measured: what comes next needs the room, some 60 GB with the defaults."""
+        for number in range(1, self.run_count + 1):
+            shutil.rmtree(os.path.join(self.work, "bare-%d" % number))
 
     def allowed(self):
         """The lower of the two is what the machine allows."""
@@ -396,6 +409,7 @@ def main():
              ">= %.2f" % RATE_GOAL, rate / allowed >= RATE_GOAL)  # fmt: skip
         checked = statistics.median(bare.checked)
         print("of the bare copy with its checksums, %.0f MB/s: %.2f" % (checked / 1e6, rate / checked), flush=True)
+        bare.clear()
         step("a new, empty node, no limit of the rate")
         new_node(cluster, chosen.instances, results)
         for name, label, settings in (
@@ -408,6 +422,9 @@ def main():
             cluster.wait_whole()
             lose_loaded(cluster, name, label, chosen.seconds, results)
         print("load after: %.2f %.2f %.2f" % os.getloadavg())
+    except RuntimeError:
+        cluster.show_logs()
+        raise
     finally:
         cluster.stop()
         shutil.rmtree(work, ignore_errors=True)
