@@ -76,7 +76,7 @@ private final class MemoryHolds: HoldLedger {
 }
 
 /// A node that keeps what it is told, or refuses.
-private final class MemoryPeer: HoldPeer {
+private final class MemoryPeer: AmendmentPeer {
     let id: NodeID
     let name: String
     let told = NIOLockedValueBox<[RecordAmendment]>([])
@@ -107,7 +107,7 @@ struct HoldRoundTests {
         }.sorted()
     }
 
-    private static func hold(_ number: Int64 = 7, isHeld: Bool = true) -> NodeHold {
+    private static func hold(_ number: Int64 = 7, isHeld: Bool = true, reason: String = "court") -> NodeHold {
         NodeHold(
             study: "1.2",
             isHeld: isHeld,
@@ -118,7 +118,7 @@ struct HoldRoundTests {
             referenceLow: 2,
             hold: 3,
             name: "case",
-            reason: "court"
+            reason: reason
         )
     }
 
@@ -147,6 +147,16 @@ struct HoldRoundTests {
             #expect(told.allSatisfy { $0.reference == ReferenceID(high: 1, low: 2) })
             #expect(told.first.map { String(buffer: $0.payload) } == (isHeld ? "hold 3\ncase\ncourt" : ""))
         }
+    }
+
+    @Test(arguments: 0..<4)
+    func `a long reason is cut between characters`(ahead: Int) async throws {
+        let reason = String(repeating: "a", count: ahead) + String(repeating: "€", count: 1_000)
+        let ledger = MemoryHolds([Self.hold(reason: reason)], records: Self.records(1))
+        #expect(try await run(ledger, peers))
+        let payload = try #require(peers[0].told.withLockedValue { $0.first?.payload })
+        #expect((1_022...1_024).contains(payload.readableBytes))
+        #expect("hold 3\ncase\n\(reason)".hasPrefix(String(buffer: payload)))
     }
 
     @Test func `a node that was away is told when it is back, and the others are not again`() async throws {

@@ -31,20 +31,11 @@ package protocol HoldLedger: Sendable {
     ) async throws(CatalogError)
 }
 
-/// A storage node that takes holds: a connection, or a stand-in in tests.
-package protocol HoldPeer: Sendable {
-    var id: NodeID { get }
-    var name: String { get }
-    func amend(_ amendment: RecordAmendment, _ stamp: OrderStamp) async throws(ReplicationError)
-}
-
 /// One look at the holds that storage nodes are to know: tells every node that answers what it was not told yet.
 ///
 /// As for the trash, an order has its place before the first node hears of it, and keeps it whoever hands it in; so every
 /// step may be repeated, after a crash or by another coordinator. What a node knows already costs it a look into its index.
 package struct HoldRound: Sendable {
-    /// Records of which a node is told at once.
-    private static let window = 32
     private static let pageCount = 1000
     /// Orders, and arrivals, of one round.
     private static let limit = 100
@@ -54,7 +45,7 @@ package struct HoldRound: Sendable {
 
     let ledger: any HoldLedger
     /// The members that answer.
-    let peers: [any HoldPeer]
+    let peers: [any AmendmentPeer]
     /// All members of the map.
     let members: [NodeID]
     let stamp: OrderStamp
@@ -62,7 +53,7 @@ package struct HoldRound: Sendable {
 
     package init(
         ledger: any HoldLedger,
-        peers: [any HoldPeer],
+        peers: [any AmendmentPeer],
         members: [NodeID],
         stamp: OrderStamp,
         logger: Logger
@@ -133,11 +124,12 @@ package struct HoldRound: Sendable {
     }
 
     /// Tells nodes, and says which have it all on their disks; throws `.staleTerm` when another coordinator leads.
-    private func tell(_ peers: [any HoldPeer], _ words: [Word]) async throws(CatalogError) -> [NodeID] {
+    private func tell(_ peers: [any AmendmentPeer], _ words: [Word]) async throws(CatalogError) -> [NodeID] {
         var told: [NodeID] = []
         var isStale = false
         await withTaskGroup(of: (NodeID, ReplicationError?).self) { tasks in
-            for peer in peers { tasks.addTask { await self.tell(peer, words) } }
+            let amendments = words.map(Self.amendment)
+            for peer in peers { tasks.addTask { (peer.id, await peer.amend(amendments, self.stamp)) } }
             for await (id, refusal) in tasks {
                 guard let refusal else {
                     told.append(id)
@@ -151,48 +143,21 @@ package struct HoldRound: Sendable {
         return told
     }
 
-    private func tell(_ peer: any HoldPeer, _ words: [Word]) async -> (NodeID, ReplicationError?) {
-        let failure = await withTaskGroup(of: ReplicationError?.self) { tasks in
-            var next = words.startIndex
-            var failure: ReplicationError?
-            func start() {
-                guard failure == nil, next < words.endIndex else { return }
-                let word = words[next]
-                next += 1
-                tasks.addTask { await self.hand(word, to: peer) }
-            }
-            for _ in 0..<Self.window { start() }
-            while let result = await tasks.next() {
-                failure = failure ?? result
-                start()
-            }
-            return failure
-        }
-        return (peer.id, failure)
-    }
-
-    private func hand(_ word: Word, to peer: any HoldPeer) async -> ReplicationError? {
-        do throws(ReplicationError) {
-            try await peer.amend(Self.amendment(word), stamp)
-            return nil
-        } catch {
-            return error
-        }
-    }
-
     /// The same for whoever hands it in; number, name and reason are what a catalog that is made anew has of the hold.
     private static func amendment(_ word: Word) -> RecordAmendment {
         let hold = word.hold
-        var payload = ByteBuffer(string: "hold \(hold.hold)\n\(hold.name)\n\(hold.reason)")
-        payload =
-            payload.getSlice(at: payload.readerIndex, length: min(payload.readableBytes, payloadByteCount)) ?? payload
+        let words = "hold \(hold.hold)\n\(hold.name)\n\(hold.reason)"
+        let limit = words.utf8.index(words.startIndex, offsetBy: payloadByteCount, limitedBy: words.endIndex)
+        // Cut between characters: it is a text.
+        var end = limit ?? words.endIndex
+        while end.samePosition(in: words) == nil { end = words.utf8.index(before: end) }
         return RecordAmendment(
             recordID: word.record,
             kind: hold.isHeld ? .hold : .release,
             order: RecordAmendment.Order(term: hold.term, sequence: UInt64(clamping: hold.number)),
             reference: ReferenceID(high: hold.referenceHigh, low: hold.referenceLow),
             issuedAtMilliseconds: hold.issuedAtMilliseconds,
-            payload: hold.isHeld ? payload : ByteBuffer()
+            payload: hold.isHeld ? ByteBuffer(substring: words[..<end]) : ByteBuffer()
         )
     }
 }

@@ -79,5 +79,3 @@ final class HoldWorker: Sendable {
         )
     }
 }
-
-extension ConnectedPeer: HoldPeer {}

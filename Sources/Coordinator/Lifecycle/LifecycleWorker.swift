@@ -37,7 +37,7 @@ final class LifecycleWorker: Sendable {
 
     /// Works until the task is cancelled.
     func run() async {
-        var rules: (version: Int64, ruleSet: RuleSet)?
+        var rules: (version: Int64, ruleSet: RuleSet?)?
         var lastFailure = ""
         while !Task.isCancelled {
             var wait = Self.interval
@@ -63,11 +63,11 @@ final class LifecycleWorker: Sendable {
     /// Does a little; whether there is more to do at once.
     private func step(
         _ term: Term,
-        _ rules: inout (version: Int64, ruleSet: RuleSet)?
+        _ rules: inout (version: Int64, ruleSet: RuleSet?)?
     ) async throws(CatalogError) -> Bool {
         let acts = try await catalog.lifecycleActs()
         guard acts.version > 0 else { return false }
-        if rules?.version != acts.version { rules = try await read(acts.version) }
+        if rules?.version != acts.version { rules = (acts.version, try await read(acts.version)) }
         guard let ruleSet = rules?.ruleSet else { return false }
         let now = Timestamp.now().milliseconds
         // The year 9999 is far.
@@ -110,11 +110,11 @@ final class LifecycleWorker: Sendable {
         return since >= period
     }
 
-    /// The rules of a version; nil when this program can't read them.
-    private func read(_ version: Int64) async throws(CatalogError) -> (version: Int64, ruleSet: RuleSet)? {
+    /// The rules of a version; nil when this program can't read them, which is said once.
+    private func read(_ version: Int64) async throws(CatalogError) -> RuleSet? {
         guard let stored = try await catalog.ruleSet(version: version) else { return nil }
         do throws(RuleSetError) {
-            return (version, try RuleFile.read(text: stored.text))
+            return try RuleFile.read(text: stored.text)
         } catch {
             logger.error(
                 "the rules in the catalog can't be read by this program",

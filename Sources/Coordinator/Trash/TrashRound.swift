@@ -28,10 +28,7 @@ package protocol TrashLedger: Sendable {
 }
 
 /// A storage node that takes tombstones: a connection, or a stand-in in tests.
-package protocol TrashPeer: Sendable {
-    var id: NodeID { get }
-    var name: String { get }
-    func amend(_ amendment: RecordAmendment, _ stamp: OrderStamp) async throws(ReplicationError)
+package protocol TrashPeer: AmendmentPeer {
     /// Whether the node gives the record out.
     func gives(_ id: RecordID) async throws(ReplicationError) -> Bool
 }
@@ -160,7 +157,7 @@ package struct TrashRound: Sendable {
             await withTaskGroup(of: (Int, ReplicationError?).self) { tasks in
                 for (index, result) in results.enumerated() where result.refusal == nil {
                     let peer = result.peer
-                    tasks.addTask { await self.tell(peer, index, of: page, order) }
+                    tasks.addTask { (index, await peer.amend(page.map { order.amendment(of: $0) }, self.stamp)) }
                 }
                 for await (index, refusal) in tasks { results[index].refusal = refusal }
             }
@@ -179,40 +176,6 @@ package struct TrashRound: Sendable {
             return try await ledger.records(ofDeletion: order.deletion, after: after, limit: Self.pageCount)
         } catch {
             throw Obstacle(error)
-        }
-    }
-
-    private func tell(
-        _ peer: any TrashPeer,
-        _ index: Int,
-        of records: [RecordID],
-        _ order: TrashOrder
-    ) async -> (Int, ReplicationError?) {
-        let failure = await withTaskGroup(of: ReplicationError?.self) { tasks in
-            var next = records.startIndex
-            var failure: ReplicationError?
-            func start() {
-                guard failure == nil, next < records.endIndex else { return }
-                let amendment = order.amendment(of: records[next])
-                next += 1
-                tasks.addTask { await self.hand(amendment, to: peer) }
-            }
-            for _ in 0..<Self.window { start() }
-            while let result = await tasks.next() {
-                failure = failure ?? result
-                start()
-            }
-            return failure
-        }
-        return (index, failure)
-    }
-
-    private func hand(_ amendment: RecordAmendment, to peer: any TrashPeer) async -> ReplicationError? {
-        do throws(ReplicationError) {
-            try await peer.amend(amendment, stamp)
-            return nil
-        } catch {
-            return error
         }
     }
 
