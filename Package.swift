@@ -187,7 +187,7 @@ let engineTargets: [Target] =
         "Simulation",
         [
             "SimulatedDisk", "Healing", "Repair", "Catalog", "Reconciliation", "SegmentStore", "SegmentFormat",
-            "ReplicationProtocol", "Placement", "Checksums",
+            "ColdStore", "PackFormat", "DICOM", "ReplicationProtocol", "Placement", "Checksums",
             nioCore, nioLocks, logging,
         ]
     )

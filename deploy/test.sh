@@ -126,8 +126,8 @@ if wanted interop; then
 
     step "running the interop tests against a cluster"
     status=0
-    # Two at once, a file of tests each: they wait more than they compute.
-    timeout -k 60 2400 "$VARVE_VENV/bin/python" -m pytest Tests/Interop -n 2 --dist loadfile --junitxml "$reports/interop.xml" || status=$?
+    # Three at once, a file of tests each: they wait more than they compute.
+    timeout -k 60 2400 "$VARVE_VENV/bin/python" -m pytest Tests/Interop -n 3 --dist loadfile --junitxml "$reports/interop.xml" || status=$?
     tally "$status" pytest "$reports/interop.xml"
     took
 fi

@@ -29,6 +29,7 @@ extension Catalog {
             case 1: return .entered(id)
             case 2: return .underWay(id)
             case 3: return .otherMove(id)
+            case 5: return .beingRecalled(id)
             default: return .noSuchStudy
             }
         }
@@ -73,11 +74,15 @@ extension Catalog {
         }
     }
 
-    /// The packs that a record can be read from, the one that was read back last first.
+    /// The packs that a record can be read from and where in them it lies, the one that was read back last first.
     public func packs(holding record: RecordID) async throws(CatalogError) -> [ColdPack] {
         let values: [PostgresValue] = [.record(record.firstOfStudy), .record(record)]
         return try await perform(.repeatable) { connection, deadline throws(PostgresFailure) in
-            try connection.query(Self.packsHolding, values, deadline: deadline).rows.compactMap { ColdPack(row: $0) }
+            try connection.query(Self.packsHolding, values, deadline: deadline).rows.compactMap { row in
+                var pack = ColdPack(row: row)
+                pack?.recordPlace = row.bytes(ColdPack.columnCount)
+                return pack
+            }
         }
     }
 
@@ -101,11 +106,40 @@ extension Catalog {
                     byteCount: Int64(row.int(4) ?? 0),
                     oldestVerifiedAtMilliseconds: row.int(5).map(Int64.init),
                     movesUnderWay: row.int(6) ?? 0,
-                    movesNeedingPerson: row.int(7) ?? 0
+                    movesNeedingPerson: row.int(7) ?? 0,
+                    offlineCount: row.int(8) ?? 0
                 )
             }
         }
     }
+
+    /// Has packs known by another name of their store, which has to be the same one.
+    ///
+    /// How many moves had the old name. So many are renamed at once that a statement of an archive of millions ends in time.
+    public func rename(place: String, to new: String) async throws(CatalogError) -> Int {
+        guard place != new else { return 0 }
+        let values: [PostgresValue] = [.text(place), .text(new), .int4(Self.renamesAtOnce)]
+        var total = 0
+        while true {
+            let count = try await perform(.repeatable) { connection, deadline throws(PostgresFailure) in
+                try connection.query(Self.renamePlace, values, deadline: deadline).first?.int(0) ?? 0
+            }
+            total += count
+            guard count > 0 else { return total }
+        }
+    }
+
+    private static let renamesAtOnce: Int32 = 10_000
+
+    private static let renamePlace = PreparedStatement(
+        "rename_pack_place",
+        """
+        WITH renamed AS (
+            UPDATE pack_moves SET place = $2 WHERE id IN (SELECT id FROM pack_moves WHERE place = $1 LIMIT $3::int4)
+            RETURNING id
+        ) SELECT count(*) FROM renamed
+        """
+    )
 
     private static let enterMove = PreparedStatement(
         "enter_pack_move",
@@ -129,13 +163,14 @@ extension Catalog {
 
     private static let openMoves = PreparedStatement(
         "open_moves",
-        "SELECT \(PackMove.columns) FROM pack_moves m WHERE m.state <> 2 ORDER BY m.state DESC, m.id LIMIT $1::int4"
+        "SELECT \(PackMove.columns) FROM pack_moves m WHERE m.state <> 2 ORDER BY m.state = 3 DESC, m.id LIMIT $1::int4"
     )
 
     private static let packsHolding = PreparedStatement(
         "packs_holding",
         """
-        SELECT \(ColdPack.columns) FROM cold_packs c JOIN pack_moves m ON m.id = c.move
+        SELECT \(ColdPack.columns), substr(c.places, (array_position(c.records, $2) - 1) * 32 + 1, 32)
+        FROM cold_packs c JOIN pack_moves m ON m.id = c.move
         WHERE c.study_key = $1 AND c.state = 4 AND $2 = ANY (c.records)
         ORDER BY c.verified_at DESC NULLS LAST, c.id
         """
@@ -148,7 +183,8 @@ extension Catalog {
         """
         SELECT m.tier, m.place, count(c.id), count(DISTINCT c.study_key), coalesce(sum(c.byte_count), 0)::int8,
             (extract(epoch FROM min(coalesce(c.verified_at, 'epoch')) FILTER (WHERE c.id IS NOT NULL)) * 1000)::int8,
-            count(DISTINCT m.id) FILTER (WHERE m.state = 1), count(DISTINCT m.id) FILTER (WHERE m.state = 3)
+            count(DISTINCT m.id) FILTER (WHERE m.state IN (1, 4)), count(DISTINCT m.id) FILTER (WHERE m.state = 3),
+            count(c.id) FILTER (WHERE \(ColdPack.isOffline))
         FROM pack_moves m LEFT JOIN cold_packs c ON c.move = m.id AND c.state = 4
         GROUP BY m.tier, m.place ORDER BY m.tier, m.place
         """
@@ -156,6 +192,10 @@ extension Catalog {
 }
 
 extension ColdPack {
+    /// Whether it was found to be on a medium that is not at hand, and was not read whole since.
+    static let isOffline = "c.offline_since IS NOT NULL AND (c.verified_at IS NULL OR c.offline_since > c.verified_at)"
+
+    static let columnCount = 17
     static let columns = """
         c.id, c.move, m.tier, m.place, m.study_uid, c.part, c.parts, c.state, c.created_at, c.byte_count, c.digest,
         (extract(epoch FROM c.written_at) * 1000)::int8, (extract(epoch FROM c.verified_at) * 1000)::int8,
@@ -195,7 +235,7 @@ extension PackMove {
         m.id, m.study_uid, m.tier, m.place, m.keeps_hot, m.state, m.attempts,
         (extract(epoch FROM m.soaks_until - now()) * 1000)::int8, (extract(epoch FROM m.requested_at) * 1000)::int8,
         m.requested_by, m.reason, (extract(epoch FROM m.done_at) * 1000)::int8, m.note,
-        NOT m.keeps_hot AND NOT m.is_settled
+        NOT m.keeps_hot AND NOT m.is_settled AND m.done_at IS NULL
         """
 
     init?(row: PostgresResult.Row) {

@@ -73,6 +73,14 @@ extension Catalog {
         }
     }
 
+    /// Whether there is an instance with that record, wherever its copies are.
+    public func isEntered(record: RecordID) async throws(CatalogError) -> Bool {
+        let parameters = [PostgresValue.text("\(record)")]
+        return try await perform(.repeatable) { connection, deadline throws(PostgresFailure) in
+            try connection.query(Self.enteredByRecord, parameters, deadline: deadline).first != nil
+        }
+    }
+
     /// Those SOP Instance UIDs that are in the trash.
     static func trashed(
         _ uids: [String],
@@ -127,6 +135,11 @@ extension Catalog {
     private static let trashedByRecord = PreparedStatement(
         "trashed_by_record",
         "SELECT 1 FROM trashed_instances WHERE record = $1::text::uuid"
+    )
+
+    private static let enteredByRecord = PreparedStatement(
+        "entered_by_record",
+        "SELECT 1 FROM instances WHERE record = $1::text::uuid"
     )
 }
 

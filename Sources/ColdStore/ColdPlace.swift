@@ -2,11 +2,12 @@
 
 /// Where a store of packs is, written as a URL: what travels in orders and lies in the catalog.
 ///
-/// `file:///srv/varve/cold`, or `s3+https://HOST[:PORT]/BUCKET[/PREFIX]?region=R&path-style=yes&storage-class=C`
-/// `&credentials=FILE`. Never with a secret in it: whoever opens the store has that in its environment or in the file.
+/// `file:///srv/varve/cold[?offline-media=SECONDS:DAYS]`, or
+/// `s3+https://HOST[:PORT]/BUCKET[/PREFIX]?region=R&path-style=yes&storage-class=C&object-lock=MODE:DAYS`
+/// `&offline-media=SECONDS:DAYS&restore=yes&credentials=FILE`. Never with a secret in it: whoever opens the store has that in its environment or in the file.
 public enum ColdPlace: Hashable, Sendable, CustomStringConvertible {
-    /// A directory, by its absolute path.
-    case directory(String)
+    /// A directory, by its absolute path; with `media` what is not there may be on a medium that was taken out.
+    case directory(String, media: OfflineMedia? = nil)
     case bucket(Bucket)
 
     /// The most bytes of a URL.
@@ -22,6 +23,10 @@ public enum ColdPlace: Hashable, Sendable, CustomStringConvertible {
         public var region: String?
         public var usesPathStyle = false
         public var storageClass: String?
+        public var lock: ObjectLock?
+        public var media: OfflineMedia?
+        /// Whether objects of archive classes are asked to be restored when they are read.
+        public var restores = false
         /// A file of credentials in the format of the AWS tools; the environment when `nil`.
         public var credentialsFile: String?
 
@@ -38,7 +43,11 @@ public enum ColdPlace: Hashable, Sendable, CustomStringConvertible {
         }
         let text = String(text)
         if text.hasPrefix("file://") {
-            self = .directory(try Self.path(text.dropFirst(7), of: text))
+            let parts = text.dropFirst(7).split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
+            self = .directory(
+                try Self.path(parts[0], of: text),
+                media: parts.count > 1 ? try Self.media(parts[1]) : nil
+            )
         } else if text.hasPrefix("s3+https://") || text.hasPrefix("s3+http://") {
             self = .bucket(try Bucket(text.dropFirst(3)))
         } else {
@@ -57,9 +66,19 @@ public enum ColdPlace: Hashable, Sendable, CustomStringConvertible {
         return path
     }
 
+    /// The fields of a directory: there is one.
+    private static func media(_ field: Substring) throws(ColdStoreError) -> OfflineMedia {
+        let name = "offline-media="
+        guard field.hasPrefix(name), let media = OfflineMedia(field.dropFirst(name.count)) else {
+            throw ColdStoreError(.invalid, "'\(field)' in a place is not known: there is offline-media=SECONDS:DAYS")
+        }
+        return media
+    }
+
     public var description: String {
         switch self {
-        case .directory(let path): "file://\(PercentEncoding.encode(path))"
+        case .directory(let path, let media):
+            "file://\(PercentEncoding.encode(path))\(media.map { "?offline-media=\($0)" } ?? "")"
         case .bucket(let bucket): bucket.text
         }
     }
@@ -69,7 +88,7 @@ public enum ColdPlace: Hashable, Sendable, CustomStringConvertible {
     /// The same directory; the same bucket of the same server, and the same prefix or any when this has none.
     public func permits(_ other: ColdPlace) -> Bool {
         switch (self, other) {
-        case (.directory(let mine), .directory(let path)): return mine == path
+        case (.directory(let mine, _), .directory(let path, _)): return mine == path
         case (.bucket(let mine), .bucket(let bucket)):
             guard mine.endpoint == bucket.endpoint, mine.name == bucket.name else { return false }
             return mine.prefix.isEmpty || mine.prefix == bucket.prefix
@@ -98,11 +117,15 @@ extension ColdPlace.Bucket {
             case "region": region = value
             case "path-style" where value == "yes": usesPathStyle = true
             case "storage-class": storageClass = value
+            case "object-lock" where ObjectLock(value) != nil: lock = ObjectLock(value)
+            case "offline-media" where OfflineMedia(value) != nil: media = OfflineMedia(value)
+            case "restore" where value == "yes": restores = true
             case "credentials": credentialsFile = value
             default:
                 throw ColdStoreError(
                     .invalid,
-                    "'\(field)' in a place is not known: there are region, path-style=yes, storage-class, credentials"
+                    "'\(field)' in a place is not known: there are region, path-style=yes, storage-class, "
+                        + "object-lock=MODE:DAYS, offline-media=SECONDS:DAYS, restore=yes, credentials"
                 )
             }
         }
@@ -125,6 +148,9 @@ extension ColdPlace.Bucket {
         if let region { fields.append("region=\(PercentEncoding.encode(region))") }
         if usesPathStyle { fields.append("path-style=yes") }
         if let storageClass { fields.append("storage-class=\(PercentEncoding.encode(storageClass))") }
+        if let lock { fields.append("object-lock=\(lock)") }
+        if let media { fields.append("offline-media=\(media)") }
+        if restores { fields.append("restore=yes") }
         if let credentialsFile { fields.append("credentials=\(PercentEncoding.encode(credentialsFile))") }
         let path = prefix.isEmpty ? name : "\(name)/\(prefix)"
         return "s3+\(endpoint)/\(path)\(fields.isEmpty ? "" : "?")\(fields.joined(separator: "&"))"

@@ -7,7 +7,7 @@ public struct ColdStoreError: Error, Hashable, Sendable, CustomStringConvertible
     /// The kind of failure; what to do about it follows from it.
     public struct Code: Hashable, Sendable, CustomStringConvertible {
         private enum Value: String, Sendable {
-            case notFound, exists, full, unavailable, denied, failed, damaged, invalid
+            case notFound, exists, full, unavailable, offline, denied, failed, damaged, invalid
         }
 
         private let value: Value
@@ -20,6 +20,8 @@ public struct ColdStoreError: Error, Hashable, Sendable, CustomStringConvertible
         public static let full = Code(value: .full)
         /// The store is not there, or not in a state to answer: what it holds is unknown, and may be asked later.
         public static let unavailable = Code(value: .unavailable)
+        /// It is on a medium that is not at hand, or in an archive class: it is to be fetched first, and may take hours.
+        public static let offline = Code(value: .offline)
         /// The store refuses us.
         public static let denied = Code(value: .denied)
         /// A read or write failed: read another copy, write elsewhere.

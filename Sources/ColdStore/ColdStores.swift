@@ -64,8 +64,8 @@ public final class ColdStores: Sendable {
 
     private func open(_ place: ColdPlace) async throws(ColdStoreError) -> any ObjectStore {
         switch place {
-        case .directory(let path):
-            return try await DirectoryStore.open(path, cluster: cluster)
+        case .directory(let path, let media):
+            return try await DirectoryStore.open(path, cluster: cluster, media: media)
         case .bucket(let bucket):
             let count = state.withLockedValue { $0.stores.count }
             guard count < Self.maximumCount else {
@@ -74,7 +74,9 @@ public final class ColdStores: Sendable {
             return S3Store(
                 try bucket.location(),
                 credentials: try Self.credentials(bucket),
-                storageClass: bucket.storageClass
+                storageClass: bucket.storageClass,
+                lock: bucket.lock,
+                restoreDays: bucket.restores ? (bucket.media ?? .usual).restoreDays : nil
             )
         }
     }
@@ -106,6 +108,15 @@ public final class ColdStores: Sendable {
         return credentials
     }
 
+    /// Has connections open to the servers of all stores that were opened: those who wait for an image don't wait for these.
+    public func keepReady() async {
+        let buckets = state.withLockedValue { $0.stores.values.compactMap { $0 as? S3Store } }
+        // One that does not answer keeps no other waiting.
+        await withDiscardingTaskGroup { group in
+            for bucket in buckets { group.addTask { await bucket.keepReady() } }
+        }
+    }
+
     /// Closes them all.
     public func shutdown() async {
         let stores = state.withLockedValue { state in
@@ -122,14 +133,14 @@ public final class ColdStores: Sendable {
 extension ObjectReader {
     /// An object as the store itself has it: of a directory nothing is taken that is in memory from writing it.
     ///
-    /// - Throws: `.notFound` from a store that is there; `.unavailable` when it is not.
+    /// - Throws: `.notFound` from a store that is there; `.unavailable` when it is not; `.offline`.
     public init(fromDisk key: ObjectKey, in store: any ObjectStore) async throws(ColdStoreError) {
         guard let directory = store as? DirectoryStore else {
             self = try await Self.opened(key, in: store)
             return
         }
         guard try await directory.status(of: key) != nil else {
-            throw ColdStoreError(.notFound, "there is no \(key) in \(directory.path)")
+            throw ColdStoreError(directory.absence, "there is no \(key) in \(directory.path)")
         }
         try await self.init(path: "\(directory.path)/\(key)", fromDisk: true)
     }

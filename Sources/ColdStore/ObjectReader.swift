@@ -21,7 +21,7 @@ public struct ObjectReader: Sendable {
     /// - Throws: `.notFound`.
     public init(_ key: ObjectKey, in store: some ObjectStore) async throws(ColdStoreError) {
         guard let status = try await store.status(of: key) else {
-            throw ColdStoreError(.notFound, "there is no \(key) in the store")
+            throw ColdStoreError(store.absence, "there is no \(key) in the store")
         }
         self.init(key, byteCount: status.byteCount, in: store)
     }

@@ -25,6 +25,13 @@ public protocol ObjectStore: Sendable {
     /// At most `limit` objects whose keys come after `key`, in the order of their keys: for disaster recovery, as nothing
     /// else tells what is there by asking the store.
     func list(after key: ObjectKey?, limit: Int) async throws(ColdStoreError) -> [ObjectStatus]
+
+    /// What it means that an object is not there: `.notFound`, or `.offline` where it may be on a medium that was taken out.
+    var absence: ColdStoreError.Code { get }
+}
+
+extension ObjectStore {
+    public var absence: ColdStoreError.Code { .notFound }
 }
 
 /// A store that objects can be removed from.
@@ -34,6 +41,9 @@ public protocol ObjectStore: Sendable {
 public protocol ObjectRemoval: Sendable {
     /// Removes an object; one that is not there has been removed.
     func remove(_ key: ObjectKey) async throws(ColdStoreError)
+
+    /// Removes what uploads of an object have left that nobody goes on with.
+    func removeUnfinished(_ key: ObjectKey) async throws(ColdStoreError)
 }
 
 /// An object that is being written, by one task.

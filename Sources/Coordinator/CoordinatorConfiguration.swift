@@ -34,8 +34,14 @@ public struct CoordinatorConfiguration: Sendable {
     ///
     /// They do not come back yet: there is no recall.
     public var dropsPackedCopies = false
+    /// Whether packs go from their stores of which all was deleted and is run out, and those that were given up.
+    public var purgesPacks = false
+    /// How long such a pack has been marked before it goes, in seconds.
+    public var packGraceSeconds = 7 * 86_400
     /// How long after the beginning of one round the next judges the studies that are due by the rules; 0: by order only.
     public var lifecycleRoundSeconds = 86_400
+    /// When what storage nodes have in their trash is destroyed.
+    public var purge = PurgeLimits()
     /// Copies an instance should have: what every ingest node is told.
     public var copies = 2
     /// How long silences of nodes mean what.

@@ -20,11 +20,14 @@ struct Leadership {
     private let healer: Healer
     private let trash: TrashWorker
     private let holds: HoldWorker
+    private let purge: PurgeWorker
     private let facts: FactsWorker
     private let lifecycle: LifecycleWorker
     private let repair: RepairWorker
     private let comparison: ComparisonWorker
     private let moves: MoveWorker
+    private let recalls: RecallWorker
+    private let packs: PackCareWorker
     private let logger: Logger
     /// Distinct for every start of every coordinator: two processes of one name are two holders.
     private let holder: String
@@ -43,11 +46,14 @@ struct Leadership {
         healer: Healer,
         trash: TrashWorker,
         holds: HoldWorker,
+        purge: PurgeWorker,
         facts: FactsWorker,
         lifecycle: LifecycleWorker,
         repair: RepairWorker,
         comparison: ComparisonWorker,
         moves: MoveWorker,
+        recalls: RecallWorker,
+        packs: PackCareWorker,
         logger: Logger
     ) {
         self.configuration = configuration
@@ -56,11 +62,14 @@ struct Leadership {
         self.healer = healer
         self.trash = trash
         self.holds = holds
+        self.purge = purge
         self.facts = facts
         self.lifecycle = lifecycle
         self.repair = repair
         self.comparison = comparison
         self.moves = moves
+        self.recalls = recalls
+        self.packs = packs
         self.trust = NodeTrust(settling: .seconds(Int64(configuration.lossSettlingSeconds)))
         self.logger = logger
         self.membership = ClusterMembership(limits: configuration.membership, logger: logger)
@@ -104,12 +113,20 @@ struct Leadership {
         healer.update(situation)
         trash.update(situation)
         holds.update(situation)
+        purge.update(situation)
         facts.update(isLeading: situation != nil)
         lifecycle.update(situation?.stamp.term)
         repair.update(situation)
         moves.update(
             situation.map { MoveView(stamp: $0.stamp, peers: $0.peers, members: Set($0.map.members.map(\.id))) }
         )
+        let copies = configuration.copies
+        recalls.update(
+            situation.map {
+                RecallView(stamp: $0.stamp, peers: $0.peers, map: $0.map, copies: copies, idle: $0.idle)
+            }
+        )
+        packs.update(situation.map { PackCareView(stamp: $0.stamp, peers: $0.peers) })
         let now = ContinuousClock.now - start
         // Who leads anew has not seen how long they have been sure.
         let trusted = trust.judge(situation?.answers ?? [], now: now)

@@ -2,7 +2,6 @@
 
 import Catalog
 import ClusterClient
-import ColdStore
 import DICOMNetworking
 import DICOMWeb
 import DIMSE
@@ -64,17 +63,12 @@ public struct IngestNode: Service {
         spoolThreads.start()
 
         let metrics = MetricsRegistry()
-        let stores = ColdStores(cluster: configuration.cluster, allowed: configuration.coldStores)
-        let packs = PackLibrary(directory: CatalogPacks(catalog: catalog), stores: stores, logger: logger)
-        metrics.gauge(
-            "varve_pack_reads",
-            help: "Reads served from cold packs, because no storage node could give the record, since the start."
-        ) { Double(packs.readCount) }
+        let cold = ColdParts(configuration, catalog: catalog, metrics: metrics, logger: logger)
         let outage = try OutageParts(
             configuration,
             catalog: catalog,
             cluster: cluster,
-            packs: packs,
+            packs: cold.library,
             codecs: codecs,
             threads: spoolThreads,
             logger: logger
@@ -120,6 +114,7 @@ public struct IngestNode: Service {
             configuration,
             catalog: catalog,
             cluster: cluster,
+            packs: cold.library,
             destinations: destinations,
             incarnation: identity.nodeID,
             metrics: metrics,
@@ -205,6 +200,7 @@ public struct IngestNode: Service {
                 tasks.addTask { await tierMetrics.run() }
                 tasks.addTask { await lifecycleMetrics.run() }
                 tasks.addTask { await accessWriter.run() }
+                tasks.addTask { await cold.run() }
                 tasks.addTask { await rejections.run() }
                 tasks.addTask { await rejectionMetrics.run() }
                 if let watch { tasks.addTask { await watch.worker.run() } }
@@ -225,7 +221,7 @@ public struct IngestNode: Service {
         logger.info("stopping: no new associations, running requests may end")
         await dicom.shutdown(gracePeriod: .seconds(8))
         await cluster.shutdown()
-        await stores.shutdown()
+        await cold.shutdown()
         codecs.shutdown()
         await catalog.shutdown()
         try await spoolThreads.shutdownGracefully()

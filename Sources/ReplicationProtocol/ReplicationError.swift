@@ -112,6 +112,8 @@ extension ReplicationError {
         public static let unauthenticated = Code(rawValue: 28)
         /// The certificate's holder may not order that.
         public static let forbidden = Code(rawValue: 29)
+        /// A pack is on a medium that is not at hand, or has to be restored from an archive class first.
+        public static let offline = Code(rawValue: 30)
 
         /// Where a request that failed with this code is best repeated.
         public var usualRetry: RetryClass {
@@ -120,7 +122,7 @@ extension ReplicationError {
             case .internal, .wrongNode, .notFound, .unknown, .corrupt, .readOnly, .diskFull, .diskFailed, .shuttingDown,
                 .connectionLost, .notConnected, .deadlineExceeded:
                 .otherNode
-            case .overloaded, .staleEpoch: .later
+            case .overloaded, .staleEpoch, .offline: .later
             default: .never
             }
         }
@@ -132,6 +134,7 @@ extension ReplicationError {
                 "CHECKSUM", "CORRUPT", "RANGE", "STALE_EPOCH", "STALE_TERM", "READ_ONLY", "DISK_FULL", "DISK_FAILED",
                 "OVERLOADED", "DEADLINE", "TOO_LARGE", "CANCELLED", "INVALID_REQUEST", "UNSUPPORTED", "SHUTTING_DOWN",
                 "OUTCOME_UNKNOWN", "CONNECTION_LOST", "NOT_CONNECTED", "HELD", "UNAUTHENTICATED", "FORBIDDEN",
+                "OFFLINE",
             ]
             let index = Int(rawValue) - 1
             return names.indices.contains(index) ? names[index] : "CODE_\(rawValue)"

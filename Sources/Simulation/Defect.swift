@@ -54,6 +54,14 @@ package enum Defect: String, CaseIterable, Sendable {
     case uncountUnread
     case recountDropping
     case countBesideDropping
+    // In the moving of studies into packs.
+    case countUnread
+    case dropUnproven
+    case dropPackedHeld
+    case dropPackedUnderOldTerm
+    case dropCancelled
+    case giveUpOnly
+    case readPackUnchecked
     // In the catalog.
     case enterTwice
     case overwriteConflict

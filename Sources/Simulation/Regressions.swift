@@ -30,6 +30,10 @@ package enum Regressions {
         (310331, "as 300705"),
         (310217, "a copy was lost between its reading and the dropping of another: the oracle's mistake"),
         (300550, "a copy was lost on a node that was not sure of what it had: the oracle did not wait for it"),
+        (58, "a move that was cancelled dropped copies when it was taken up again to read a pack"),
+        (84, "as 58"),
+        (193, "a node that was not sure of what it had did not drop: the oracle waited for it"),
+        (1157, "copies were dropped between their acknowledgement and the answer to the client: the oracle's mistake"),
         (310477, "a removed node was ordered to be removed again: the oracle took that for news"),
     ]
 }

@@ -18,6 +18,10 @@ package struct Report: Sendable {
     package let copyCount: Int
     /// Surplus copies that nodes have let go.
     package let dropCount: Int
+    /// Packs that were counted, instances that were in packs only at some time, and reads from packs.
+    package let packCount: Int
+    package let coldCount: Int
+    package let coldReadCount: Int
     package let eventCount: Int
 
     package var faultCount: Int { faultCounts.values.reduce(0, +) }
@@ -33,11 +37,13 @@ package enum Simulation {
         let cluster = SimulatedCluster(world)
         let workload = Workload(cluster)
         let staff = Operator(cluster)
-        let injector = FaultInjector(cluster, staff)
+        let tiering = TieringWork(cluster)
+        let injector = FaultInjector(cluster, staff, tiering)
         cluster.start()
         world.run(until: 50_000)
         injector.start()
         workload.start()
+        tiering?.start(over: world.plan.duration)
         inspectNowAndThen(cluster)
         world.run(until: 50_000 + world.plan.duration)
 
@@ -52,6 +58,7 @@ package enum Simulation {
             world.violate("no end after healing: \(workload.openCount) operations open, journals \(journals)")
         }
         staff.tend()
+        tiering?.tend()
         // Time for every connection to come back.
         world.run(until: world.now + 3_000_000)
         let checked = world.run(until: world.now + 60_000_000) { cluster.nodes.allSatisfy { $0.isChecked } }
@@ -60,7 +67,8 @@ package enum Simulation {
             world.violate("the nodes do not come round to check all segments: \(behind)")
         }
         let checkedAt = world.now
-        differ(cluster, injector)
+        if tiering != nil { workload.readMore(over: 4_000_000) }
+        differ(cluster, injector, tiering)
         settle(cluster, staff, healedSince: checkedAt)
         if world.violation == nil, !world.plan.secondAct.isEmpty {
             staff.raiseCurtain()
@@ -84,17 +92,23 @@ package enum Simulation {
             readCount: cluster.oracle.readCount,
             copyCount: cluster.oracle.copyCount,
             dropCount: cluster.oracle.dropCount,
+            packCount: cluster.tiering?.packCount ?? 0,
+            coldCount: cluster.tiering?.coldCount ?? 0,
+            coldReadCount: cluster.tiering?.coldReadCount ?? 0,
             eventCount: world.eventCount
         )
     }
 
     /// Has catalog and nodes differ, while coordinators change and processes die.
-    private static func differ(_ cluster: SimulatedCluster, _ injector: FaultInjector) {
+    private static func differ(_ cluster: SimulatedCluster, _ injector: FaultInjector, _ tiering: TieringWork?) {
         let world = cluster.world
-        guard world.violation == nil, world.plan.mislaidCount + world.plan.uncountedCount > 0 else { return }
+        guard world.violation == nil, world.plan.mislaidCount + world.plan.uncountedCount > 0 || tiering != nil else {
+            return
+        }
         let time = world.time(500_000...6_000_000)
         let mislaying = Mislaying(cluster)
         mislaying.start(over: time)
+        tiering?.orderMore(over: time)
         if world.chance(75) { injector.disturb(for: time) }
         world.run(until: world.now + time + 100_000)
         injector.calm()
@@ -111,7 +125,9 @@ package enum Simulation {
         var open: String?
         repeat {
             world.run(until: world.now + 50_000)
-            open = staff.unfinished ?? cluster.coordinator.unsettled ?? cluster.comparison.unsettled
+            open =
+                staff.unfinished ?? cluster.coordinator.unsettled ?? cluster.comparison.unsettled
+                ?? cluster.tiering?.unsettled
         } while open != nil && world.now < end && world.violation == nil
         if let open { world.violate("copies are not made within two minutes: \(open)") }
         let isHealed = world.run(until: world.now + 60_000_000) {
@@ -124,6 +140,7 @@ package enum Simulation {
     private static func inspectNowAndThen(_ cluster: SimulatedCluster) {
         cluster.world.after(400_000) {
             for node in cluster.nodes { cluster.oracle.inspect(node) }
+            cluster.tiering?.inspect()
             inspectNowAndThen(cluster)
         }
     }
@@ -134,6 +151,7 @@ package enum Simulation {
         guard world.violation == nil else { return }
         cluster.oracle.checkCatalog()
         cluster.oracle.checkCopies()
+        cluster.tiering?.check()
         for isOrderly in [true, false] where world.violation == nil {
             for node in cluster.members {
                 if node.isRunning { if isOrderly { node.stop() } else { node.die(withPower: true) } }

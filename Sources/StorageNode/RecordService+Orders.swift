@@ -142,7 +142,7 @@ extension RecordService {
     ///
     /// One that is damaged, or not known for sure, is fetched, which says what is wrong. So is a large one: who asked hears how
     /// far that is, and would give up while it is read here.
-    private func hasWhole(_ id: RecordID) async -> Bool {
+    func hasWhole(_ id: RecordID) async -> Bool {
         if let places = store.placesInMemory([id]), places.allSatisfy({ $0 == nil }) { return false }
         do throws(SegmentStoreError) {
             guard let info = try await store.head(id), info.payloadByteCount <= Self.checkedByteCount else {
@@ -192,7 +192,8 @@ extension SegmentFormat.Amendment {
             kind: Kind(rawValue: amendment.kind.rawValue),
             order: Order(term: amendment.order.term, sequence: amendment.order.sequence),
             reference: Reference(high: amendment.reference.high, low: amendment.reference.low),
-            issuedAtMilliseconds: amendment.issuedAtMilliseconds
+            issuedAtMilliseconds: amendment.issuedAtMilliseconds,
+            keptDays: amendment.keptDays
         )
     }
 }
@@ -207,6 +208,7 @@ extension RecordAmendment {
             order: Order(term: amendment.order.term, sequence: amendment.order.sequence),
             reference: ReferenceID(high: amendment.reference.high, low: amendment.reference.low),
             issuedAtMilliseconds: amendment.issuedAtMilliseconds,
+            keptDays: amendment.keptDays,
             payload: stored.payload
         )
     }

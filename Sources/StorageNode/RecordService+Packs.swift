@@ -25,6 +25,23 @@ extension RecordService {
         }
     }
 
+    package func removePack(_ request: RemovePackRequest) async throws(ReplicationError) {
+        let removal = PackRemoval(reference: request.reference, stores: try packStores())
+        do throws(ColdStoreError) {
+            try await removal.remove()
+        } catch {
+            throw ReplicationError(error)
+        }
+    }
+
+    package func recall(
+        _ request: RecallRequest,
+        progress: @escaping @Sendable (PullProgress) -> Void
+    ) async throws(ReplicationError) -> [RecallOutcome] {
+        let recall = PackRecall(request: request, service: self, stores: try packStores(), progress: progress)
+        return try await recall.run()
+    }
+
     private func packStores() throws(ReplicationError) -> ColdStores {
         guard let stores else { throw ReplicationError(.unsupported, "this node makes no packs") }
         return stores

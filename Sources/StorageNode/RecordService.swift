@@ -91,7 +91,50 @@ package struct RecordService: ReplicationService {
         chunks: ChunkSequence,
         into store: SegmentStore
     ) async throws -> AppendOutcome {
-        let writer = try await store.beginLarge(
+        let writer = try await beginLarge(request, in: store)
+        do {
+            for try await chunk in chunks { try await writer.write(chunk) }
+            return try await writer.commit()
+        } catch {
+            await writer.abort()
+            throw error
+        }
+    }
+
+    /// Stores a record whose payload is read piece by piece; `.checksumMismatch` when it has not its digest.
+    func putLarge(
+        _ request: PutRequest,
+        pieces: [Range<UInt64>],
+        reading read: @Sendable (Range<UInt64>) async throws(ReplicationError) -> ByteBuffer
+    ) async throws(ReplicationError) -> PutOutcome {
+        do {
+            return PutOutcome(
+                try await store.withStore(for: request.recordID, byteCount: request.payloadByteCount) { store in
+                    let writer = try await beginLarge(request, in: store)
+                    do {
+                        for piece in pieces { try await writer.write(try await read(piece)) }
+                        return try await writer.commit()
+                    } catch {
+                        await writer.abort()
+                        throw error
+                    }
+                }
+            )
+        } catch let error as SegmentStoreError {
+            if error.code == .deleted { throw ReplicationError(.conflict, error.description) }
+            throw ReplicationError(error)
+        } catch let error as ReplicationError {
+            throw error
+        } catch {
+            throw ReplicationError(.cancelled, "the put was withdrawn")
+        }
+    }
+
+    private func beginLarge(
+        _ request: PutRequest,
+        in store: SegmentStore
+    ) async throws(SegmentStoreError) -> LargeRecordWriter {
+        try await store.beginLarge(
             id: request.recordID,
             type: RecordType(rawValue: request.recordType),
             metadata: request.metadata,
@@ -100,13 +143,6 @@ package struct RecordService: ReplicationService {
             mapEpoch: request.mapEpoch,
             writtenAtMilliseconds: Self.now()
         )
-        do {
-            for try await chunk in chunks { try await writer.write(chunk) }
-            return try await writer.commit()
-        } catch {
-            await writer.abort()
-            throw error
-        }
     }
 
     package func head(_ id: RecordID) async throws(ReplicationError) -> HeadResult? {

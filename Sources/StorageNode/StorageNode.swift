@@ -38,6 +38,8 @@ public struct StorageNode: Service {
             nodeID: identity.node
         )
         storeConfiguration.segmentByteCount = UInt64(configuration.segmentByteCount)
+        storeConfiguration.deletionGrace = .seconds(configuration.deletionGraceSeconds)
+        storeConfiguration.trashGrace = .seconds(configuration.trashGraceSeconds)
         storeConfiguration.softLimitFreeBytes = UInt64(configuration.minimumFreeBytes)
         storeConfiguration.scrubDeadline = configuration.scrubSeconds == 0 ? nil : .seconds(configuration.scrubSeconds)
         let store = try NodeStore.open(

@@ -35,6 +35,10 @@ public struct StorageNodeConfiguration: Sendable {
     public var scrubSeconds: Int = 14 * 86_400
     /// How often segments are looked at for space to give back, in seconds; 0: never.
     public var compactionSeconds: Int = 60
+    /// How long a deleted record is kept, from when the node heard of it, so that it can be taken back; longer when its deletion says so.
+    public var deletionGraceSeconds: Int = 30 * 86_400
+    /// How long what a compaction has left behind is in the trash before a coordinator may have it destroyed.
+    public var trashGraceSeconds: Int = 7 * 86_400
     /// The stores of packs that the node may write and read, when it is ordered to; none: it makes no packs.
     public var coldStores: [ColdPlace] = []
     /// The node's certificate, and whom it trusts; `nil` for plain TCP.

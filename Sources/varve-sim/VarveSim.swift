@@ -48,7 +48,8 @@ import Simulation
         say(
             "\(totals.faults) faults (\(rounded(Double(totals.faults) / Double(count))) a seed), "
                 + "\(totals.promises) promises, \(totals.copies) copies made, \(totals.drops) dropped, "
-                + "\(totals.reads) reads, \(totals.events) events"
+                + "\(totals.reads) reads, \(totals.events) events; \(totals.packs) packs counted, "
+                + "\(totals.cold) instances in packs only, \(totals.coldReads) reads from packs"
         )
         say(totals.counts.sorted { $0.key < $1.key }.map { "\($0.key.rawValue) \($0.value)" }.joined(separator: ", "))
         say("\(totals.failing.count) violations\(totals.failing.isEmpty ? "" : ": seeds \(totals.failing)")")
@@ -62,6 +63,9 @@ import Simulation
         var copies = 0
         var drops = 0
         var events = 0
+        var packs = 0
+        var cold = 0
+        var coldReads = 0
         var counts: [FaultKind: Int] = [:]
         var failing: [UInt64] = []
 
@@ -72,6 +76,9 @@ import Simulation
             copies += report.copyCount
             drops += report.dropCount
             events += report.eventCount
+            packs += report.packCount
+            cold += report.coldCount
+            coldReads += report.coldReadCount
             counts.merge(report.faultCounts, uniquingKeysWith: +)
             if report.violation != nil { failing.append(report.seed) }
         }

@@ -84,19 +84,19 @@ import Testing
             ["Logging", "NIOConcurrencyHelpers"]
         ),
         Rule(
-            "Simulation",
-            [
-                "SimulatedDisk", "Healing", "Repair", "Catalog", "Reconciliation", "SegmentStore", "SegmentFormat",
-                "ReplicationProtocol", "Placement", "Checksums",
-            ],
-            ["NIOCore", "NIOConcurrencyHelpers", "Logging"]
-        ),
-        Rule("varve-sim", ["Simulation"], ["Glibc"]),
-        Rule(
             "ColdStore",
             ["PackFormat", "Checksums", "Placement", "DirectIO", "CPlatform"],
             ["NIOCore", "NIOPosix", "NIOConcurrencyHelpers", "NIOHTTP1", "AsyncHTTPClient", "Crypto", "Glibc"]
         ),
+        Rule(
+            "Simulation",
+            [
+                "SimulatedDisk", "Healing", "Repair", "Catalog", "Reconciliation", "SegmentStore", "SegmentFormat",
+                "ColdStore", "PackFormat", "DICOM", "ReplicationProtocol", "Placement", "Checksums",
+            ],
+            ["NIOCore", "NIOConcurrencyHelpers", "Logging"]
+        ),
+        Rule("varve-sim", ["Simulation"], ["Glibc"]),
         // Judges the studies of the catalog by a rule set.
         Rule("LifecyclePlanning", ["Catalog", "ColdStore", "Lifecycle", "Placement"]),
         Rule("Supervisor", ["CSpawn"], ["Logging", "Glibc", "Foundation", "Synchronization", "NIOConcurrencyHelpers"]),

@@ -1,92 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Catalog
-import Checksums
 import Placement
 import Testing
 
 /// Copies are counted no more only when packs prove what they held.
 @Suite(.enabled(if: PostgresServer.isInstalled, "Postgres is not installed"))
 struct ColdTests {
-    private static let study = "1.2.826.0.1.3680043.9.1"
-    private static let digest = SHA256Digest(words: (1, 2, 3, 4))
-    private static let nodes = CatalogFixture.nodes.map(\.id)
-
-    private struct Scene {
-        let fixture: CatalogFixture
-        let term: Term
-        let records: [RecordID]
-        let move: Int64
-        var catalog: Catalog { fixture.catalog }
-
-        func drop(limit: Int = 100) async throws -> PackedDrop {
-            try await catalog.dropPackedCopies(ofMove: move, limit: limit, term: term)
-        }
-
-        func verify(by node: NodeID? = ColdTests.nodes[1]) async throws {
-            for var pack in try await catalog.packs(ofMove: move) {
-                pack.digest = ColdTests.digest
-                try await catalog.noteSound(pack, by: node, term: term)
-            }
-        }
-    }
+    private static let study = PackedStudy.uid
+    private static let nodes = PackedStudy.nodes
 
     /// A study of five instances in a pack that has stood, and was read before that only.
-    private static func with(keepsHot: Bool = false, _ body: (Scene) async throws -> Void) async throws {
-        try await CatalogFixture.with { fixture in
-            let catalog = fixture.catalog
-            var records: [RecordID] = []
-            for number in 1...5 {
-                var entry = InstanceEntry.sample(study: "1", instance: number)
-                entry.recordID = try #require(
-                    RecordID(
-                        studyInstanceUID: study,
-                        sopInstanceUID: "\(study).1.\(number)",
-                        payloadDigest: SHA256Digest(words: (UInt64(number), 0, 0, 0))
-                    )
-                )
-                let outcome = try await catalog.commit(entry)
-                #expect(outcome == .committed)
-                records.append(entry.recordID)
-            }
-            let term = try #require(try await catalog.acquireLease(holder: "one", duration: .seconds(60)))
-            let entered = try await catalog.enterMove(
-                ofStudy: study,
-                tier: "cold",
-                place: "file:///cold",
-                keepsHot: keepsHot,
-                soak: .zero,
-                requestedBy: "the test",
-                reason: ""
-            )
-            guard case .entered(let move) = entered else { return }
-            try await catalog.planPacks(
-                [(high: 1, low: 1, records: records)],
-                ofMove: move,
-                createdAtMilliseconds: 1,
-                term: term
-            )
-            let scene = Scene(fixture: fixture, term: term, records: records, move: move)
-            for pack in try await catalog.packs(ofMove: move) {
-                try await catalog.noteBuilt(pack, byteCount: 1000, digest: digest, by: nodes[0], term: term)
-            }
-            try await scene.verify()
-            try await catalog.countPacks(ofMove: move, term: term)
-            try await body(scene)
-        }
+    private static func with(keepsHot: Bool = false, _ body: (PackedStudy) async throws -> Void) async throws {
+        try await PackedStudy.with(keepsHot: keepsHot, isReadAgain: false, body)
     }
 
     @Test func `what a proven pack holds is dropped once, and each node is to be told`() async throws {
         try await Self.with { scene in
             let catalog = scene.catalog
-            var next = try await scene.drop()
+            var next = try await scene.dropSome()
             #expect(next == .unproven(high: 1, low: 1))
             try await scene.verify()
-            next = try await scene.drop(limit: 3)
+            next = try await scene.dropSome(limit: 3)
             #expect(next == .dropped(3))
-            next = try await scene.drop(limit: 3)
+            next = try await scene.dropSome(limit: 3)
             #expect(next == .dropped(2))
-            next = try await scene.drop()
+            next = try await scene.dropSome()
             #expect(next == .done)
             let rows = try await catalog.instances(study: Self.study, series: nil)
             #expect(rows.count == 5 && rows.allSatisfy(\.nodes.isEmpty))
@@ -121,12 +60,12 @@ struct ColdTests {
                 _ = try scene.fixture.sql("UPDATE pack_moves SET soaks_until = now() - interval '1 hour'")
                 try await scene.verify()
                 _ = try scene.fixture.sql(doubt)
-                let next = try await scene.drop()
+                let next = try await scene.dropSome()
                 #expect(next == .unproven(high: 1, low: 1), "\(doubt)")
             }
             for state in [1, 2, 3, 5] {
                 _ = try scene.fixture.sql("UPDATE cold_packs SET state = \(state)")
-                let next = try await scene.drop()
+                let next = try await scene.dropSome()
                 #expect(next == .done, "state \(state)")
             }
             let rows = try await scene.catalog.instances(study: Self.study, series: nil)
@@ -134,7 +73,7 @@ struct ColdTests {
         }
         try await Self.with(keepsHot: true) { scene in
             try await scene.verify()
-            let next = try await scene.drop()
+            let next = try await scene.dropSome()
             #expect(next == .done)
             let rows = try await scene.catalog.instances(study: Self.study, series: nil)
             #expect(rows.allSatisfy { $0.nodes.count == 2 })
@@ -151,13 +90,13 @@ struct ColdTests {
                 INSERT INTO held_studies (study_uid, hold) SELECT '\(Self.study)', id FROM h
                 """
             )
-            var next = try await scene.drop()
+            var next = try await scene.dropSome()
             guard case .held = next else {
                 Issue.record("it is held: \(next)")
                 return
             }
             _ = try scene.fixture.sql("UPDATE holds SET released_at = now()")
-            next = try await scene.drop()
+            next = try await scene.dropSome()
             #expect(next == .dropped(5))
         }
     }
@@ -166,7 +105,7 @@ struct ColdTests {
         try await Self.with { scene in
             let catalog = scene.catalog
             try await scene.verify()
-            _ = try await scene.drop()
+            _ = try await scene.dropSome()
             let pack = try #require(try await catalog.packs(ofMove: scene.move).first)
             let isReplaced = try await catalog.replace(
                 pack,

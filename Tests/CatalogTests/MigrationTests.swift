@@ -54,7 +54,7 @@ struct MigrationTests {
             }
             tasks.addTask {
                 let applied = try await new.migrate()
-                #expect(applied == [7, 8, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23])
+                #expect(applied == [7, 8] + Array(10...31))
             }
             try await tasks.waitForAll()
         }
@@ -92,7 +92,8 @@ struct MigrationTests {
             """,
             database: database
         )
-        #expect(try await catalog.migrate() == [8, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23])
+        let applied = [8] + Array(10...31)
+        #expect(try await catalog.migrate() == applied)
         let valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'instances_by_uid_key'::regclass"
         #expect(try server.sql(valid, database: database) == ["t"])
         await catalog.shutdown()

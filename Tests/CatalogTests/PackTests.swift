@@ -2,6 +2,7 @@
 
 import Catalog
 import Checksums
+import NIOCore
 import Placement
 import Testing
 
@@ -149,6 +150,41 @@ struct PackTests {
         }
     }
 
+    @Test func `where records lie is written down once, and given with the packs that hold them`() async throws {
+        try await Self.with { fixture, term, records in
+            let catalog = fixture.catalog
+            guard case .entered(let id) = try await Self.enter(catalog) else { return }
+            try await Self.plan([records], id, catalog, term)
+            var sought = try await catalog.packsWithoutPlaces(limit: 10)
+            #expect(sought.isEmpty, "it is not read from yet")
+            try await Self.count(id, catalog, term)
+            sought = try await catalog.packsWithoutPlaces(limit: 10)
+            let (pack, listed) = try #require(sought.first)
+            #expect(sought.count == 1 && listed == records)
+            sought = try await catalog.packsWithoutPlaces(limit: 10)
+            #expect(sought.isEmpty, "somebody looks for them")
+            var held = try #require(try await catalog.packs(holding: records[0]).first)
+            #expect(held.recordPlace == nil)
+            let places = records.indices.map { [UInt8](repeating: UInt8($0 + 1), count: 32) }
+            try await catalog.enterPlaces(ByteBuffer(bytes: places.dropLast().joined()), of: pack)
+            held = try #require(try await catalog.packs(holding: records[0]).first)
+            #expect(held.recordPlace == nil, "not of all records")
+            for _ in 1...2 { try await catalog.enterPlaces(ByteBuffer(bytes: places.joined()), of: pack) }
+            for (record, place) in zip(records, places) {
+                held = try #require(try await catalog.packs(holding: record).first)
+                #expect(held.recordPlace == place)
+            }
+            // Of a pack that is not read from any more they are not kept.
+            _ = try fixture.sql("UPDATE cold_packs SET state = 5")
+            try await catalog.enterPlaces(ByteBuffer(bytes: places.joined()), of: pack)
+            #expect(try fixture.sql("SELECT places IS NULL FROM cold_packs") == ["t"])
+            // Nor are they given up for good when nobody writes them down within an hour.
+            _ = try fixture.sql("UPDATE cold_packs SET state = 4, places_sought_at = now() - interval '61 minutes'")
+            sought = try await catalog.packsWithoutPlaces(limit: 10)
+            #expect(sought.map(\.records) == [records])
+        }
+    }
+
     @Test func `a move that is ended gives its packs up, and takes nothing more`() async throws {
         try await Self.with { fixture, term, records in
             let catalog = fixture.catalog
@@ -177,6 +213,11 @@ struct PackTests {
             try await Self.count(next, catalog, term)
             #expect(try await catalog.cancelMove(ofStudy: Self.study, note: "enough") == next)
             #expect(try await catalog.packs(holding: records[0]).map(\.state) == [.counted])
+            // Taken up again because a pack is in doubt, it drops nothing that its end had left.
+            let pack = try #require(try await catalog.packs(holding: records[0]).first)
+            try await catalog.doubt(pack, note: "it could not be read from")
+            let again = try #require(try await catalog.dueMoves(limit: 10).first)
+            #expect(again.id == next && !again.keepsHot && !again.drops)
         }
     }
 

@@ -62,6 +62,7 @@ struct TrashTests {
             #expect(try await catalog.instance(sopInstanceUID: deleted.instance.sopInstanceUID) == nil)
             #expect(try await catalog.instance(record: deleted.recordID) == nil)
             #expect(try await catalog.isInTrash(record: deleted.recordID))
+            #expect(try await !catalog.isEntered(record: deleted.recordID))
             let copies = try await catalog.trashedCopies()
             #expect(copies == [TrashedCopies(nodes: deleted.nodes.sorted(), instanceCount: 6)])
             #expect(
@@ -83,6 +84,7 @@ struct TrashTests {
             #expect(try await catalog.study(Self.study) == before)
             #expect(try await catalog.totals(wantedCopies: 2) == totals)
             #expect(try await !catalog.isInTrash(record: deleted.recordID))
+            #expect(try await catalog.isEntered(record: deleted.recordID))
             #expect(try await catalog.takeFromTrash(study: Self.study, Self.request(5)) == 0)
             #expect(try await catalog.deletions(limit: 10).isEmpty)
             let audit = try #require(try await catalog.deletions(all: true, limit: 10).first)

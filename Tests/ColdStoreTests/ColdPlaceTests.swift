@@ -10,6 +10,9 @@ struct ColdPlaceTests {
     @Test(arguments: [
         "file:///srv/varve/cold", "file:///srv/k%C3%A4lte%20und%25", "s3+https://s3.example.org/archive",
         "s3+http://127.0.0.1:9000/archive/packs/of/2026?region=eu&path-style=yes&storage-class=GLACIER_IR&credentials=/etc/varve/s3",
+        "s3+https://s3.example.org/archive?object-lock=governance:1830", "file:///tape?offline-media=14400:7",
+        "s3+https://s3.example.org/archive?storage-class=GLACIER&offline-media=60:1&restore=yes",
+        "file:///what%3Foffline-media%3D1",
     ])
     func `a place is read and written as it was`(text: String) throws {
         let place = try ColdPlace(text)
@@ -33,7 +36,13 @@ struct ColdPlaceTests {
         "file:///srv/%zz", "file:///srv/%ff", "file:///a%00b", "s3://bucket", "s3+ftp://host/bucket",
         "s3+https://host", "s3+https:///bucket", "s3+https://host/B", "s3+https://host/bucket?secret=x",
         "s3+https://host/bucket?region", "s3+https://host/bucket?region=", "s3+https://host/bucket?path-style=no",
-        "s3+https://host/bucket/../other", "s3+https://user@host/bucket",
+        "s3+https://host/bucket?object-lock=governance", "s3+https://host/bucket?object-lock=legal:3",
+        "s3+https://host/bucket?object-lock=compliance:0", "s3+https://host/bucket?object-lock=compliance:36501",
+        "file:///tape?", "file:///tape?offline-media=", "file:///tape?offline-media=14400",
+        "file:///tape?offline-media=59:7",
+        "file:///tape?offline-media=14400:367", "file:///tape?offline-media=+60:7", "file:///tape?restore=yes",
+        "file:///tape?offline-media=14400:7&x=y", "s3+https://host/bucket?restore=no",
+        "s3+https://host/bucket?offline-media=60:0", "s3+https://host/bucket/../other", "s3+https://user@host/bucket",
     ])
     func `what names no place is refused`(text: String) {
         let error = #expect(throws: ColdStoreError.self) { try ColdPlace(text) }
@@ -51,6 +60,9 @@ struct ColdPlaceTests {
         ("file:///cold", "file:///", false), ("file:///cold", "s3+https://h/abc", false),
         ("s3+https://h/abc", "s3+https://h/abc/any/prefix?region=x&credentials=/f", true),
         ("s3+https://h/abc/p", "s3+https://h/abc/p", true), ("s3+https://h/abc/p", "s3+https://h/abc/q", false),
+        ("file:///cold", "file:///cold?offline-media=60:7", true),
+        ("file:///cold?offline-media=60:7", "file:///cold", true),
+        ("file:///cold", "file:///cola?offline-media=60:7", false),
         ("s3+https://h/abc/p", "s3+https://h/abc", false), ("s3+https://h/abc", "s3+http://h/abc", false),
         ("s3+https://h/abc", "s3+https://h:444/abc", false), ("s3+https://h/abc", "s3+https://h/abd", false),
     ])

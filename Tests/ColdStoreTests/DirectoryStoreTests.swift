@@ -67,6 +67,54 @@ import Testing
         await #expect(throws: ColdStoreError.self) { try await upload.write(bytes) }
     }
 
+    private static func expect(
+        _ code: ColdStoreError.Code,
+        _ body: () async throws(ColdStoreError) -> Void
+    ) async {
+        do throws(ColdStoreError) {
+            try await body()
+            Issue.record("nothing was thrown")
+        } catch {
+            #expect(error.code == code)
+        }
+    }
+
+    @Test func `what is not there of media that are taken out is offline, and back when they are`() async throws {
+        let folder = try Folder()
+        _ = try await DirectoryStore.create(folder.path, cluster: Self.cluster)
+        let media = OfflineMedia.usual
+        let store = try await DirectoryStore.open(folder.path, cluster: Self.cluster, media: media)
+        let (key, other) = (try Self.key("a/b.zip"), try Self.key("a/c.zip"))
+        try await Self.put("a/b.zip", ByteBuffer(string: "bytes"), in: store)
+        // Another medium is in.
+        await Self.expect(.offline) { () async throws(ColdStoreError) in _ = try await store.read(other, 0..<1) }
+        await Self.expect(.offline) { () async throws(ColdStoreError) in _ = try await ObjectReader(other, in: store) }
+        await Self.expect(.offline) { () async throws(ColdStoreError) in
+            _ = try await ObjectReader(fromDisk: other, in: store)
+        }
+        await Self.expect(.offline) { () async throws(ColdStoreError) in try await store.remove(other) }
+        #expect(try await store.status(of: other) == nil)
+        // None is.
+        let (path, away) = (folder.path, folder.path + "-away")
+        try FileManager.default.moveItem(atPath: path, toPath: away)
+        await Self.expect(.offline) { () async throws(ColdStoreError) in _ = try await store.read(key, 0..<5) }
+        await Self.expect(.offline) { () async throws(ColdStoreError) in _ = try await store.status(of: key) }
+        await Self.expect(.offline) { () async throws(ColdStoreError) in
+            _ = try await store.list(after: nil, limit: 1)
+        }
+        await Self.expect(.offline) { () async throws(ColdStoreError) in
+            _ = try await store.begin(other, maximumByteCount: 1)
+        }
+        await Self.expect(.offline) { () async throws(ColdStoreError) in
+            _ = try await DirectoryStore.open(path, media: media)
+        }
+        await Self.expect(.unavailable) { () async throws(ColdStoreError) in
+            _ = try await DirectoryStore.open(path)
+        }
+        try FileManager.default.moveItem(atPath: away, toPath: folder.path)
+        #expect(try await store.read(key, 0..<5) == ByteBuffer(string: "bytes"))
+    }
+
     @Test func `objects are not written over, not even by two at once`() async throws {
         let folder = try Folder()
         let store = try await DirectoryStore.create(folder.path, cluster: nil)
@@ -81,6 +129,28 @@ import Testing
         error = await #expect(throws: ColdStoreError.self) { _ = try await store.begin(key, maximumByteCount: 10) }
         #expect(error?.code == .exists)
         #expect(try await String(buffer: store.read(key, 0..<6)) == "second")
+        #expect(folder.files == ["a/b.zip", "varve-cold-store.json"])
+    }
+
+    @Test func `what nobody has written to for two days is removed with an object, what is written is not`()
+        async throws
+    {
+        let folder = try Folder()
+        let store = try await DirectoryStore.create(folder.path, cluster: nil)
+        let key = try Self.key("a/b.zip")
+        var dead = try await store.begin(key, maximumByteCount: 10)
+        // So little that nothing of it is on its way to the file.
+        try await dead.write(ByteBuffer(string: "dead"))
+        let left = try #require(folder.files.first { $0 != "varve-cold-store.json" })
+        let longAgo = Date(timeIntervalSinceNow: -3 * 86_400)
+        try FileManager.default.setAttributes([.modificationDate: longAgo], ofItemAtPath: "\(folder.path)/\(left)")
+        var alive = try await store.begin(key, maximumByteCount: 10)
+        try await alive.write(ByteBuffer(string: "alive"))
+        try await store.removeUnfinished(key)
+        #expect(folder.files.count == 2)
+        try await alive.finish()
+        #expect(folder.files == ["a/b.zip", "varve-cold-store.json"])
+        try await store.removeUnfinished(key)
         #expect(folder.files == ["a/b.zip", "varve-cold-store.json"])
     }
 

@@ -63,6 +63,23 @@ import Testing
         S3Document(ByteBuffer(string: text))?.root
     }
 
+    @Test func `uploads that were not finished are read`() throws {
+        let text = """
+            <?xml version="1.0"?><ListMultipartUploadsResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">
+            <Bucket>b</Bucket><Upload><Key>x/1.zip</Key><UploadId>one</UploadId></Upload>
+            <Upload><Key>x/1.zip.more</Key><UploadId>two</UploadId></Upload></ListMultipartUploadsResult>
+            """
+        let found = try #require(S3Document(ByteBuffer(string: text)).flatMap { S3Uploads($0) })
+        #expect(found.uploads.map(\.key) == ["x/1.zip", "x/1.zip.more"] && found.uploads.map(\.id) == ["one", "two"])
+        for broken in [
+            "<ListBucketResult></ListBucketResult>",
+            "<ListMultipartUploadsResult><Upload><Key>x</Key></Upload></ListMultipartUploadsResult>",
+            "<ListMultipartUploadsResult><Upload><Key>x</Key><UploadId></UploadId></Upload></ListMultipartUploadsResult>",
+        ] {
+            #expect(S3Document(ByteBuffer(string: broken)).flatMap { S3Uploads($0) } == nil, "\(broken)")
+        }
+    }
+
     @Test func `answers are read`() throws {
         let text = """
             <?xml version="1.0" encoding="UTF-8"?>
@@ -134,7 +151,8 @@ import Testing
         Judged(status: 404, code: "NoSuchUpload", expected: .notFound),
         Judged(status: 404, code: "NoSuchBucket", expected: .unavailable),
         Judged(status: 403, code: "AccessDenied", expected: .denied),
-        Judged(status: 403, code: "InvalidObjectState", expected: .unavailable),
+        Judged(status: 403, code: "InvalidObjectState", expected: .offline),
+        Judged(status: 409, code: "RestoreAlreadyInProgress", expected: .exists),
         Judged(status: 403, code: "QuotaExceeded", expected: .full), Judged(status: 507, code: "", expected: .full),
         Judged(status: 412, code: "PreconditionFailed", expected: .exists),
         Judged(status: 301, code: "PermanentRedirect", expected: .invalid),

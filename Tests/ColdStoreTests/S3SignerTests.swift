@@ -93,6 +93,18 @@ import Testing
         #expect(fields.last?.value.contains("x-amz-date;x-amz-security-token") == true)
     }
 
+    @Test func `a lock ends so many days after the object is begun`() throws {
+        let lock: ObjectLock = try #require(ObjectLock("compliance:366"))
+        let options = S3WriteOptions(storageClass: "COLD", lock: lock)
+        let fields = options.fields(at: 1_709_164_800).map { "\($0.name): \($0.value)" }
+        #expect(
+            fields == [
+                "x-amz-storage-class: COLD", "x-amz-object-lock-mode: COMPLIANCE",
+                "x-amz-object-lock-retain-until-date: 2025-03-01T00:00:00Z", "x-amz-sdk-checksum-algorithm: SHA256",
+            ]
+        )
+    }
+
     @Test(arguments: [
         (0, "19700101T000000Z"), (951_782_400, "20000229T000000Z"), (951_868_799, "20000229T235959Z"),
         (1_709_164_800, "20240229T000000Z"), (4_107_542_399, "21000228T235959Z"), (4_107_542_400, "21000301T000000Z"),
@@ -101,6 +113,7 @@ import Testing
     func `times are those of the calendar`(seconds: Int64, text: String) {
         #expect(S3Time(seconds: seconds).text == text)
         #expect(S3Time(seconds: seconds).day == String(text.prefix(8)))
+        #expect(S3Time(seconds: seconds).extendedText.filter { $0 != "-" && $0 != ":" } == text)
     }
 
     @Test func `what is signed is escaped as Amazon does`() {

@@ -15,6 +15,8 @@ private final class MemoryLedger: TrashLedger {
         var orders: [TrashOrder] = []
         var records: [RecordID] = []
         var restored: Set<RecordID> = []
+        /// In cold packs only, and in a sound one.
+        var packed: Set<RecordID> = []
         var done: Set<Int64> = []
         var notes: [String] = []
         var answerFailures = 0
@@ -50,6 +52,13 @@ private final class MemoryLedger: TrashLedger {
     func records(ofDeletion deletion: Int64, after: RecordID?, limit: Int) async throws(CatalogError) -> [RecordID] {
         let all = state.withLockedValue { $0.records }
         return Array(all.filter { id in after.map { $0 < id } ?? true }.prefix(limit))
+    }
+
+    func packed(
+        among records: [RecordID],
+        ofDeletion deletion: Int64
+    ) async throws(CatalogError) -> [RecordID] {
+        state.withLockedValue { state in records.filter { state.packed.contains($0) } }
     }
 
     func restore(_ records: [RecordID], ofDeletion deletion: Int64, term: Term) async throws(CatalogError) -> Int {
@@ -264,5 +273,20 @@ struct TrashRoundTests {
         #expect(try await round(ledger, [node], of: [node]).run(looksBack: true) == [1])
         #expect(try await round(ledger, [node], of: [node]).run(looksBack: true, resting: [1]) == [1])
         #expect(ledger.state.withLockedValue { $0.notes.count } == 1, "left alone for a while")
+    }
+
+    @Test func `what is in packs only is given back without any node, as long as a pack is sound`() async throws {
+        let records = Array(Self.records.prefix(4))
+        // A node has the first, packs have the second and third, nobody has the last.
+        let node = MemoryNode(1, holding: [records[0]])
+        let ledger = MemoryLedger([Self.order(1, .undelete)], records: records)
+        ledger.state.withLockedValue { $0.packed = [records[1], records[2]] }
+        #expect(try await round(ledger, [node], of: [node]).run(looksBack: true) == [1])
+        #expect(ledger.state.withLockedValue { $0.restored } == Set(records.prefix(3)))
+        #expect(ledger.state.withLockedValue { $0.notes.last?.contains("1 records are on no storage node") } == true)
+        // Its pack is read again, and is sound.
+        ledger.state.withLockedValue { $0.packed = Set(records) }
+        #expect(try await round(ledger, [node], of: [node]).run(looksBack: false) == [])
+        #expect(ledger.state.withLockedValue { $0.restored } == Set(records))
     }
 }

@@ -58,7 +58,7 @@ def copies(cluster, study):
 
 def test_a_bit_in_every_block_of_a_node_is_found_and_healed(scrubbing_cluster):
     cluster = scrubbing_cluster
-    instances = [instance("healing", index, study=index // 10) for index in range(40)]
+    instances = [instance("healing", index, study=index // 3) for index in range(40)]
     assert set(send_all(cluster.port, instances).values()) == {0}
     studies = sorted({one.study for one in instances})
     held = sum(copy["node"] == "storage-2" for study in studies for copy in copies(cluster, study))

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Packs in a bucket: `varve pack` against moto's server, with boto3 as the other client."""
+"""Packs in a bucket: `varve pack` against moto's server, with boto3 as the other client.
+
+Or against the server at `VARVE_S3_ENDPOINT`, which has a user `test-id` with `test-secret`, and whose buckets `archive` and `locked`
+are emptied (`docs/testing.md`).
+"""
 
 import hashlib
 import json
@@ -19,7 +23,8 @@ from support.phantom import instance
 boto3 = pytest.importorskip("boto3", reason="no boto3: run deploy/lib/install.sh's install_python")
 pytest.importorskip("moto", reason="no moto: run deploy/lib/install.sh's install_python")
 
-BUCKET = "archive"
+BUCKET, LOCKED = "archive", "locked"
+OUTSIDE = os.environ.get("VARVE_S3_ENDPOINT", "")
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "test-id",
     "AWS_SECRET_ACCESS_KEY": "test-secret",
@@ -30,7 +35,10 @@ CREDENTIALS = {
 
 @pytest.fixture(scope="module")
 def server():
-    """The URL of an S3 server with an empty bucket."""
+    """The URL of an S3 server."""
+    if OUTSIDE:
+        yield OUTSIDE
+        return
     (port,) = free_ports(1)
     url = "http://127.0.0.1:%d" % port
     process = subprocess.Popen(
@@ -64,9 +72,26 @@ def bucket(server):
         aws_secret_access_key="test-secret",
         config=boto3.session.Config(s3={"addressing_style": "path"}),
     )
-    requests.post(server + "/moto-api/reset", timeout=30)
+    if OUTSIDE:
+        remove_buckets(client)
+    else:
+        requests.post(server + "/moto-api/reset", timeout=30)
     client.create_bucket(Bucket=BUCKET)
     return client
+
+
+def remove_buckets(client):
+    for name in (BUCKET, LOCKED):
+        if name not in {one["Name"] for one in client.list_buckets()["Buckets"]}:
+            continue
+        for upload in client.list_multipart_uploads(Bucket=name).get("Uploads", []):
+            client.abort_multipart_upload(Bucket=name, Key=upload["Key"], UploadId=upload["UploadId"])
+        for page in client.get_paginator("list_object_versions").paginate(Bucket=name):
+            for one in page.get("Versions", []) + page.get("DeleteMarkers", []):
+                # The lock is lifted by this only where it is one of governance.
+                bypass = {"BypassGovernanceRetention": True} if name == LOCKED else {}
+                client.delete_object(Bucket=name, Key=one["Key"], VersionId=one["VersionId"], **bypass)
+        client.delete_bucket(Bucket=name)
 
 
 def varve(server, command, *arguments, environment=None):
@@ -112,6 +137,37 @@ def test_a_small_pack(server, bucket, small):
     assert {one["path"] for one in shown["instances"]} == set(small.files)
     checked = varve(server, "check", report["place"])
     assert checked.returncode == 0 and report["sha256"] in checked.stdout, checked.stdout
+
+
+@pytest.fixture
+def locking(server, bucket):
+    """A bucket that locks objects."""
+    bucket.create_bucket(Bucket=LOCKED, ObjectLockEnabledForBucket=True)
+    return bucket
+
+
+@pytest.mark.parametrize("which", ["small", "large"])
+def test_a_pack_is_locked_where_the_bucket_can(server, locking, which, request):
+    study = request.getfixturevalue(which)
+    began = time.time()
+    report = create(server, study, "--object-lock", "governance:30", url="s3://%s/packs" % LOCKED)
+    key = report["place"][len("s3://%s/" % LOCKED) :]
+    head = locking.head_object(Bucket=LOCKED, Key=key)
+    assert head["ObjectLockMode"] == "GOVERNANCE"
+    assert began - 60 < head["ObjectLockRetainUntilDate"].timestamp() - 30 * 86400 < time.time() + 60
+    assert varve(server, "check", report["place"]).returncode == 0
+
+
+def test_a_bucket_without_locks_is_not_written_to(server, bucket, small):
+    done = varve(server, "create", "--store", "s3://%s/packs" % BUCKET, "--object-lock", "compliance:30", str(small.folder))
+    assert done.returncode == 1 and "object lock" in done.stderr and BUCKET in done.stderr, done.stderr
+    assert "Contents" not in bucket.list_objects_v2(Bucket=BUCKET)
+
+
+@pytest.mark.parametrize("lock", ["governance", "forever:3", "governance:0", "governance:36501", "governance:-1"])
+def test_what_is_no_lock_is_refused(server, bucket, small, lock):
+    done = varve(server, "create", "--store", "s3://%s/packs" % BUCKET, "--object-lock", lock, str(small.folder))
+    assert done.returncode == 2 and lock in done.stderr, done.stderr
 
 
 def test_a_large_pack_goes_in_parts(server, bucket, large):
@@ -190,15 +246,18 @@ class Moody(BaseHTTPRequestHandler):
             return self.send(503, {}, b"<Error><Code>SlowDown</Code><Message>Reduce your request rate.</Message></Error>")
         if count == 2:
             return self.send(500, {}, b"")
-        answered = requests.request(
-            self.command, self.target + self.path, data=body, headers=dict(self.headers), timeout=60, stream=True
-        )
-        contents = answered.raw.read()
+        answered, contents = self.forward(body)
         # The third time it is done and the answer is lost: of what makes the object seen, too.
         if count == 3:
             self.close_connection = True
             return None
         return self.send(answered.status_code, answered.headers, contents)
+
+    def forward(self, body):
+        answered = requests.request(
+            self.command, self.target + self.path, data=body, headers=dict(self.headers), timeout=60, stream=True
+        )
+        return answered, answered.raw.read()
 
     def send(self, status, headers, body):
         self.send_response_only(status)

@@ -132,6 +132,38 @@ def damage(path, sop_instance):
         file.write(bytes([byte ^ 4]))
 
 
+def damage_manifest(path):
+    """Flips a bit of the manifest that is in no instance's line."""
+    with zipfile.ZipFile(path) as archive:
+        start = archive.getinfo("manifest.json").header_offset
+    with open(path, "r+b") as file:
+        file.seek(start)
+        place = start + file.read(4096).index(b'"created":') + 12
+        file.seek(place)
+        byte = file.read(1)[0]
+        file.seek(place)
+        file.write(bytes([byte ^ 1]))
+
+
+def test_the_first_image_is_read_without_the_manifest(make_cluster, store):
+    cluster = make_cluster("--no-restart")
+    made = made_study("tiering-placed", 6)
+    stored(cluster, made)
+    uid = made[0].study
+    move(cluster, uid)
+    wait_done(cluster, uid)
+    (pack,) = counted(cluster, uid)
+    places = "SELECT octet_length(places) FROM cold_packs"
+    wait_until("the places to be written down", lambda: psql(cluster, places) == str(32 * len(made)), 30)
+    kill_nodes(cluster)
+    damage_manifest(path_of(store, pack))
+    first = made[3]
+    assert wado.data_set(cluster, uid, first.series, first.sop_instance)[1] == first.data_set
+    # Behind it the manifest is read for those who come next, and its damage is seen.
+    wait_until("the pack to be in doubt", lambda: not counted(cluster, uid)[0].get("verifiedAt"), 30)
+    assert wado.data_set(cluster, uid, first.series, first.sop_instance)[1] == first.data_set
+
+
 def test_a_study_goes_into_a_pack_and_is_read_from_there(make_cluster, store):
     cluster = make_cluster("--no-restart")
     made = made_study("tiering-read")

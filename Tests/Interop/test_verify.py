@@ -23,7 +23,8 @@ def kinds(report):
     return sorted({finding["kind"] for finding in report["findings"]})
 
 
-def stored(cluster, label, count, studies=3):
+def stored(cluster, label, count, studies=12):
+    """As many studies as make it certain that each node has some of them: where they go depends on the nodes' ids."""
     instances = [instance(label, index, study=index % studies) for index in range(count)]
     assert set(send_all(cluster.port, instances).values()) == {0}
     return instances

@@ -52,6 +52,24 @@ import Testing
     }
 
     @Test(arguments: [
+        ("{}", "'prefetch' is"), ("[a]", "an entry of 'prefetch' is a text"),
+        ("[{at-most: 1}]", "an entry of 'prefetch' has no 'name'"), ("[{name: a}]", "has no 'at-most'"),
+        ("[{name: a b, at-most: 1}]", "no name for an entry"),
+        ("[{name: a, at-most: 0}]", "write a number from 1 to 20"),
+        ("[{name: a, at-most: 21}]", "'at-most' of the entry 'a'"), ("[{name: a, at-most: -1}]", "write a number"),
+        ("[{name: a, at-most: 1, same: station}]", "it is one of modality, body-part"),
+        ("[{name: a, at-most: 1, match: {colour: red}}]", "'colour'"),
+        ("[{name: a, at-most: 1, priors: {colour: red}}]", "'colour'"),
+        ("[{name: a, at-most: 1, prior: {}}]", "did you mean 'priors'?"),
+        ("[{name: a, at-most: 1}, {name: a, at-most: 2}]", "there are two entries 'a' of 'prefetch'"),
+        ("[\(Array(repeating: "{name: a, at-most: 1}", count: 101).joined(separator: ","))]", "leave at most 100"),
+    ])
+    func `what is to be fetched is checked`(prefetch: String, problem: String) {
+        let found = problems(file() + "\nprefetch: \(prefetch)")
+        #expect(!found.isEmpty && found.contains(problem), "\(found)")
+    }
+
+    @Test(arguments: [
         ("  a: {}", "6:6: the policy 'a' has no copies; write 'copies: {TIER: COUNT}', or 'expire: yes'"),
         ("  a: 1", "the policy 'a' is a text"), ("  a:", "the policy 'a' is empty"), ("  {}", "there is no policy"),
         ("  a: {copies: {}}", "the policy 'a' has no copies; name a tier"),
@@ -88,7 +106,30 @@ import Testing
         ("{packs: {s3: {endpoint: 'https://h/path', bucket: abc}}}", "no address"),
         ("{packs: {s3: {endpoint: 'https://', bucket: abc}}}", "no address"),
         ("{packs: {s3: {endpoint: 'https://h', bucket: AB}}}", "'AB' is no name of a bucket"),
+        ("{packs: {s3: {endpoint: 'https://h', bucket: abc, object-lock: {mode: legal, for: 1 day}}}}", "'mode'"),
+        ("{packs: {s3: {endpoint: 'https://h', bucket: abc, object-lock: {for: 1 day}}}}", "has no 'mode'"),
+        ("{packs: {s3: {endpoint: 'https://h', bucket: abc, object-lock: {mode: compliance}}}}", "has no 'for'"),
+        (
+            "{packs: {s3: {endpoint: 'https://h', bucket: abc, object-lock: {mode: compliance, for: 100 years}}}}",
+            "a hundred years at most"
+        ),
         ("{packs: {s3: {endpoint: 'https://h', bucket: abc, secret-key: hunter2}}}", "no place for secrets"),
+        ("{nodes: x, offline-media: {retry-after: 4 hours}}", "'x' has 'offline-media', and is one of nodes"),
+        ("{packs: {directory: /x}, offline-media: yes}", "'offline-media' of the tier 'x' is a text, not keys"),
+        ("{packs: {directory: /x}, offline-media: {}}", "has no 'retry-after'; write 'offline-media: {retry-after"),
+        ("{packs: {directory: /x}, offline-media: {retry-after: 4}}", "write a number of minutes, hours or days"),
+        ("{packs: {directory: /x}, offline-media: {retry-after: 0 hours}}", "'retry-after' of"),
+        ("{packs: {directory: /x}, offline-media: {retry-after: 367 days}}", "up to a year"),
+        ("{packs: {directory: /x}, offline-media: {retry-after: 9999999 days}}", "up to a year"),
+        ("{packs: {directory: /x}, offline-media: {retry-after: 4 hours, mount: x}}", "has no key 'mount'"),
+        (
+            "{packs: {directory: /x}, offline-media: {retry-after: 4 hours, restore-for: 7 days}}",
+            "has 'restore-for', and is one of a directory"
+        ),
+        (
+            "{packs: {s3: {endpoint: 'https://h', bucket: abc}}, offline-media: {retry-after: 1 day, restore-for: 2 months}}",
+            "write a number of days or weeks, up to 366 days"
+        ),
         ("{packs: {s3: {endpoint: 'https://h', bucket: abc, aws_secret_access_key: hunter2}}}", "no place for secrets"),
     ])
     func `tiers are checked`(tier: String, problem: String) {

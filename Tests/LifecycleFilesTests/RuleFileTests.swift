@@ -13,7 +13,7 @@ import Testing
                 description: All of it.
                 tiers:
                   hot: {nodes: hot}
-                  cold: {packs: {directory: /srv/cold/}}
+                  cold: {packs: {directory: /srv/cold/}, offline-media: {retry-after: 90 minutes}}
                   offsite:
                     packs:
                       s3:
@@ -23,7 +23,9 @@ import Testing
                         region: eu-central-1
                         path-style: yes
                         storage-class: STANDARD_IA
+                        object-lock: {mode: compliance, for: 5 years}
                         credentials: /etc/varve/s3
+                    offline-media: {retry-after: 1 hour, restore-for: 2 weeks}
                 policies:
                   active: {copies: {hot: 2}, spread: rack, codec: balanced}
                   deep:
@@ -32,6 +34,7 @@ import Testing
                     recall-to: hot
                     codec: as-received
                     soak: 2 weeks
+                    stay: 3 weeks
                     trash: 1 month
                   gone: {expire: true, trash: 90 days}
                 default: active
@@ -46,10 +49,16 @@ import Testing
                       study-age: over 5 years and at most 10 years
                     policy: gone
                   - {name: second, policy: deep, codec: dense}
+                prefetch:
+                  - {name: a, match: {modality: CT}, priors: {station: CT1}, same: [modality, body-part], at-most: 20}
+                  - {name: b, same: body-part, at-most: 1}
                 """
         )
+        let years = try #require(CalendarDuration(5, .years))
         #expect(ruleSet.tiers.map(\.name) == ["hot", "cold", "offsite"])
-        #expect(ruleSet.tiers[1].place == .directory("/srv/cold"))
+        #expect(ruleSet.tiers[1].place == .directory("/srv/cold") && ruleSet.tiers[0].offlineMedia == nil)
+        #expect(ruleSet.tiers[1].offlineMedia == Tier.OfflineMedia(retryAfterSeconds: 5400))
+        #expect(ruleSet.tiers[2].offlineMedia == Tier.OfflineMedia(retryAfterSeconds: 3600, restoreDays: 14))
         #expect(
             ruleSet.tiers[2].place
                 == .objectStore(
@@ -60,15 +69,21 @@ import Testing
                         region: "eu-central-1",
                         usesPathStyle: true,
                         storageClass: "STANDARD_IA",
+                        lock: ObjectStore.Lock(isCompliance: true, period: years),
                         credentialsFile: "/etc/varve/s3"
                     )
                 )
         )
+        #expect(ruleSet.prefetches.map(\.name) == ["a", "b"] && ruleSet.prefetches.map(\.limit) == [20, 1])
+        #expect(ruleSet.prefetches[0].same == [.modality, .bodyPart] && ruleSet.prefetches[1].same == [.bodyPart])
+        #expect(ruleSet.prefetches[0].condition != nil && ruleSet.prefetches[1].priors == nil)
+        #expect(ruleSet.prefetches[0].priors != nil && ruleSet.prefetches[1].condition == nil)
         #expect(ruleSet.policies[0].keeping?.spread == .rack && ruleSet.policies[0].keeping?.codec == .balanced)
         #expect(ruleSet.policies[0].trash == Policy.defaultTrash)
         let deep = try #require(ruleSet.policies[1].keeping)
         #expect(deep.copies == [TierCopies(tier: 1, count: 1), TierCopies(tier: 2, count: 1)])
         #expect(deep.recallTier == 0 && deep.codec == .asReceived && deep.spread == .host)
+        #expect(deep.stay == CalendarDuration(3, .weeks) && ruleSet.policies[0].keeping?.stay == Policy.defaultStay)
         #expect(deep.soak == CalendarDuration(2, .weeks) && ruleSet.policies[1].trash == CalendarDuration(1, .months))
         #expect(ruleSet.policies[2].expires && ruleSet.policies[2].trash == CalendarDuration(90, .days))
         #expect(ruleSet.defaultPolicy == 0)

@@ -27,7 +27,11 @@ struct ActingTests {
                 Policy(
                     name: "deep",
                     aim: .keep(
-                        Keeping(copies: [TierCopies(tier: 2, count: 1), TierCopies(tier: 3, count: 1)], soak: month)
+                        Keeping(
+                            copies: [TierCopies(tier: 2, count: 1), TierCopies(tier: 3, count: 1)],
+                            soak: month,
+                            stay: month
+                        )
                     )
                 ),
                 Policy(name: "expired", aim: .expire),
@@ -63,6 +67,22 @@ struct ActingTests {
         )
         #expect(ruleSet.wantsPacks(decision) == (policy > 0))
         #expect(ruleSet.packTiers(for: decision) == [[], [2], [2, 3]][policy])
+    }
+
+    @Test(arguments: [(0, nil), (1, nil), (2, 2), (3, nil)] as [(Int, Int?)])
+    func `a study that is in packs leaves the nodes where none of its copies are wanted there`(
+        policy: Int,
+        tier: Int?
+    ) throws {
+        let ruleSet = try Self.ruleSet([try Self.rule(nil, policy: policy)])
+        var facts = knownFacts()
+        let leave = ruleSet.leave(for: ruleSet.decide(facts, on: day("2026-01-01")))
+        #expect(leave?.tier == tier)
+        guard let leave else { return }
+        let month = try #require(CalendarDuration(1, .months))
+        #expect(leave.soak == month && leave.stay == month)
+        facts.isHeld = true
+        #expect(ruleSet.leave(for: ruleSet.decide(facts, on: day("2026-01-01"))) == nil, "it is held")
     }
 
     @Test func `copies on nodes stay where a policy that is possible wants some, and under a hold`() throws {
@@ -121,8 +141,7 @@ struct ActingTests {
             rules: [Rule(name: "r", condition: try condition("study-age", "over 1 year"), policy: 0, codec: .fast)]
         )
         let lines = ruleSet.notCarriedOut
-        for word in ["several tiers", "2 in hot", "1 in warm", "spread site", "codec dense", "recall-to", "codec fast"]
-        {
+        for word in ["several tiers", "2 in hot", "1 in warm", "spread site", "codec dense", "codec fast"] {
             #expect(lines.contains { $0.contains(word) }, "\(word)")
         }
     }

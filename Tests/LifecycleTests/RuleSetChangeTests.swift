@@ -13,6 +13,7 @@ import Testing
         var codec: Policy.Codec?
         var ruleCodec: Policy.Codec?
         var soakDays = 7
+        var stayDays = 30
         var trashDays = 30
         var recalls = false
         var expires = false
@@ -28,7 +29,8 @@ import Testing
                 copies: [TierCopies(tier: 0, count: copies), TierCopies(tier: 1, count: 1)],
                 codec: codec,
                 recallTier: recalls ? 0 : nil,
-                soak: days(soakDays)
+                soak: days(soakDays),
+                stay: days(stayDays)
             )
             let policies = [
                 Policy(name: "active", aim: .keep(Keeping(copies: [TierCopies(tier: 0, count: 2)]))),
@@ -56,6 +58,7 @@ import Testing
         (Variant(tierName: "packs"), false), (Variant(hasRuleFirst: true), false), (Variant(matches: "C*"), false),
         (Variant(name: "deep"), true), (Variant(place: "/elsewhere"), true), (Variant(copies: 1), true),
         (Variant(codec: .dense), true), (Variant(ruleCodec: .dense), true), (Variant(soakDays: 8), true),
+        (Variant(stayDays: 8), true),
         (Variant(trashDays: 31), true), (Variant(recalls: true), true), (Variant(expires: true), true),
         (Variant(matches: "MR"), true),
     ])

@@ -10,7 +10,7 @@ import Testing
 /// Single records of a pack, found without parsing all of its manifest.
 @Suite struct PackIndexTests {
     @inline(never)
-    private static func index(
+    static func index(
         _ pack: ByteBuffer,
         tailByteCount: UInt64 = PackReader.defaultTailByteCount
     ) throws -> (index: PackIndex, readCount: Int) {

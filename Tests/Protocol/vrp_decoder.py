@@ -13,7 +13,7 @@ ROLES = {1: "ingest", 2: "storage", 3: "coordinator", 4: "tool"}
 CODES = (
     "INTERNAL PROTOCOL VERSION WRONG_CLUSTER WRONG_NODE NOT_FOUND UNKNOWN CONFLICT CHECKSUM CORRUPT RANGE STALE_EPOCH"
     " STALE_TERM READ_ONLY DISK_FULL DISK_FAILED OVERLOADED DEADLINE TOO_LARGE CANCELLED INVALID_REQUEST UNSUPPORTED"
-    " SHUTTING_DOWN OUTCOME_UNKNOWN CONNECTION_LOST NOT_CONNECTED HELD UNAUTHENTICATED FORBIDDEN"
+    " SHUTTING_DOWN OUTCOME_UNKNOWN CONNECTION_LOST NOT_CONNECTED HELD UNAUTHENTICATED FORBIDDEN OFFLINE"
 ).split()
 RETRIES = {1: "same node", 2: "other node", 3: "later", 4: "never"}
 
@@ -271,7 +271,7 @@ def amendment(p):
     entry.integer("term", 8)
     entry.integer("sequence", 8)
     entry.integer("kind", 2)
-    entry.take(2)
+    entry.integer("kept days", 2)
     length = entry.number(4)
     entry.fields["issued"] = str(int.from_bytes(entry.take(8), "little", signed=True))
     entry.octets("reference", 16)
@@ -474,6 +474,35 @@ def verify_pack(p):
     pack_reference(p)
 
 
+def recall(p):
+    verify_pack(p)
+    records = []
+    while p.data:
+        p.record_id("id")
+        records.append(p.fields.pop("id"))
+    if not 1 <= len(records) <= 1024:
+        wrong("%d records" % len(records))
+    p.fields["records"] = " ".join(records)
+
+
+def recall_result(p):
+    outcomes = []
+    while p.data:
+        outcome = p.take(1)[0]
+        if not 1 <= outcome <= 5:
+            wrong("outcome %d" % outcome)
+        outcomes.append(str(outcome))
+    if not outcomes:
+        wrong("no outcome")
+    p.fields["outcomes"] = " ".join(outcomes)
+def remove_pack(p):
+    p.octets("pack", 16)
+    p.integer("timeout", 4)
+    p.take(4)
+    stamp(p)
+    pack_reference(p)
+
+
 def placement_map(p):
     p.integer("timeout", 4)
     stamp(p)
@@ -571,6 +600,10 @@ TYPES = {
     0x54: ("BUILD-PACK-RESULT", 48, 48, build_pack_result),
     0x55: ("VERIFY-PACK", 0, 1024, verify_pack),
     0x56: ("VERIFY-PACK-RESULT", 0, 0, lambda p: None),
+    0x57: ("RECALL", 0, 1024 + 1024 * 16, recall),
+    0x58: ("RECALL-RESULT", 0, 1024, recall_result),
+    0x59: ("REMOVE-PACK", 0, 1024, remove_pack),
+    0x5A: ("REMOVE-PACK-RESULT", 0, 0, lambda p: None),
 }
 HANDSHAKE = ("HELLO", "HELLO-ACK", "ERROR")
 

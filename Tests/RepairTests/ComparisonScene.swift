@@ -42,6 +42,9 @@ final class ComparisonWorld: Sendable {
         var beforeUncounting: (@Sendable (inout State) -> Void)?
         /// Happens when a copy is counted.
         var whenCounted: (@Sendable (NodeID) -> Void)?
+        /// What a sound cold pack holds; and whose copies were ordered to be dropped for it.
+        var packed: Set<RecordID> = []
+        var coldOrders: [RecordID: [NodeID]] = [:]
         /// Copies that are being dropped: not to be counted.
         var dropping: Set<RecordID> = []
     }
@@ -63,12 +66,21 @@ final class ComparisonWorld: Sendable {
         return Int32(state.placements.count - 1)
     }
 
-    /// Enters an instance that is counted on the nodes with these numbers, from 0, and is on those of `present`.
+    /// Enters an instance that is counted on the nodes with these numbers, from 0, and is on those of `present`; `isCold`: also
+    /// one that is counted on none.
     @discardableResult
-    func store(_ number: UInt64, counted: [Int], present: [Int], group: UInt64 = 0) -> RecordID {
+    func store(
+        _ number: UInt64,
+        counted: [Int],
+        present: [Int],
+        group: UInt64 = 0,
+        isCold: Bool = false
+    ) -> RecordID {
         guard let record = RecordID(high: group << 48, low: number) else { preconditionFailure("no record id") }
         state.withLockedValue { state in
-            if !counted.isEmpty { state.instances[record] = Self.number(of: counted.map { ids[$0] }, &state) }
+            if !counted.isEmpty || isCold {
+                state.instances[record] = Self.number(of: counted.map { ids[$0] }, &state)
+            }
             for node in present { state.nodes[ids[node]]?.records.insert(record) }
         }
         return record
@@ -258,6 +270,16 @@ extension ComparisonWorld: ComparisonLedger {
         try change(term) { state in
             if isLost { state.lost.insert(copy.record) }
             state.postponed[copy.record] = (state.time + pause, note)
+        }
+    }
+
+    func orderColdDrop(_ record: RecordID, on node: NodeID, term: Term) async throws(CatalogError) -> Bool {
+        try change(term) { state in
+            guard state.packed.contains(record), let number = state.instances[record],
+                state.placements[Int(number)].isEmpty
+            else { return false }
+            state.coldOrders[record, default: []].append(node)
+            return true
         }
     }
 

@@ -90,6 +90,8 @@ struct MovePlanTests {
             (.notFound, verify, writer, 0, .replace),
             (.unknown, verify, other, 9, .wait),
             (.diskFailed, verify, writer, 9, .wait),
+            (.offline, verify, other, 0, .waitForMedium), (.offline, verify, writer, 20, .waitForMedium),
+            (.offline, build, writer, 20, .waitForMedium),
         ]
         for (code, step, node, attempt, setback) in table {
             let found = MovePlan.setback(

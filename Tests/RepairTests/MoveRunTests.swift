@@ -70,6 +70,26 @@ struct MoveRunTests {
         #expect(world.isPacked && world.state.withLockedValue { $0.move.state } == .done)
     }
 
+    @Test func `a move waits for a medium however long it takes`() async {
+        let world = MoveWorld(instances: 4)
+        let away = ReplicationError(.offline, "not mounted")
+        for _ in 1...20 {
+            world.state.withLockedValue { $0.refusals = [away] }
+            #expect(await world.work())
+            let move = world.state.withLockedValue { $0.move }
+            #expect(move.state == .underWay && move.attemptCount == 0 && move.note.hasPrefix("waits for medium"))
+        }
+        #expect(await world.work())
+        #expect(world.isPacked)
+        // It is taken out while the pack stands.
+        world.takeOver(after: .seconds(61))
+        world.state.withLockedValue { $0.refusals = [away] }
+        #expect(await world.work())
+        #expect(world.state.withLockedValue { $0.move.state == .underWay && $0.offline.count == 1 })
+        #expect(await world.work())
+        #expect(world.state.withLockedValue { $0.move.state } == .done && world.isPacked)
+    }
+
     @Test func `a store that damages whatever lies there needs a person`() async {
         let world = MoveWorld(instances: 4)
         world.state.withLockedValue { $0.damages = .max }

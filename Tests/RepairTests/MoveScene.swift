@@ -33,6 +33,8 @@ final class MoveWorld: Sendable {
         /// Who has read a pack last.
         var readers: [UInt64: NodeID] = [:]
         var hold: Int64?
+        /// What is known to be on media that are not at hand.
+        var offline: Set<UInt64> = []
     }
 
     static let nodes = (1...3).map { NodeID(high: 0, low: UInt64($0)) }
@@ -263,6 +265,10 @@ extension MoveWorld: MoveLedger {
         }
     }
 
+    func note(_ pack: ColdPack, isOffline: Bool) async throws(CatalogError) {
+        try step(term: nil) { _ = $0.offline.insert(pack.idLow) }
+    }
+
     func noteSound(_ pack: ColdPack, by node: NodeID?, term: Term) async throws(CatalogError) {
         try step(term: term) { state in
             guard let known = state.packs[pack.idLow]?.pack, known.state != .planned, known.state != .givenUp else {
@@ -321,7 +327,7 @@ extension MoveWorld: MoveLedger {
 
     func recheckPacks(olderThan age: Duration, limit: Int, term: Term) async throws(CatalogError) -> Int { 0 }
 
-    func countPacks(ofMove move: Int64, term: Term) async throws(CatalogError) {
+    func countPacks(ofMove move: Int64, takesOver: Bool, term: Term) async throws(CatalogError) {
         try step(term: term) { state in
             let live = state.packs.filter { $0.value.pack.state != .givenUp }
             guard live.values.allSatisfy({ $0.pack.state == .verified || $0.pack.state == .counted }) else { return }

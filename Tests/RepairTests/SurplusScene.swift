@@ -42,6 +42,11 @@ final class SurplusWorld: Sendable {
         var byteCount: Int64 = 1000
         /// Happens when a node is told to drop, or asked what it has dropped.
         var whenTold: (@Sendable (NodeID) -> Void)?
+        /// What a cold pack holds that was sound when it was read last; and that proves it at this moment.
+        var packed: Set<RecordID> = []
+        var proven: Set<RecordID> = []
+        /// Happens right before it is asked what packs prove.
+        var beforeProof: (@Sendable (inout State) -> Void)?
         /// Steps until the process is as good as dead.
         var stepsLeft = Int.max
     }
@@ -162,7 +167,7 @@ extension SurplusWorld: SurplusLedger {
         try change(term, "unconfirmed") { state in
             var found: [UnconfirmedDrop] = []
             for (record, open) in state.unconfirmed.sorted(by: { $0.key < $1.key }) {
-                guard let number = state.instances[record] else { continue }
+                guard let number = state.instances[record], !state.placements[Int(number)].isEmpty else { continue }
                 for node in open where nodes.contains(node) && found.count < limit {
                     found.append(
                         UnconfirmedDrop(

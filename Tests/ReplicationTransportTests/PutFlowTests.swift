@@ -139,6 +139,39 @@ struct PutFlowTests {
         #expect(memory.waiterCount == 0)
     }
 
+    /// What waits for memory holds all the connection's credit, and a put of higher priority passes it.
+    @Test func aPutThatPassesOthersDoesNotDependOnTheirCredit() async throws {
+        let service = FakeService(gate: Gate())
+        var limits = Loopback.patientLimits
+        limits.maximumConnections = 1
+        limits.connectionCreditByteCount = 300_000
+        limits.streamCreditByteCount = 200_000
+        limits.maximumWholePayloadByteCount = 1 << 20
+        limits.windowByteCount = 600_000
+        // Beside the connection's own: what the first takes, and 100 kB.
+        let memory = ReplicationMemoryBudget(byteCount: 900_000)
+        try await Loopback.run(service, limits: limits, memory: memory) { loopback in
+            try await loopback.withClient { client in
+                let records = [500_000, 190_000, 190_000, 90_000].enumerated().map { number, byteCount in
+                    TestRecord(UInt64(number), byteCount: byteCount)
+                }
+                async let first = client.put(records[0].request, payload: records[0].payload)
+                await service.gate.arrived(1)
+                async let second = client.put(records[1].request, payload: records[1].payload, priority: .repair)
+                async let third = client.put(records[2].request, payload: records[2].payload, priority: .repair)
+                try await Loopback.roundTrips(of: client) { memory.waiterCount == 2 }
+                async let fourth = client.put(records[3].request, payload: records[3].payload)
+                // It gets to the service while the first has its memory yet.
+                try await Loopback.roundTrips(of: client) { service.state.withLockedValue { $0.putCount } == 2 }
+                #expect(memory.waiterCount == 2)
+                service.gate.open()
+                let outcomes = try await [first, second, third, fourth]
+                #expect(outcomes == [.stored, .stored, .stored, .stored])
+            }
+        }
+        #expect(memory.lentByteCount == 0)
+    }
+
     @Test func aPayloadInSeveralBuffersArrivesAsOne() async throws {
         let service = FakeService()
         try await Loopback.run(service) { loopback in

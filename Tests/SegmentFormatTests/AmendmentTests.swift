@@ -35,6 +35,17 @@ import Testing
         #expect(try Amendment(decoding: encoded, subject: amendment.subject, type: .amendment) == amendment)
     }
 
+    @Test func theDaysOfADeletionAreBetweenKindAndTerm() throws {
+        var amendment = try Self.amendment(.tombstone, 1)
+        let without = Array(amendment.encoded().readableBytesView)
+        amendment.keptDays = 0x0102
+        let with = Array(amendment.encoded().readableBytesView)
+        #expect(with[4] == 2 && with[5] == 1 && without[4] == 0 && without[5] == 0)
+        #expect(with[..<4] == without[..<4] && with[6...] == without[6...])
+        let read = try Amendment(decoding: amendment.encoded(), subject: amendment.subject, type: .tombstone)
+        #expect(read == amendment)
+    }
+
     @Test func whatIsNoAmendmentIsRefused() throws {
         let subject = try Fixture.id(1)
         let encoded = try Self.amendment(.tombstone, 1).encoded()

@@ -82,6 +82,38 @@ import Testing
         #expect(try !engine.compact(Self.first))
     }
 
+    @Test func aDeletionThatPromisesMoreIsKeptForLonger() throws {
+        let clock = Clock()
+        let machine = Self.machine(clock)
+        var engine = try machine.open()
+        let large = try Fixture.record(1, byteCount: 200_000)
+        #expect(try engine.appendLarge(large) == .stored)
+        #expect(try engine.amend(large.amendment(.tombstone, 1, keptDays: 90)) == .stored)
+        // The same word of a program that does not know the days: what was heard first counts.
+        #expect(try engine.amend(large.amendment(.tombstone, 1)) == .alreadyStored)
+        #expect(try engine.amendments(of: large.id).map(\.amendment.keptDays) == [90])
+        clock.advance(days: 90)
+        #expect(try #require(try engine.view.usage(of: Self.first)).deadFraction == 0)
+        // Also when the index was made anew from the segments.
+        engine = try machine.killed().withoutIndex().open()
+        #expect(try #require(try engine.view.usage(of: Self.first)).deadFraction == 0)
+        clock.advance(days: 1)
+        #expect(try #require(try engine.view.usage(of: Self.first)).deadFraction > 0.9)
+    }
+
+    @Test func aShorterPromiseDoesNotMakeItShorter() throws {
+        let clock = Clock()
+        let machine = Self.machine(clock)
+        var engine = try machine.open()
+        let large = try Fixture.record(1, byteCount: 200_000)
+        #expect(try engine.appendLarge(large) == .stored)
+        #expect(try engine.amend(large.amendment(.tombstone, 1, keptDays: 1)) == .stored)
+        clock.advance(days: 29)
+        #expect(try #require(try engine.view.usage(of: Self.first)).deadFraction == 0)
+        clock.advance(days: 2)
+        #expect(try #require(try engine.view.usage(of: Self.first)).deadFraction > 0.9)
+    }
+
     @Test func whatIsInUseOrDamagedIsLeftAlone() throws {
         let clock = Clock()
         let machine = Self.machine(clock)

@@ -96,6 +96,7 @@ extension NewRecord {
         term: UInt64 = 1,
         _ sequence: UInt64,
         reference: UInt64 = 1,
+        keptDays: UInt16 = 0,
         payload: String = "because"
     ) -> NewAmendment {
         NewAmendment(
@@ -104,7 +105,8 @@ extension NewRecord {
                 kind: kind,
                 order: Amendment.Order(term: Term(rawValue: term), sequence: sequence),
                 reference: Amendment.Reference(high: 0, low: reference),
-                issuedAtMilliseconds: 1_700_000_000_000
+                issuedAtMilliseconds: 1_700_000_000_000,
+                keptDays: keptDays
             ),
             payload: ByteBuffer(string: payload),
             mapEpoch: MapEpoch(rawValue: 9),

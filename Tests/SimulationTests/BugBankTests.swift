@@ -8,9 +8,15 @@ import Testing
     /// The most seeds that a mistake may take; docs/testing.md has how many each took.
     private static let limit: UInt64 = 400
 
+    /// The first seed of each mistake that takes many, which is tried before the others: any seed up to the limit will do.
+    private static let known: [Defect: UInt64] = [
+        .giveUpOnly: 241, .dropPackedUnderOldTerm: 273, .dropCancelled: 58, .readPackUnchecked: 18,
+    ]
+
     @Test(arguments: Defect.allCases)
     func `the simulation finds`(defect: Defect) {
-        let isFound = (1...Self.limit).contains { Simulation.run(seed: $0, defect: defect).violation != nil }
+        let seeds = [Self.known[defect]].compactMap(\.self) + Array(1...Self.limit)
+        let isFound = seeds.contains { Simulation.run(seed: $0, defect: defect).violation != nil }
         #expect(isFound, "\(defect.rawValue) is not found by \(Self.limit) seeds")
     }
 

@@ -17,11 +17,15 @@ import Testing
         var faults = 0
         var promises = 0
         var copies = 0
+        var packs = 0
+        var cold = 0
         for seed in first..<(first + count) {
             let report = Simulation.run(seed: seed)
             faults += report.faultCount
             promises += report.promiseCount
             copies += report.copyCount
+            packs += report.packCount
+            cold += report.coldCount
             if let violation = report.violation {
                 Issue.record("varve-sim --seed \(seed): \(violation)")
             }
@@ -30,6 +34,8 @@ import Testing
         #expect(faults >= Int(count) * 10, "\(faults) faults in \(count) seeds")
         #expect(promises >= Int(count) * 5, "\(promises) promises in \(count) seeds")
         #expect(copies >= Int(count) * 5, "\(copies) copies made in \(count) seeds")
+        #expect(packs >= Int(count), "\(packs) packs counted in \(count) seeds")
+        #expect(cold >= Int(count), "\(cold) instances in packs only in \(count) seeds")
     }
 
     @Test func `every kind of fault takes place`() {

@@ -183,6 +183,28 @@ struct PackServiceTests {
         }
     }
 
+    @Test func `a pack is removed from its store by an order in office, once and again`() async throws {
+        try await Self.with { one, other, cold in
+            let order = try Self.order(1...2, in: cold)
+            let neighbour = try Self.order(1...1, in: cold, pack: 2)
+            for wanted in [order, neighbour] { _ = try await one.client.buildPack(wanted) }
+            func removal(_ order: BuildPackRequest) -> RemovePackRequest {
+                RemovePackRequest(reference: order.reference, stamp: order.stamp)
+            }
+            let stale = removal(try Self.order(1...2, in: cold, term: 2))
+            #expect(try await refusal { try await one.client.removePack(stale) } == .staleTerm)
+            let forbidden = removal(try Self.order(1...2, in: "/etc"))
+            #expect(try await refusal { try await one.client.removePack(forbidden) } == .forbidden)
+            #expect(FileManager.default.fileExists(atPath: Self.file(of: order, in: cold)))
+            for node in [other, one] { try await node.client.removePack(removal(order)) }
+            #expect(!FileManager.default.fileExists(atPath: Self.file(of: order, in: cold)))
+            #expect(FileManager.default.fileExists(atPath: Self.file(of: neighbour, in: cold)))
+            // Not mounted: it may be there.
+            try FileManager.default.removeItem(atPath: "\(cold)/\(StoreMarker.name)")
+            #expect(try await refusal { try await one.client.removePack(removal(order)) } == .unknown)
+        }
+    }
+
     @Test func `a node writes only where it was told to, and to an order in office`() async throws {
         try await Self.with { one, _, cold in
             let order = try Self.order(1...2, in: "/etc")

@@ -18,6 +18,7 @@ extension Catalog {
             case 0: return .done
             case 1: return .dropped(row.int(3) ?? 0)
             case 2: return .held(Int64(row.int(1) ?? 0))
+            case 4: return .recalled
             default:
                 guard let pack = row.nodeID(2) else {
                     throw PostgresFailure(kind: .unexpected, message: "a pack to be read was not named")

@@ -122,8 +122,10 @@ extension Catalog {
     }
 
     /// From now on the packs of the move are read from, all of which were read back.
-    public func countPacks(ofMove move: Int64, term: Term) async throws(CatalogError) {
-        try await changePacks(Self.countPacks, [.term(term), .int8(move)])
+    ///
+    /// `takesOver`: so are those that earlier moves made of what nodes have copies of; they stand and are read again as its own.
+    public func countPacks(ofMove move: Int64, takesOver: Bool = false, term: Term) async throws(CatalogError) {
+        try await changePacks(Self.countPacks, [.term(term), .int8(move), .bool(takesOver)])
     }
 
     /// The move is done.
@@ -214,7 +216,7 @@ extension Catalog {
 
     private static let giveUpPack = PreparedStatement("give_up_pack", "SELECT give_up_pack($1, $2, $3, $4, $5)")
 
-    private static let countPacks = PreparedStatement("count_packs", "SELECT count_packs($1, $2)")
+    private static let countPacks = PreparedStatement("count_packs", "SELECT count_packs($1, $2, $3)")
 
     private static let finishMove = PreparedStatement("finish_move", "SELECT finish_move($1, $2, $3)")
 

@@ -92,7 +92,7 @@ extension Catalog {
         "open_trash_orders",
         """
         SELECT o.number, o.deletion, o.kind, o.term, o.reference, o.issued_at, o.reason, o.answered,
-            d.restored_at IS NOT NULL
+            d.restored_at IS NOT NULL, d.grace_days
         FROM open_trash_orders($1, $2, $3, $4) o JOIN deletions d ON d.id = o.deletion ORDER BY o.number
         """
     )
@@ -136,7 +136,8 @@ extension TrashOrder {
             issuedAtMilliseconds: Int64(row.int(5) ?? 0),
             reason: row.text(6),
             answered: Set(row.nodeIDs(7)),
-            isRestored: row.bool(8)
+            isRestored: row.bool(8),
+            graceDays: row.int(9) ?? 0
         )
     }
 }

@@ -71,6 +71,24 @@ extension Catalog {
         }
     }
 
+    /// What nodes have of a study that is in packs of a tier.
+    public func copiesBesidePacks(
+        inTier tier: String,
+        ofStudy uid: String
+    ) async throws(CatalogError) -> CopiesBesidePacks {
+        guard let key = RecordID.range(studyInstanceUID: uid)?.lowerBound else {
+            return CopiesBesidePacks(instanceCount: 0, cameBackAtMilliseconds: nil)
+        }
+        return try await perform(.repeatable) { connection, deadline throws(PostgresFailure) in
+            let values: [PostgresValue] = [.text(uid), .record(key), .text(tier)]
+            let row = try connection.query(ActStatements.besidePacks, values, deadline: deadline).first
+            return CopiesBesidePacks(
+                instanceCount: row?.int(0) ?? 0,
+                cameBackAtMilliseconds: row?.int(1).map(Int64.init)
+            )
+        }
+    }
+
     /// Orders by a rule that a study go into packs, unless as many are under way as may be.
     public func orderMove(
         ofStudy study: String,
@@ -206,6 +224,21 @@ private enum ActStatements {
         WHERE t.uid = $1::text AND i.record NOT IN (
             SELECT unnest(c.records) FROM cold_packs c JOIN pack_moves o ON o.id = c.move
             WHERE c.study_key = $2 AND c.state < 5 AND o.tier = $3::text
+        )
+        """
+    )
+    static let besidePacks = PreparedStatement(
+        "copies_beside_packs",
+        """
+        SELECT count(*), (
+            SELECT (extract(epoch FROM max(r.done_at)) * 1000)::int8 FROM pack_recalls r
+            WHERE r.study_key = $2 AND r.study_uid = $1::text AND r.state = 2
+        )
+        FROM studies t JOIN series e ON e.study = t.id JOIN instances i ON i.series = e.id
+            JOIN placements p ON p.id = i.placement
+        WHERE t.uid = $1::text AND cardinality(p.nodes) > 0 AND i.record IN (
+            SELECT unnest(c.records) FROM cold_packs c JOIN pack_moves o ON o.id = c.move
+            WHERE c.study_key = $2 AND c.state = 4 AND o.tier = $3::text
         )
         """
     )

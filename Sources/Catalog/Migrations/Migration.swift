@@ -39,6 +39,7 @@ struct Migration: Sendable {
         .withoutUIDText, .commitments, .trash, .repair, .placementIndex, .surplus,
         .watch,
         .comparison, .putOffDrops, .lifecycle, .packs, .recordLookups, .coldInstances, .acts,
-        .rejections,
+        .rejections, .recalls, .prefetch, .purges, .packProof, .recordPlaces, .recallsTouch, .offlineMedia,
+        .onward,
     ]
 }

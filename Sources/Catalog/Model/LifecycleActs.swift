@@ -115,3 +115,10 @@ public struct PolicyCount: Sendable, Hashable {
     public var version: Int64
     public var studyCount: Int
 }
+
+/// What storage nodes have of a study that is in packs as well.
+public struct CopiesBesidePacks: Hashable, Sendable {
+    public let instanceCount: Int
+    /// When it last came back from packs; nil when it never did.
+    public let cameBackAtMilliseconds: Int64?
+}

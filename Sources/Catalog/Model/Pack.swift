@@ -15,6 +15,9 @@ public struct ColdPack: Hashable, Sendable {
         case counted = 4
         /// Damaged, or not wanted any more; what is in the store is nobody's.
         case givenUp = 5
+        /// It goes from its store, and is not read from any more.
+        case beingRemoved = 6
+        case removed = 7
     }
 
     /// The id, in two halves.
@@ -42,6 +45,8 @@ public struct ColdPack: Hashable, Sendable {
     public var instanceCount: Int
     /// What was wrong with it; for people.
     public var note: String
+    /// Where the record that was asked for lies in it (`PackFormat.RecordPlace`); nil when none was, or it is not known.
+    public var recordPlace: [UInt8]?
 
     public init(
         idHigh: UInt64,
@@ -61,7 +66,8 @@ public struct ColdPack: Hashable, Sendable {
         verifiedAtMilliseconds: Int64? = nil,
         isVerifiedAgain: Bool = false,
         instanceCount: Int,
-        note: String = ""
+        note: String = "",
+        recordPlace: [UInt8]? = nil
     ) {
         self.idHigh = idHigh
         self.idLow = idLow
@@ -81,6 +87,7 @@ public struct ColdPack: Hashable, Sendable {
         self.isVerifiedAgain = isVerifiedAgain
         self.instanceCount = instanceCount
         self.note = note
+        self.recordPlace = recordPlace
     }
 }
 
@@ -90,6 +97,8 @@ public struct PackMove: Hashable, Sendable {
         case underWay = 1
         case done = 2
         case needsPerson = 3
+        /// The study is in packs of other tiers only, and is recalled for it.
+        case comingBack = 4
     }
 
     public var id: Int64
@@ -151,6 +160,8 @@ public enum EnteredMove: Hashable, Sendable {
     /// The study is moved elsewhere; that has to end first.
     case otherMove(Int64)
     case noSuchStudy
+    /// The study is being recalled, by the recall of this number; that has to end first.
+    case beingRecalled(Int64)
 }
 
 /// What came of dropping the copies of a move's instances.
@@ -163,6 +174,8 @@ public enum PackedDrop: Hashable, Sendable {
     case held(Int64)
     /// This pack has to be read whole first, by another node than its writer.
     case unproven(high: UInt64, low: UInt64)
+    /// The study is being recalled: nothing more is dropped.
+    case recalled
 }
 
 /// A record that may go into a pack, and the bytes of its payload.
@@ -200,4 +213,6 @@ public struct TierTotals: Hashable, Sendable {
     public var oldestVerifiedAtMilliseconds: Int64?
     public var movesUnderWay: Int
     public var movesNeedingPerson: Int
+    /// Packs that are on media that are not at hand, as they were looked for last.
+    public var offlineCount = 0
 }

@@ -106,6 +106,8 @@ public struct TrashOrder: Sendable, Hashable {
     public var answered: Set<NodeID>
     /// Whether none of the deletion's instances is in the trash any more.
     public var isRestored: Bool
+    /// Days for which the deletion can be taken back.
+    public var graceDays: Int
 
     public init(
         number: Int64,
@@ -117,7 +119,8 @@ public struct TrashOrder: Sendable, Hashable {
         issuedAtMilliseconds: Int64,
         reason: String,
         answered: Set<NodeID> = [],
-        isRestored: Bool = false
+        isRestored: Bool = false,
+        graceDays: Int = 0
     ) {
         self.number = number
         self.deletion = deletion
@@ -129,6 +132,7 @@ public struct TrashOrder: Sendable, Hashable {
         self.reason = reason
         self.answered = answered
         self.isRestored = isRestored
+        self.graceDays = graceDays
     }
 }
 

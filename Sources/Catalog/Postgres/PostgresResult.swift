@@ -92,6 +92,9 @@ final class PostgresResult {
             int(column).flatMap { Int32(exactly: $0) }.flatMap { CivilDate(postgresDays: $0) }
         }
 
+        /// `nil` for NULL.
+        func bytes(_ column: Int) -> [UInt8]? { read(column) { Array($0) } }
+
         func digest(_ column: Int) -> SHA256Digest? {
             read(column) { SHA256Digest($0) } ?? nil
         }

@@ -14,30 +14,38 @@ public struct DirectoryStore: ObjectStore {
     /// Of the directory, without a slash at its end.
     public let path: String
     public let marker: StoreMarker
+    /// With it, what is not there may be on a medium that was taken out.
+    let media: OfflineMedia?
     private let threads: FileThreads
 
     /// Where objects are written before they have their names; no key begins with a dot.
     static let uploads = ".varve-uploads"
 
-    private init(path: String, marker: StoreMarker, threads: FileThreads) {
+    private init(path: String, marker: StoreMarker, media: OfflineMedia? = nil, threads: FileThreads) {
         self.path = path
         self.marker = marker
+        self.media = media
         self.threads = threads
     }
 
     /// Opens a store that is there; with `cluster` one of that cluster, or of any.
+    ///
+    /// With `media` what is not there is `.offline`, the store itself as well.
     public static func open(
         _ path: String,
         cluster: ClusterID? = nil,
+        media: OfflineMedia? = nil,
         pool: NIOThreadPool = .singleton
     ) async throws(ColdStoreError) -> DirectoryStore {
         let path = trimmed(path)
         let threads = FileThreads(pool)
-        let marker = try await threads.run { () throws(ColdStoreError) in try readMarker(in: path) }
+        let marker = try await judged(media) { () async throws(ColdStoreError) in
+            try await threads.run { () throws(ColdStoreError) in try readMarker(in: path) }
+        }
         if let cluster, let owner = marker.cluster, owner != cluster {
             throw ColdStoreError(.invalid, "\(path) is the store of the cluster \(owner), not of \(cluster)")
         }
-        return DirectoryStore(path: path, marker: marker, threads: threads)
+        return DirectoryStore(path: path, marker: marker, media: media, threads: threads)
     }
 
     /// Makes an empty directory, which must be there, a store.
@@ -68,7 +76,7 @@ public struct DirectoryStore: ObjectStore {
 
     public func begin(_ key: ObjectKey, maximumByteCount: UInt64) async throws(ColdStoreError) -> FileUpload {
         let path = path
-        try await threads.run { () throws(ColdStoreError) in
+        try await run { () throws(ColdStoreError) in
             _ = try Self.readMarker(in: path)
             // What is in it is gone with it.
             try FileSystem.makeDirectory("\(path)/\(Self.uploads)")
@@ -83,7 +91,7 @@ public struct DirectoryStore: ObjectStore {
 
     public func status(of key: ObjectKey) async throws(ColdStoreError) -> ObjectStatus? {
         let (file, path) = (file(of: key), path)
-        return try await threads.run { () throws(ColdStoreError) -> ObjectStatus? in
+        return try await run { () throws(ColdStoreError) -> ObjectStatus? in
             switch try FileSystem.kind(of: file) {
             case .file(let byteCount): return ObjectStatus(key: key, byteCount: byteCount)
             case .directory, .other: return nil
@@ -95,23 +103,46 @@ public struct DirectoryStore: ObjectStore {
     }
 
     public func read(_ key: ObjectKey, _ range: Range<UInt64>) async throws(ColdStoreError) -> ByteBuffer {
-        let (file, path) = (file(of: key), path)
-        return try await threads.run { () throws(ColdStoreError) -> ByteBuffer in
+        let (file, path, absence) = (file(of: key), path, absence)
+        return try await run { () throws(ColdStoreError) -> ByteBuffer in
             guard let open = try FileSystem.openFile(file) else {
                 _ = try Self.readMarker(in: path)
-                throw ColdStoreError(.notFound, "there is no \(key) in \(path)")
+                throw ColdStoreError(absence, "there is no \(key) in \(path)")
             }
             return try FileRange.read(open, range, file)
         }
     }
 
+    public var absence: ColdStoreError.Code { media == nil ? .notFound : .offline }
+
     public func list(after key: ObjectKey?, limit: Int) async throws(ColdStoreError) -> [ObjectStatus] {
         let path = path
-        return try await threads.run { () throws(ColdStoreError) -> [ObjectStatus] in
+        return try await run { () throws(ColdStoreError) -> [ObjectStatus] in
             _ = try Self.readMarker(in: path)
             var walk = DirectoryWalk(root: path, after: key?.string ?? "", limit: limit)
             try walk.run()
             return walk.found
+        }
+    }
+
+    /// Runs a call on a thread made for it.
+    private func run<Value: Sendable>(
+        _ body: @escaping @Sendable () throws(ColdStoreError) -> Value
+    ) async throws(ColdStoreError) -> Value {
+        let threads = threads
+        return try await Self.judged(media) { () async throws(ColdStoreError) in try await threads.run(body) }
+    }
+
+    /// A store that is not there has its media taken out, where that was said to happen.
+    private static func judged<Value: Sendable>(
+        _ media: OfflineMedia?,
+        _ body: () async throws(ColdStoreError) -> Value
+    ) async throws(ColdStoreError) -> Value {
+        do throws(ColdStoreError) {
+            return try await body()
+        } catch {
+            guard media != nil, error.code == .unavailable else { throw error }
+            throw ColdStoreError(.offline, error.message)
         }
     }
 
@@ -151,11 +182,29 @@ public struct DirectoryStore: ObjectStore {
 }
 
 extension DirectoryStore: ObjectRemoval {
+    /// So long nobody writes nothing to an upload that goes on, in seconds.
+    private static let unfinishedAge: Int64 = 2 * 86_400
+
+    /// Removes what was begun by anybody and not written to for two days: its name does not say what it was to be.
+    public func removeUnfinished(_ key: ObjectKey) async throws(ColdStoreError) {
+        let uploads = "\(path)/\(Self.uploads)"
+        try await run { () throws(ColdStoreError) in
+            guard try FileSystem.kind(of: uploads) == .directory else { return }
+            for name in try FileSystem.names(in: uploads) {
+                let file = "\(uploads)/\(name)"
+                guard let age = try FileSystem.secondsSinceWritten(file), age > Self.unfinishedAge else { continue }
+                try FileSystem.remove(file)
+            }
+        }
+    }
+
     public func remove(_ key: ObjectKey) async throws(ColdStoreError) {
-        let (file, path) = (file(of: key), path)
-        try await threads.run { () throws(ColdStoreError) in
+        let (file, path, absence) = (file(of: key), path, absence)
+        try await run { () throws(ColdStoreError) in
             guard try FileSystem.kind(of: file) != nil else {
                 _ = try Self.readMarker(in: path)
+                // On a medium that was taken out it would stay.
+                guard absence == .notFound else { throw ColdStoreError(absence, "there is no \(key) in \(path)") }
                 return
             }
             try FileSystem.remove(file)

@@ -51,6 +51,19 @@ enum FileSystem {
         return UInt64(max(0, status.st_size))
     }
 
+    /// How long nothing has been written to a file, by the machine's clock; `nil` when there is no such file.
+    static func secondsSinceWritten(_ path: String) throws(ColdStoreError) -> Int64? {
+        var status = Glibc.stat()
+        guard stat(path, &status) == 0 else {
+            if errno == ENOENT || errno == ENOTDIR { return nil }
+            throw failure("stat", path)
+        }
+        guard status.st_mode & S_IFMT == S_IFREG else { return nil }
+        var now = timespec()
+        clock_gettime(CLOCK_REALTIME, &now)
+        return Int64(now.tv_sec - status.st_mtim.tv_sec)
+    }
+
     /// `nil` when there is nothing.
     static func kind(of path: String) throws(ColdStoreError) -> Kind? {
         var status = Glibc.stat()

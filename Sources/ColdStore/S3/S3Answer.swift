@@ -43,7 +43,8 @@ package struct S3Answer: Sendable {
         case (_, "NoSuchBucket"):
             return .failure(ColdStoreError(.unavailable, "\(message); there is no such bucket on this server"))
         case (_, "InvalidObjectState"):
-            return .failure(ColdStoreError(.unavailable, "\(message); have it restored from the archive class first"))
+            return .failure(ColdStoreError(.offline, "\(message); it has to be restored from its archive class first"))
+        case (_, "RestoreAlreadyInProgress"): return .failure(ColdStoreError(.exists, message))
         case (_, "QuotaExceeded"), (507, _): return .failure(ColdStoreError(.full, message))
         case (412, _): return .failure(ColdStoreError(.exists, message))
         case (404, _): return .failure(ColdStoreError(.notFound, message))

@@ -74,10 +74,21 @@ struct S3Client: Sendable {
             let response = try await http.execute(message, timeout: timeout)
             var answer = S3Answer(status: Int(response.status.code))
             for (name, value) in response.headers { answer.fields[name.lowercased()] = value }
-            answer.body = try await response.body.collect(upTo: request.maximumAnswerByteCount)
+            answer.body = try await Self.body(of: response, limit: request.maximumAnswerByteCount)
             return .success(answer)
         } catch {
             return .failure(ColdStoreError(.unavailable, "\(what): no answer from \(location.host): \(error)"))
         }
+    }
+
+    /// All of an answer, in one buffer that does not have to grow.
+    private static func body(of response: HTTPClientResponse, limit: Int) async throws -> ByteBuffer {
+        let announced = response.headers.first(name: "content-length").flatMap { Int($0) } ?? 0
+        var body = ByteBufferAllocator().buffer(capacity: max(0, min(announced, limit)))
+        for try await part in response.body {
+            guard part.readableBytes <= limit - body.readableBytes else { throw NIOTooManyBytesError(maxBytes: limit) }
+            body.writeImmutableBuffer(part)
+        }
+        return body
     }
 }

@@ -149,3 +149,21 @@ package struct S3Page: Sendable {
         if isTruncated && continuation == nil { return nil }
     }
 }
+
+/// Uploads that were begun and not finished.
+package struct S3Uploads: Sendable {
+    /// Keys as the bucket has them, and the ids of their uploads.
+    package let uploads: [(key: String, id: String)]
+
+    package init?(_ document: S3Document) {
+        guard document.root.name == "ListMultipartUploadsResult" else { return nil }
+        var uploads: [(key: String, id: String)] = []
+        for element in document.root.children where element.name == "Upload" {
+            guard let key = element.child("Key")?.text, let id = element.child("UploadId")?.text, !id.isEmpty else {
+                return nil
+            }
+            uploads.append((key: key, id: id))
+        }
+        self.uploads = uploads
+    }
+}

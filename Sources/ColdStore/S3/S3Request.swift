@@ -5,6 +5,8 @@ package import NIOCore
 
 /// One request to a bucket, before it is signed.
 package struct S3Request: Sendable {
+    package typealias Field = (name: String, value: String)
+
     package let method: String
     /// `nil` for the bucket.
     package let key: ObjectKey?
@@ -60,20 +62,20 @@ package struct S3Request: Sendable {
         return request
     }
 
-    static func put(_ key: ObjectKey, _ body: ByteBuffer, upload: String, storageClass: String?) -> S3Request {
+    static func put(_ key: ObjectKey, _ body: ByteBuffer, upload: String, options: [Field]) -> S3Request {
         var request = S3Request(method: "PUT", key: key, body: body)
         request.fields = [
             (name: "if-none-match", value: "*"), (name: uploadField, value: upload),
             (name: "x-amz-checksum-sha256", value: SHA256Hasher.digest(of: body).base64),
         ]
-        request.add(storageClass)
+        request.fields += options
         return request
     }
 
-    static func createMultipart(_ key: ObjectKey, upload: String, storageClass: String?) -> S3Request {
+    static func createMultipart(_ key: ObjectKey, upload: String, options: [Field]) -> S3Request {
         var request = S3Request(method: "POST", key: key, query: [(name: "uploads", value: "")])
         request.fields = [(name: uploadField, value: upload), (name: "x-amz-checksum-algorithm", value: "SHA256")]
-        request.add(storageClass)
+        request.fields += options
         return request
     }
 
@@ -107,10 +109,44 @@ package struct S3Request: Sendable {
         S3Request(method: "DELETE", key: key, query: [(name: "uploadId", value: uploadID)])
     }
 
-    static func delete(_ key: ObjectKey) -> S3Request { S3Request(method: "DELETE", key: key) }
+    /// Removes one version of an object where the bucket keeps versions, else the object.
+    static func delete(_ key: ObjectKey, version: String? = nil) -> S3Request {
+        S3Request(method: "DELETE", key: key, query: version.map { [(name: "versionId", value: $0)] } ?? [])
+    }
 
-    private mutating func add(_ storageClass: String?) {
-        if let storageClass { fields.append((name: "x-amz-storage-class", value: storageClass)) }
+    /// The uploads of keys that begin with `prefix` which were not finished: the first thousand.
+    static func uploads(prefix: String) -> S3Request {
+        S3Request(
+            method: "GET",
+            key: nil,
+            query: [
+                (name: "uploads", value: ""), (name: "max-uploads", value: String(maximumPageCount)),
+                (name: "prefix", value: prefix),
+            ]
+        )
+    }
+
+    /// Locks an object that is there.
+    static func retain(_ key: ObjectKey, _ retention: S3Retention) -> S3Request {
+        let text =
+            "<Retention xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Mode>\(retention.mode)</Mode>"
+            + "<RetainUntilDate>\(retention.end)</RetainUntilDate></Retention>"
+        let body = ByteBuffer(string: text)
+        return S3Request(
+            method: "PUT",
+            key: key,
+            query: [(name: "retention", value: "")],
+            fields: [
+                (name: "x-amz-checksum-sha256", value: SHA256Hasher.digest(of: body).base64),
+                (name: "x-amz-sdk-checksum-algorithm", value: "SHA256"),
+            ],
+            body: body
+        )
+    }
+
+    /// What the bucket says of locks; `.notFound` when it was made without.
+    static var lockConfiguration: S3Request {
+        S3Request(method: "GET", key: nil, query: [(name: "object-lock", value: "")])
     }
 }
 

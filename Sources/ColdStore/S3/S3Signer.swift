@@ -87,6 +87,8 @@ package struct S3Time: Hashable, Sendable {
     package let day: String
     /// `20130524T000000Z`.
     package let text: String
+    /// `2013-05-24T00:00:00Z`.
+    package let extendedText: String
 
     /// `seconds` since 1970, of this era.
     package init(seconds: Int64) {
@@ -105,6 +107,10 @@ package struct S3Time: Hashable, Sendable {
             Self.text(year, 4) + Self.text(month, 2) + Self.text(dayOfYear - (153 * shiftedMonth + 2) / 5 + 1, 2)
         self.text =
             "\(day)T\(Self.text(second / 3600, 2))\(Self.text(second / 60 % 60, 2))\(Self.text(second % 60, 2))Z"
+        let (date, time) = (Array(day), Array(text.dropFirst(9)))
+        self.extendedText =
+            "\(String(date[..<4]))-\(String(date[4..<6]))-\(String(date[6...]))"
+            + "T\(String(time[..<2])):\(String(time[2..<4])):\(String(time[4...]))"
     }
 
     private static func text(_ number: Int64, _ width: Int) -> String {

@@ -20,7 +20,8 @@ public struct S3Upload: ObjectUpload {
     private let key: ObjectKey
     private let client: S3Client
     private let partByteCount: Int
-    private let storageClass: String?
+    private let options: [S3Request.Field]
+    private let retention: S3Retention?
     /// Stands in the object's metadata.
     private let name = String(UInt64.random(in: .min ... .max), radix: 16)
     private var pending = ByteBuffer()
@@ -30,11 +31,12 @@ public struct S3Upload: ObjectUpload {
     private var parts: [S3Part] = []
     private var isOver = false
 
-    init(_ key: ObjectKey, client: S3Client, partByteCount: Int, storageClass: String?) {
+    init(_ key: ObjectKey, client: S3Client, partByteCount: Int, options: [S3Request.Field], retention: S3Retention?) {
         self.key = key
         self.client = client
         self.partByteCount = partByteCount
-        self.storageClass = storageClass
+        self.options = options
+        self.retention = retention
     }
 
     /// Parts of this many bytes, whole MiB, suffice for the object; `nil` when none do.
@@ -57,7 +59,7 @@ public struct S3Upload: ObjectUpload {
         guard !isOver else { throw ColdStoreError(.invalid, "\(key) is finished or given up") }
         do throws(ColdStoreError) {
             if uploadID == nil {
-                try await settle(.put(key, pending, upload: name, storageClass: storageClass))
+                try await settle(.put(key, pending, upload: name, options: options))
             } else {
                 try await send(pending)
                 while !running.isEmpty { try await collect() }
@@ -69,6 +71,8 @@ public struct S3Upload: ObjectUpload {
             await abort()
             throw error
         }
+        // Of an object that came in parts some servers take no notice of what its request said.
+        if let retention { try await client.lock(key, retention) { retention.isStated(in: $0) } }
     }
 
     public mutating func abort() async {
@@ -123,7 +127,7 @@ public struct S3Upload: ObjectUpload {
     }
 
     private func create() async throws(ColdStoreError) -> String {
-        let answer = try await client.send(.createMultipart(key, upload: name, storageClass: storageClass))
+        let answer = try await client.send(.createMultipart(key, upload: name, options: options))
         guard let id = S3Document(answer.body)?.root.child("UploadId")?.text, !id.isEmpty else {
             throw ColdStoreError(.failed, "\(key): the server began no upload")
         }

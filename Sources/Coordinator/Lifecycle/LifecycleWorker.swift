@@ -21,12 +21,15 @@ final class LifecycleWorker: Sendable {
     private let catalog: Catalog
     /// Between the beginnings of two rounds of what is due; nil: there is none but by order.
     private let period: Duration?
+    /// Whether moves drop the copies that storage nodes have.
+    private let dropsCopies: Bool
     private let logger: Logger
     private let term = NIOLockedValueBox<Term?>(nil)
 
-    init(catalog: Catalog, period: Duration?, logger: Logger) {
+    init(catalog: Catalog, period: Duration?, dropsCopies: Bool, logger: Logger) {
         self.catalog = catalog
         self.period = period
+        self.dropsCopies = dropsCopies
         self.logger = logger
     }
 
@@ -81,6 +84,11 @@ final class LifecycleWorker: Sendable {
         }
         let touched = try await catalog.touchedStudies(limit: Self.stepCount)
         if !touched.notes.isEmpty {
+            // Before the notes are done with: who leads next finds them otherwise.
+            if acts.isActing {
+                let count = try await LifecyclePrefetch(catalog: catalog, round: round).run(touched.studies)
+                if count > 0 { logger.info("priors of new studies are recalled", metadata: ["studies": "\(count)"]) }
+            }
             try await round.judge(touched.studies, notes: touched.notes)
             return true
         }
@@ -95,11 +103,19 @@ final class LifecycleWorker: Sendable {
             return true
         }
         guard acts.isActing else { return false }
-        let outcome = try await LifecycleActing(catalog: catalog, round: round, nowMilliseconds: now).step()
-        if outcome.expired > 0 || outcome.moved > 0 {
+        let outcome = try await LifecycleActing(
+            catalog: catalog,
+            round: round,
+            dropsCopies: dropsCopies,
+            nowMilliseconds: now
+        ).step()
+        if outcome.expired > 0 || outcome.moved > 0 || outcome.gaveUp > 0 {
             logger.notice(
                 "rules acted",
-                metadata: ["expired": "\(outcome.expired)", "moves": "\(outcome.moved)", "version": "\(acts.version)"]
+                metadata: [
+                    "expired": "\(outcome.expired)", "moves": "\(outcome.moved)", "packs given up": "\(outcome.gaveUp)",
+                    "version": "\(acts.version)",
+                ]
             )
         }
         return !outcome.isNothing

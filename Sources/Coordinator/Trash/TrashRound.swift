@@ -248,6 +248,7 @@ extension TrashOrder {
             order: RecordAmendment.Order(term: term, sequence: UInt64(clamping: number)),
             reference: ReferenceID(high: referenceHigh, low: referenceLow),
             issuedAtMilliseconds: issuedAtMilliseconds,
+            keptDays: kind == .delete ? UInt16(clamping: graceDays) : 0,
             payload: ByteBuffer(string: reason)
         )
     }

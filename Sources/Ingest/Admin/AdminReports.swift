@@ -122,6 +122,8 @@ public struct StudyDetailReport: Codable, Sendable {
     public var packs: [PackReport]?
     /// The orders to move it into packs, the last first.
     public var moves: [MoveReport]?
+    /// The orders that it come back from packs, the last first.
+    public var recalls: [RecallReport]?
     /// What the rules in force make of it; nil before it was judged.
     public var policy: StudyPolicyReport?
 

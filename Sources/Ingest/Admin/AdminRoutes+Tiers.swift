@@ -17,11 +17,14 @@ func addTierRoutes(to router: Router<IngestRequestContext>, service: AdminServic
     router.get("/api/v1/moves") { _, _ in
         try await json { () throws(CatalogError) in try await service.openMoves() }
     }
+    router.get("/api/v1/removals") { _, _ in
+        try await json { () throws(CatalogError) in try await service.packRemovals() }
+    }
     router.post("/api/v1/studies/:study/move") { request, context in
         let uid = try context.parameters.require("study")
         let form = "{\"tier\": \"...\", \"keepHot\": false, \"soakSeconds\": 604800, \"reason\": \"...\"}"
         let body: MoveRequest
-        switch await read(request, form, reason: \MoveRequest.reason) {
+        switch await readOrder(request, form, reason: \MoveRequest.reason) {
         case .success(let read): body = read
         case .failure(let refusal): return refusal.response
         }
@@ -43,7 +46,7 @@ func addTierRoutes(to router: Router<IngestRequestContext>, service: AdminServic
     router.post("/api/v1/studies/:study/move/cancel") { request, context in
         let uid = try context.parameters.require("study")
         let body: MoveCancellation
-        switch await read(request, "{\"reason\": \"...\"}", reason: \MoveCancellation.reason) {
+        switch await readOrder(request, "{\"reason\": \"...\"}", reason: \MoveCancellation.reason) {
         case .success(let read): body = read
         case .failure(let refusal): return refusal.response
         }
@@ -60,11 +63,12 @@ func addTierRoutes(to router: Router<IngestRequestContext>, service: AdminServic
 }
 
 /// Why the body of an order is not taken.
-private struct BodyRefusal: Error {
+struct BodyRefusal: Error {
     let response: Response
 }
 
-private func read<Body: Decodable>(
+/// The body of an order, which has to be JSON and to say why it is given.
+func readOrder<Body: Decodable>(
     _ request: Request,
     _ form: String,
     reason: KeyPath<Body, String>

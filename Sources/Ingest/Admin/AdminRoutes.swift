@@ -15,6 +15,8 @@ func addAdminRoutes(to router: Router<IngestRequestContext>, service: AdminServi
     addNodeRoutes(to: router, service: service)
     addWatchRoutes(to: router, service: service)
     addTierRoutes(to: router, service: service)
+    addRecallRoutes(to: router, service: service)
+    addGivingUpRoutes(to: router, service: service)
     addLifecycleRoutes(to: router, service: service)
     addHoldRoutes(to: router, service: service)
     addRejectionRoutes(to: router, service: service)

@@ -24,7 +24,29 @@ extension AdminService {
             let index = totals.firstIndex { $0.tier == tier.name && $0.place == place }
             reports.append(TierReport(tier.name, kind: kind, place: place, index.map { totals.remove(at: $0) }))
         }
-        return reports + totals.map { TierReport($0.tier, kind: "gone", place: $0.place, $0) }
+        reports += totals.map { TierReport($0.tier, kind: "gone", place: $0.place, $0) }
+        for deleted in await deletedInPacks() {
+            guard let index = reports.firstIndex(where: { $0.tier == deleted.tier && $0.place == deleted.place }) else {
+                continue
+            }
+            reports[index].deletedInstances = deleted.instanceCount
+            reports[index].packsWithDeleted = deleted.packCount
+        }
+        return reports
+    }
+
+    /// None in a catalog that a coordinator of this version has not brought up to date yet.
+    private func deletedInPacks() async -> [DeletedInPacks] {
+        do throws(CatalogError) {
+            return try await catalog.deletedInPacks()
+        } catch {
+            return []
+        }
+    }
+
+    /// The packs that are to be removed from their stores or were, the last first.
+    func packRemovals() async throws(CatalogError) -> [PackRemovalReport] {
+        try await catalog.packRemovals(limit: Self.maximumMoveCount).map { PackRemovalReport($0) }
     }
 
     /// Moves of one answer.
@@ -93,6 +115,14 @@ extension AdminService {
             return .failure(
                 TierRefusal(
                     message: "the study is being moved elsewhere (move \(move)); 'varve study show' tells how far",
+                    isConflict: true
+                )
+            )
+        case .beingRecalled(let recall):
+            return .failure(
+                TierRefusal(
+                    message: "the study is being recalled (recall \(recall)); that has to end first, or"
+                        + " 'varve study recall \(study) --cancel' ends it",
                     isConflict: true
                 )
             )

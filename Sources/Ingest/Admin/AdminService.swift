@@ -141,6 +141,7 @@ struct AdminService: Sendable {
             instances: instances,
             packs: await packs(of: uid),
             moves: await moves(of: uid),
+            recalls: await recalls(of: uid),
             policy: await lifecycle.policy(ofStudy: uid)
         )
     }

@@ -41,7 +41,7 @@ public struct MoveReport: Codable, Sendable {
     public var tier: String
     /// The store, as a URL.
     public var place: String
-    /// `under way`, `standing`, `done` or `needs a person`.
+    /// `coming back` (from packs of another tier), `under way`, `standing`, `done` or `needs a person`.
     public var state: String
     public var keepHot: Bool
     /// Failures in turn.
@@ -62,6 +62,7 @@ public struct MoveReport: Codable, Sendable {
         case .underWay: self.state = move.soakLeft.map { $0 > .zero } ?? false ? "standing" : "under way"
         case .done: self.state = "done"
         case .needsPerson: self.state = "needs a person"
+        case .comingBack: self.state = "coming back"
         }
         self.keepHot = move.keepsHot
         self.attempts = move.attemptCount
@@ -125,6 +126,11 @@ public struct TierReport: Codable, Sendable {
     public var oldestVerifiedAt: String?
     public var movesUnderWay: Int
     public var movesNeedingPerson: Int
+    /// Instances in its packs that were deleted and whose time in the trash is over, and those packs; nil: there are none.
+    public var deletedInstances: Int?
+    public var packsWithDeleted: Int?
+    /// Packs that are on media that are not at hand, as they were looked for last; nil: there are none.
+    public var offlinePacks: Int?
 
     init(_ name: String, kind: String, place: String, _ totals: TierTotals?) {
         self.tier = name
@@ -137,5 +143,6 @@ public struct TierReport: Codable, Sendable {
         self.oldestVerifiedAt = oldest > 0 ? Timestamp(milliseconds: oldest).text : nil
         self.movesUnderWay = totals?.movesUnderWay ?? 0
         self.movesNeedingPerson = totals?.movesNeedingPerson ?? 0
+        self.offlinePacks = totals.flatMap { $0.offlineCount > 0 ? $0.offlineCount : nil }
     }
 }

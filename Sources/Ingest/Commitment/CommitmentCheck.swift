@@ -6,6 +6,8 @@ package import Placement
 
 /// Finds out for which instances storage can be committed: those that the catalog has and whose copies, as many as the
 /// policy wants in different failure domains, were read back from the disks and are right.
+///
+/// What is counted on no node has to be proven by a cold pack.
 package struct CommitmentCheck: Sendable {
     /// Failure Reasons (PS3.3 section C.14.1.1).
     package enum Failure: Int, Sendable {
@@ -28,16 +30,20 @@ package struct CommitmentCheck: Sendable {
     /// The row of a SOP Instance UID.
     private let find: @Sendable (String) async throws(CatalogError) -> InstanceRow?
     private let verify: @Sendable (RecordID, [NodeID]) async -> VerifiedCopies
+    /// Why no pack proves a record that is counted on no node; nil when one does.
+    private let objection: @Sendable (RecordID) async -> String?
     private let wantedCopies: Int
 
     package init(
         wantedCopies: Int,
         find: @escaping @Sendable (String) async throws(CatalogError) -> InstanceRow?,
-        verify: @escaping @Sendable (RecordID, [NodeID]) async -> VerifiedCopies
+        verify: @escaping @Sendable (RecordID, [NodeID]) async -> VerifiedCopies,
+        objection: @escaping @Sendable (RecordID) async -> String? = { _ in "no packs are read here" }
     ) {
         self.wantedCopies = wantedCopies
         self.find = find
         self.verify = verify
+        self.objection = objection
     }
 
     /// One verdict for each instance; throws when the catalog is away.
@@ -72,6 +78,10 @@ package struct CommitmentCheck: Sendable {
             return .waiting(.noSuchInstance, "the catalog does not have it")
         }
         guard row.sopClassUID == instance.sopClassUID else { return .failed(.classInstanceConflict) }
+        guard !row.nodes.isEmpty else {
+            guard let reason = await objection(row.recordID) else { return .committed }
+            return .waiting(.processing, "it is in cold packs only: \(reason)")
+        }
         let copies = await verify(row.recordID, row.nodes)
         guard copies.domains.count < wantedCopies else { return .committed }
         let reasons = copies.failures.joined(separator: "; ")
@@ -81,13 +91,14 @@ package struct CommitmentCheck: Sendable {
 
 extension CommitmentCheck {
     /// Against the catalog and the storage nodes.
-    init(catalog: Catalog, cluster: ClusterClient, wantedCopies: Int) {
+    init(catalog: Catalog, cluster: ClusterClient, packs: PackLibrary, wantedCopies: Int) {
         self.init(
             wantedCopies: wantedCopies,
             find: { uid throws(CatalogError) in try await catalog.instance(sopInstanceUID: uid) },
             verify: { record, nodes in
                 await cluster.verifiedCopies(of: record, copies: nodes, wanted: wantedCopies)
-            }
+            },
+            objection: { await packs.objection(to: $0) }
         )
     }
 }

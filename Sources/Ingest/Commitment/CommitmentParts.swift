@@ -18,6 +18,7 @@ struct CommitmentParts {
         _ configuration: IngestConfiguration,
         catalog: Catalog,
         cluster: ClusterClient,
+        packs: PackLibrary,
         destinations: [AETitle: MoveDestination],
         incarnation: NodeID,
         metrics: MetricsRegistry,
@@ -29,7 +30,12 @@ struct CommitmentParts {
         service = CommitmentService(ledger: catalog, reporters: reporters, holder: holder, logger: logger)
         worker = CommitmentWorker(
             ledger: catalog,
-            check: CommitmentCheck(catalog: catalog, cluster: cluster, wantedCopies: configuration.copies),
+            check: CommitmentCheck(
+                catalog: catalog,
+                cluster: cluster,
+                packs: packs,
+                wantedCopies: configuration.copies
+            ),
             delivery: CommitmentDelivery(
                 reporters: reporters,
                 destinations: destinations,

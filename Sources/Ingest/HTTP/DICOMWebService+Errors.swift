@@ -17,7 +17,8 @@ extension DICOMWebService {
         case let error as RetrieveFailure:
             status = error.kind.status
             message = error.reason
-            if status == .serviceUnavailable { headers[.retryAfter] = "5" }
+            // RFC 9110 §10.2.3.
+            if status == .serviceUnavailable { headers[.retryAfter] = String(error.retryAfterSeconds ?? 5) }
         default:
             status = .internalServerError
             message = "the request could not be answered"
@@ -45,7 +46,7 @@ extension RetrieveFailure.Kind {
         case .notFound: .notFound
         case .invalidQuery: .badRequest
         case .notAcceptable: .notAcceptable
-        case .unavailable, .overloaded: .serviceUnavailable
+        case .unavailable, .offline, .overloaded: .serviceUnavailable
         case .held: .conflict
         case .damaged: .internalServerError
         }

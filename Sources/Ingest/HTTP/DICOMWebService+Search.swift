@@ -48,8 +48,8 @@ extension DICOMWebService {
                 let url = root.url(study: result.study, series: result.series, instance: result.instance)
                 writer.attribute(attribute, .strings([url]))
             case .instanceAvailability:
-                // Whatever is catalogued is on a node.
-                writer.attribute(attribute, .strings(["ONLINE"]))
+                let value = result.attributes[attribute] ?? .strings([InstanceAvailability.online])
+                writer.attribute(attribute, value)
             default:
                 writer.attribute(attribute, result.attributes[attribute] ?? .empty)
             }

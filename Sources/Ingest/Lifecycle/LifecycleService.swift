@@ -70,6 +70,14 @@ struct LifecycleService: Sendable {
             "rules were loaded",
             metadata: ["version": "\(loaded)", "expiring": "\(plan.expiring.studies)", "by": "\(client)"]
         )
+        do throws(CatalogError) {
+            try await renamePlaces(change.new)
+        } catch {
+            logger.warning(
+                "what the rules say of media does not hold yet for packs that are there: load them again",
+                metadata: ["reason": "\(error)"]
+            )
+        }
         return LoadReport(version: loaded, plan: plan)
     }
 

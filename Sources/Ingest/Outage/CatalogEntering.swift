@@ -8,6 +8,8 @@ package protocol CatalogEntering: Sendable {
     func commit(_ entry: InstanceEntry) async throws(CatalogError) -> CommitOutcome
     /// Whether the instance of a record is in the trash.
     func isInTrash(record: RecordID) async throws(CatalogError) -> Bool
+    /// Whether the catalog has an instance with that record.
+    func isEntered(record: RecordID) async throws(CatalogError) -> Bool
 }
 
 extension CatalogEntering {

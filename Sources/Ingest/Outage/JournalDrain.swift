@@ -120,7 +120,7 @@ package final class JournalDrain: Sendable {
             let record = try await directory.describe(entry.recordID, nodes: entry.nodes)
             instance = try await directory.entry(of: record)
         } catch {
-            if let settlement = await settleDeleted(entry) { return settlement }
+            if let settlement = await settleKnown(entry) { return settlement }
             logger.info(
                 "a record in the journal cannot be read now",
                 metadata: ["record": "\(entry.recordID)", "reason": "\(error)"]
@@ -150,6 +150,18 @@ package final class JournalDrain: Sendable {
             default: return .catalogAway
             }
         }
+    }
+
+    /// What becomes of an entry whose record no node gives; nil when the catalog does not know it either.
+    ///
+    /// What somebody else has entered meanwhile the catalog is owed no more: all its copies may be in cold packs by now.
+    private func settleKnown(_ entry: JournalEntry) async -> Settlement? {
+        do throws(CatalogError) {
+            if try await catalog.isEntered(record: entry.recordID) { return .settled }
+        } catch {
+            return .catalogAway
+        }
+        return await settleDeleted(entry)
     }
 
     /// What becomes of an entry whose record is in the trash; nil when it is not.

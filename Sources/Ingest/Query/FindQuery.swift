@@ -108,8 +108,8 @@ package struct FindQuery: Sendable, Hashable {
         }
         let constants: [(Tag, VR, String)] = [
             (.queryRetrieveLevel, .cs, level.name), (.retrieveAETitle, .ae, retrieveAETitle),
-            // Whatever is catalogued is on a node.
-            (.instanceAvailability, .cs, "ONLINE"),
+            // Of whatever is on a node; matches that are in packs only say so.
+            (.instanceAvailability, .cs, InstanceAvailability.online),
         ]
         for (tag, vr, text) in constants { keys[tag] = Key(tag: tag, vr: vr, source: .constant(text)) }
         self.level = level

@@ -44,7 +44,9 @@ package struct FindResult: Sendable, Hashable {
                 }
                 if dataSet[key.tag] != nil || key.vr.isBulk { continue }
                 text = ""
-            case .constant(let constant): text = constant
+            // How soon a match can be had it says itself.
+            case .constant(let constant):
+                text = key.tag == .instanceAvailability ? values[key.tag]?.text ?? constant : constant
             case .catalog:
                 let value = value(key.tag) ?? .empty
                 if key.vr == .us {

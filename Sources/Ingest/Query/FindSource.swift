@@ -43,17 +43,29 @@ extension CatalogDirectory: FindSource {
         do throws(CatalogError) {
             switch query.level {
             case .patient: return FindPage(try await catalog.patientPage(question), limit) { FindResult($0) }
-            case .study: return FindPage(try await catalog.studyPage(question), limit) { FindResult(SearchResult($0)) }
+            case .study:
+                let page = try await catalog.studyPage(question)
+                let cold = await coldStudies(page.rows)
+                return FindPage(page, limit) {
+                    FindResult(SearchResult($0).available(cold.contains($0.studyInstanceUID)))
+                }
             case .series:
-                return FindPage(try await catalog.seriesPage(question), limit) { FindResult(SearchResult($0)) }
+                let page = try await catalog.seriesPage(question)
+                let cold = await coldSeries(page.rows)
+                return FindPage(page, limit) {
+                    FindResult(SearchResult($0).available(cold.contains($0.seriesInstanceUID)))
+                }
             case .image:
+                let page = try await catalog.instancePage(question)
+                let cold = await coldInstances(page.rows)
                 var last: (upper: UpperAttributes, values: [Tag: DICOMJSONValue])?
-                return FindPage(try await catalog.instancePage(question), limit) { row in
+                return FindPage(page, limit) { row in
                     let common =
                         last.flatMap { $0.upper === row.upper ? $0.values : nil }
                         ?? FindResult(SearchResult(row.upper)).values
                     last = (row.upper, common)
-                    return FindResult(values: FindResult(SearchResult(ownOf: row)).values, common: common)
+                    let own = SearchResult(ownOf: row).available(cold.contains(row.recordID))
+                    return FindResult(values: FindResult(own).values, common: common)
                 }
             }
         } catch {

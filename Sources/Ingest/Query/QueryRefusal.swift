@@ -29,7 +29,7 @@ extension QueryRefusal {
     init(_ failure: RetrieveFailure) {
         switch failure.kind {
         case .invalidQuery: self.init(.identifierDoesNotMatchSOPClass, failure.reason)
-        case .unavailable, .overloaded: self.init(.outOfResources, failure.reason)
+        case .unavailable, .offline, .overloaded: self.init(.outOfResources, failure.reason)
         case .notFound, .notAcceptable, .held, .damaged: self.init(.unableToProcess, failure.reason)
         }
     }

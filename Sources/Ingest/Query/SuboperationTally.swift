@@ -10,6 +10,8 @@ package final class SuboperationTally: Sendable {
     private struct State {
         var counts: SuboperationCounts
         var failed: [String] = []
+        var offlineCount = 0
+        var retryAfterSeconds: Int?
         var lastReport: ContinuousClock.Instant?
         var isReporting = false
     }
@@ -26,6 +28,19 @@ package final class SuboperationTally: Sendable {
     package var counts: SuboperationCounts { state.withLockedValue { $0.counts } }
     /// SOP Instance UIDs of those that failed, in the order in which they did.
     package var failed: [String] { state.withLockedValue { $0.failed } }
+
+    /// How many failed because they are on media that are not at hand, and when to come back, in seconds.
+    package var offline: (count: Int, retryAfterSeconds: Int)? {
+        state.withLockedValue { state in state.retryAfterSeconds.map { (state.offlineCount, $0) } }
+    }
+
+    /// Notes that an instance, which is counted as failed, is on a medium that is not at hand.
+    package func noteOffline(retryAfterSeconds: Int) {
+        state.withLockedValue { state in
+            state.offlineCount += 1
+            state.retryAfterSeconds = min(state.retryAfterSeconds ?? retryAfterSeconds, retryAfterSeconds)
+        }
+    }
 
     /// Counts what became of an instance.
     package func add(_ status: DIMSEStatus, of sopInstanceUID: String) {

@@ -126,6 +126,9 @@ package struct Suboperations: Sendable {
             tally.add(status, of: instance.sopInstanceUID)
         } catch {
             fail([instance])
+            if let failure = error as? RetrieveFailure, failure.kind == .offline {
+                tally.noteOffline(retryAfterSeconds: failure.retryAfterSeconds ?? 0)
+            }
             logger.warning("an instance was not sent", metadata: ["reason": "\(error)"])
             if let error = error as? DICOMNetworkError { interruption = .associationFailed(error) }
         }
@@ -187,11 +190,17 @@ package struct Suboperations: Sendable {
         return ready + (try stream.finish())
     }
 
+    /// Error Comment (0000,0902), at most 64 characters.
+    static func comment(_ offline: (count: Int, retryAfterSeconds: Int)) -> String {
+        "\(offline.count) on offline media, recalled: again in \(PackLibrary.words(offline.retryAfterSeconds))"
+    }
+
     /// The last response of the operation.
     package func finalResponse(isCancelled: Bool, syntax: TransferSyntax) -> QueryRetrieveResponse {
         let (counts, failed) = (tally.counts, tally.failed)
         let status = isCancelled ? DIMSEStatus.cancel : counts.finalStatus
         var response = QueryRetrieveResponse(status, counts: counts)
+        if let offline = tally.offline { response.errorComment = Self.comment(offline) }
         if !failed.isEmpty { response.identifier = FailedInstances.identifier(failed, syntax: syntax) }
         return response
     }

@@ -32,9 +32,18 @@ struct CatalogDirectory: InstanceDirectory {
         query.after = cursor
         do throws(CatalogError) {
             switch request.level {
-            case .study: return SearchPage(try await catalog.studyPage(query), limit) { SearchResult($0) }
-            case .series: return SearchPage(try await catalog.seriesPage(query), limit) { SearchResult($0) }
-            case .instance: return SearchPage(try await catalog.instancePage(query), limit) { SearchResult($0) }
+            case .study:
+                let page = try await catalog.studyPage(query)
+                let cold = await coldStudies(page.rows)
+                return SearchPage(page, limit) { SearchResult($0).available(cold.contains($0.studyInstanceUID)) }
+            case .series:
+                let page = try await catalog.seriesPage(query)
+                let cold = await coldSeries(page.rows)
+                return SearchPage(page, limit) { SearchResult($0).available(cold.contains($0.seriesInstanceUID)) }
+            case .instance:
+                let page = try await catalog.instancePage(query)
+                let cold = await coldInstances(page.rows)
+                return SearchPage(page, limit) { SearchResult($0).available(cold.contains($0.recordID)) }
             }
         } catch {
             throw RetrieveFailure(error)

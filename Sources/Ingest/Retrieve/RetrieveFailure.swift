@@ -15,6 +15,8 @@ package struct RetrieveFailure: Error, Sendable, CustomStringConvertible {
         case notAcceptable
         /// The catalog, or every copy, is out of reach for now (503).
         case unavailable
+        /// It is on media that are not at hand; that it comes back is ordered (503).
+        case offline
         /// Too much is under way (503).
         case overloaded
         /// A legal hold is in the way (409).
@@ -25,10 +27,13 @@ package struct RetrieveFailure: Error, Sendable, CustomStringConvertible {
 
     package let kind: Kind
     package let reason: String
+    /// When to come back, in seconds; nil: soon.
+    package let retryAfterSeconds: Int?
 
-    package init(_ kind: Kind, _ reason: String) {
+    package init(_ kind: Kind, _ reason: String, retryAfterSeconds: Int? = nil) {
         self.kind = kind
         self.reason = reason
+        self.retryAfterSeconds = retryAfterSeconds
     }
 
     package var description: String { reason }

@@ -15,6 +15,12 @@ public struct VerificationReport: Codable, Sendable, Equatable {
             case tooFewCopies = "too-few-copies"
             /// The catalog counts no copy on a node, and no cold pack of it is known to be sound.
             case lostInstance = "lost-instance"
+            /// A pack with instances that are counted on no node was read, and is damaged or gone.
+            case damagedPack = "damaged-pack"
+            /// Such a pack could not be read.
+            case unreachablePack = "unreachable-pack"
+            /// Such a pack is on a medium that is not at hand: nothing is proven of it.
+            case offlinePack = "offline-pack"
             /// A record that no row names.
             case orphan
             /// A record that no row names and whose metadata cannot be read.

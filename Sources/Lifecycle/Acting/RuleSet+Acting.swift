@@ -16,7 +16,7 @@ extension RuleSet {
 
     /// What is to be done for a study, of which instances are missing in some tiers of packs.
     ///
-    /// Nothing is ever taken out of packs by another decision. Copies on nodes stay where any policy that may be the study's wants
+    /// What is in packs of another tier only comes back for it. Copies on nodes stay where any policy that may be the study's wants
     /// some, and where the study is held. Of several times of standing the longest counts.
     public func packStep(for decision: Decision, missingIn: Set<Int>) -> PackStep {
         guard !decision.expires else { return .nothing }
@@ -24,10 +24,30 @@ extension RuleSet {
         guard let tier = copies.first(where: { !tiers[$0.tier].isOnNodes && missingIn.contains($0.tier) })?.tier else {
             return .nothing
         }
-        let possible = ([decision.policy] + decision.alsoPossible).compactMap { policies[$0].keeping }
-        let soak = possible.map(\.soak).max { $0.roughDayCount < $1.roughDayCount } ?? Policy.defaultSoak
+        let soak = Self.longest(possible(decision).map(\.soak))
         let keepsHot = decision.isHeld || copies.contains { tiers[$0.tier].isOnNodes }
         return .move(tier: tier, keepsHot: keepsHot, soak: soak)
+    }
+
+    /// By the packs of which tier a study leaves the nodes, all of whose instances are in packs, and how long it stays there after it
+    /// came back or was read last; nil when copies on nodes stay.
+    ///
+    /// Of several times the longest counts.
+    public func leave(for decision: Decision) -> (tier: Int, soak: CalendarDuration, stay: CalendarDuration)? {
+        guard !decision.expires, !decision.isHeld else { return nil }
+        let copies = copies(for: decision)
+        guard let tier = copies.first?.tier, !copies.contains(where: { tiers[$0.tier].isOnNodes }) else { return nil }
+        let possible = possible(decision)
+        return (tier, Self.longest(possible.map(\.soak)), Self.longest(possible.map(\.stay)))
+    }
+
+    private func possible(_ decision: Decision) -> [Keeping] {
+        ([decision.policy] + decision.alsoPossible).compactMap { policies[$0].keeping }
+    }
+
+    /// Of at least one.
+    private static func longest(_ periods: [CalendarDuration]) -> CalendarDuration {
+        periods.max { $0.roughDayCount < $1.roughDayCount } ?? Policy.defaultStay
     }
 
     /// The tiers of packs that a decision wants copies in, as places in `tiers`.
@@ -57,9 +77,6 @@ extension RuleSet {
             }
             if let codec = keeping.codec, codec != .asReceived {
                 lines.append("policy \(policy.name): codec \(codec.rawValue); pixel data stay as they are")
-            }
-            if keeping.recallTier != nil {
-                lines.append("policy \(policy.name): recall-to; studies are read from packs where they are")
             }
         }
         for rule in rules {

@@ -57,6 +57,7 @@ private struct WantedPolicy: Hashable {
     let codec: Policy.Codec?
     let recallTo: Tier.Place?
     let soak: CalendarDuration?
+    let stay: CalendarDuration?
     let trash: CalendarDuration
     let expires: Bool
 
@@ -68,6 +69,7 @@ private struct WantedPolicy: Hashable {
         self.codec = keeping?.codec
         self.recallTo = keeping?.recallTier.map { ruleSet.tiers[$0].place }
         self.soak = keeping?.soak
+        self.stay = keeping?.stay
         self.trash = policy.trash
         self.expires = policy.expires
     }

@@ -43,6 +43,7 @@ public enum RuleSetLimits {
     public static let tiers = 32
     public static let policies = 64
     public static let rules = 1_000
+    public static let prefetches = 100
     /// Conditions of one rule, combinations included.
     public static let conditions = 200
     /// Combinations within combinations; a condition within none has depth 1.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension RuleSetReader {
-    private static let keepingKeys = ["copies", "spread", "codec", "recall-to", "soak"]
+    private static let keepingKeys = ["copies", "spread", "codec", "recall-to", "soak", "stay"]
     private static let policyKeys = keepingKeys + ["expire", "trash", "description"]
 
     mutating func readPolicies(_ value: LocatedValue) {
@@ -52,8 +52,9 @@ extension RuleSetReader {
         let codec = fields["codec"].flatMap { choice($0, "'codec' of \(what)", of: Policy.Codec.self) }
         let recallTier = fields["recall-to"].flatMap { readRecallTier($0, of: what) }
         let soak = fields["soak"].map { duration($0, "'soak' of \(what)") } ?? Policy.defaultSoak
-        guard let copies, let spread, let soak else { return nil }
-        return Keeping(copies: copies, spread: spread, codec: codec, recallTier: recallTier, soak: soak)
+        let stay = fields["stay"].map { duration($0, "'stay' of \(what)") } ?? Policy.defaultStay
+        guard let copies, let spread, let soak, let stay else { return nil }
+        return Keeping(copies: copies, spread: spread, codec: codec, recallTier: recallTier, soak: soak, stay: stay)
     }
 
     private mutating func readCopies(_ value: LocatedValue, of what: String) -> [TierCopies]? {

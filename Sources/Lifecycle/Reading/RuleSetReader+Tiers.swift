@@ -11,7 +11,10 @@ extension RuleSetReader {
         }
         for entry in entries {
             _ = validName(entry.key, at: entry.location, of: "a tier")
-            let place = readPlace(entry.value, of: "the tier \(quoted(entry.key))")
+            let what = "the tier \(quoted(entry.key))"
+            let fields = fields(of: entry.value, what, keys: ["nodes", "packs", "offline-media"])
+            let place = fields.flatMap { readPlace($0, at: entry.value.location, of: what) }
+            let media = fields?["offline-media"].flatMap { readOfflineMedia($0, of: what, in: place) }
             if let place, let other = tiers.first(where: { $0.place == place }) {
                 report(
                     entry.location,
@@ -20,12 +23,11 @@ extension RuleSetReader {
                 )
             }
             // A tier that could not be read keeps its name, so that policies that name it are not reported for it.
-            tiers.append(Tier(name: entry.key, place: place ?? .nodes(label: "")))
+            tiers.append(Tier(name: entry.key, place: place ?? .nodes(label: ""), offlineMedia: media))
         }
     }
 
-    private mutating func readPlace(_ value: LocatedValue, of what: String) -> Tier.Place? {
-        guard let fields = fields(of: value, what, keys: ["nodes", "packs"]) else { return nil }
+    private mutating func readPlace(_ fields: Fields, at location: SourceLocation, of what: String) -> Tier.Place? {
         switch (fields["nodes"], fields["packs"]) {
         case (let nodes?, nil):
             guard let text = text(nodes, "'nodes' of \(what)"),
@@ -35,7 +37,7 @@ extension RuleSetReader {
         case (nil, let packs?): return readPacks(packs, of: what)
         default:
             report(
-                value.location,
+                location,
                 "\(what) needs either 'nodes' or 'packs'",
                 "write 'nodes: LABEL', 'packs: {directory: PATH}' or 'packs: {s3: ...}'"
             )
@@ -74,7 +76,7 @@ extension RuleSetReader {
 
 extension RuleSetReader {
     private static let objectStoreKeys = [
-        "endpoint", "bucket", "prefix", "region", "path-style", "storage-class", "credentials",
+        "endpoint", "bucket", "prefix", "region", "path-style", "storage-class", "object-lock", "credentials",
     ]
 
     private mutating func readObjectStore(_ value: LocatedValue, of what: String) -> ObjectStore? {
@@ -88,6 +90,7 @@ extension RuleSetReader {
         let usesPathStyle = fields["path-style"].flatMap { boolean($0, "'path-style'") } ?? false
         let region = fields["region"].flatMap { text($0, "'region'") }
         let storageClass = fields["storage-class"].flatMap { text($0, "'storage-class'") }
+        let lock = fields["object-lock"].flatMap { readLock($0, of: what) }
         let credentials = fields["credentials"].flatMap { readPath($0, "'credentials'") }
         guard let endpoint, let bucket else { return nil }
         return ObjectStore(
@@ -97,8 +100,32 @@ extension RuleSetReader {
             region: region,
             usesPathStyle: usesPathStyle,
             storageClass: storageClass,
+            lock: lock,
             credentialsFile: credentials
         )
+    }
+
+    private enum LockMode: String, CaseIterable {
+        case governance, compliance
+    }
+
+    private mutating func readLock(_ value: LocatedValue, of what: String) -> ObjectStore.Lock? {
+        let what = "'object-lock' of \(what)"
+        guard let fields = fields(of: value, what, keys: ["mode", "for"]) else { return nil }
+        let advice = "write 'object-lock: {mode: governance, for: 5 years}'"
+        let mode = required("mode", of: fields, advice).flatMap { choice($0, "'mode' of \(what)", of: LockMode.self) }
+        guard let period = required("for", of: fields, advice), let duration = duration(period, "'for' of \(what)"),
+            let mode
+        else { return nil }
+        guard let lock = ObjectStore.Lock(isCompliance: mode == .compliance, period: duration) else {
+            report(
+                period.location,
+                "'for' of \(what) is \(quoted("\(duration)"))",
+                "stores lock for a hundred years at most: write \(ObjectStore.Lock.maximumYears) years or less"
+            )
+            return nil
+        }
+        return lock
     }
 
     /// Rule sets are under version control and are shown to anybody who asks.

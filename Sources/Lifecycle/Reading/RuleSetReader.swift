@@ -4,7 +4,7 @@
 ///
 /// A part that is wrong is replaced by something that is not, so that reading goes on and finds the rest; what it made
 /// is given out only when there were no problems. Aspects: `+Values` (texts, numbers, names), `+Tiers`, `+Policies`,
-/// `+Rules`, `+Conditions`.
+/// `+Rules`, `+Conditions`, `+Prefetch`.
 struct RuleSetReader {
     private(set) var problems: [RuleSetError.Problem] = []
     private(set) var omittedCount = 0
@@ -33,7 +33,7 @@ struct RuleSetReader {
 
     /// The whole file.
     mutating func read(_ root: LocatedValue) -> RuleSet? {
-        let keys = ["version", "description", "tiers", "policies", "default", "rules"]
+        let keys = ["version", "description", "tiers", "policies", "default", "rules", "prefetch"]
         guard let file = fields(of: root, "a rule set", keys: keys) else { return nil }
         readVersion(file)
         _ = file["description"].flatMap { readDescription($0) }
@@ -44,10 +44,17 @@ struct RuleSetReader {
             readPolicies(value)
         }
         let rules = file["rules"].map { readRules($0) } ?? []
+        let prefetches = file["prefetch"].map { readPrefetches($0) } ?? []
         let defaultPolicy = required("default", of: file, "name the policy of studies that no rule matches")
             .flatMap { readDefault($0) }
         guard problems.isEmpty, let defaultPolicy else { return nil }
-        return RuleSet(tiers: tiers, policies: policies, defaultPolicy: defaultPolicy, rules: rules)
+        return RuleSet(
+            tiers: tiers,
+            policies: policies,
+            defaultPolicy: defaultPolicy,
+            rules: rules,
+            prefetches: prefetches
+        )
     }
 
     private mutating func readVersion(_ file: Fields) {

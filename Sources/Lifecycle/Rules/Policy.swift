@@ -32,9 +32,10 @@ public struct Policy: Hashable, Sendable {
         case host, rack, site
     }
 
-    // What a policy that does not say has: 30 days of trash, 7 days of soak.
+    // What a policy that does not say has: 30 days of trash, 7 days of soak, 30 days of stay.
     public static let defaultTrash = CalendarDuration(valid: 30, .days)
     public static let defaultSoak = CalendarDuration(valid: 7, .days)
+    public static let defaultStay = CalendarDuration(valid: 30, .days)
 
     public var expires: Bool { aim == .expire }
 
@@ -55,19 +56,24 @@ public struct Keeping: Hashable, Sendable {
     public let recallTier: Int?
     /// How long new copies in packs must have been there, and been read back, before others are dropped for them.
     public let soak: CalendarDuration
+    /// How long a study that came back from packs stays on storage nodes, from when it came back or was read last, where no copies
+    /// are wanted there.
+    public let stay: CalendarDuration
 
     public init(
         copies: [TierCopies],
         spread: Policy.Spread = .host,
         codec: Policy.Codec? = nil,
         recallTier: Int? = nil,
-        soak: CalendarDuration = Policy.defaultSoak
+        soak: CalendarDuration = Policy.defaultSoak,
+        stay: CalendarDuration = Policy.defaultStay
     ) {
         self.copies = copies
         self.spread = spread
         self.codec = codec
         self.recallTier = recallTier
         self.soak = soak
+        self.stay = stay
     }
 }
 

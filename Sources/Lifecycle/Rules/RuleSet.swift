@@ -37,12 +37,21 @@ public struct RuleSet: Hashable, Sendable {
     /// The place of the policy of studies that no rule matches; it does not expire.
     public let defaultPolicy: Int
     public let rules: [Rule]
+    /// Which priors come back when a new study arrives; each entry adds its own.
+    public let prefetches: [PrefetchRule]
 
-    package init(tiers: [Tier], policies: [Policy], defaultPolicy: Int, rules: [Rule]) {
+    package init(
+        tiers: [Tier],
+        policies: [Policy],
+        defaultPolicy: Int,
+        rules: [Rule],
+        prefetches: [PrefetchRule] = []
+    ) {
         precondition(!policies[defaultPolicy].expires, "a default policy must keep: a rule's match is what may expire")
         self.tiers = tiers
         self.policies = policies
         self.defaultPolicy = defaultPolicy
         self.rules = rules
+        self.prefetches = prefetches
     }
 }

@@ -53,6 +53,19 @@ struct EntryFields {
         }
     }
 
+    /// What a line of the manifest says, its comma left out.
+    static func entry(line: ByteBuffer, in study: UID) throws(PackError) -> PackEntry {
+        var fields = EntryFields()
+        do throws(DICOMError) {
+            var scanner = ManifestScanner(line)
+            try fields.read(&scanner)
+            try scanner.end()
+        } catch {
+            throw PackError(.damaged, "an instance of the manifest can't be read: \(error.message)")
+        }
+        return try fields.entry(in: study)
+    }
+
     func entry(in study: UID) throws(PackError) -> PackEntry {
         guard let series, let sopInstance, let offset, let byteCount, let digest, let crc32 else {
             throw PackError(.damaged, "an instance of the manifest lacks a field")

@@ -17,7 +17,7 @@ public struct PackIndex: Hashable, Sendable {
 
     public let description: PackDescription
     private let json: ByteBuffer
-    /// No instance ends behind this.
+    /// Where the manifest begins; no instance ends behind this.
     private let contentEnd: UInt64
     private var places: [RecordID: Place] = [:]
 
@@ -68,17 +68,19 @@ public struct PackIndex: Hashable, Sendable {
     }
 
     private func entry(in line: Range<Int>) throws(PackError) -> PackEntry {
-        var fields = EntryFields()
-        do throws(DICOMError) {
-            // Lines are parts of the manifest, so this is never empty.
-            let text = json.getSlice(at: json.readerIndex + line.lowerBound, length: line.count) ?? ByteBuffer()
-            var scanner = ManifestScanner(text)
-            try fields.read(&scanner)
-            try scanner.end()
-        } catch {
-            throw PackError(.damaged, "an instance of the manifest can't be read: \(error.message)")
-        }
-        return try fields.entry(in: description.studyInstanceUID)
+        try EntryFields.entry(line: bytes(of: line), in: description.studyInstanceUID)
+    }
+
+    /// The line of a record, and where it is in the pack; `nil` when the manifest is not in lines.
+    func line(of record: RecordID) -> (range: Range<UInt64>, bytes: ByteBuffer)? {
+        guard case .line(let line) = places[record] else { return nil }
+        let start = contentEnd + UInt64(line.lowerBound)
+        return (start..<start + UInt64(line.count), bytes(of: line))
+    }
+
+    private func bytes(of line: Range<Int>) -> ByteBuffer {
+        // Lines are parts of the manifest, so this is never empty.
+        json.getSlice(at: json.readerIndex + line.lowerBound, length: line.count) ?? ByteBuffer()
     }
 
     // MARK: - Lines
@@ -86,21 +88,20 @@ public struct PackIndex: Hashable, Sendable {
     /// The head and the instances of a manifest that is written in lines: `{…"instances":[`, objects with a comma behind all
     /// but the last, `]}`.
     private static func lines(of json: ByteBuffer) -> (head: Range<Int>, instances: [Range<Int>])? {
-        let view = json.readableBytesView
+        let bytes = json.readableBytesUInt8Span
         var ranges: [Range<Int>] = []
-        var start = view.startIndex
-        while start < view.endIndex {
-            guard let end = view[start...].firstIndex(of: newline) else { return nil }
-            ranges.append(start - view.startIndex..<end - view.startIndex)
-            start = end + 1
+        var start = 0
+        for index in bytes.indices where bytes[index] == newline {
+            ranges.append(start..<index)
+            start = index + 1
         }
-        guard ranges.count >= 3, ranges.count - 2 <= PackLimits.maximumInstanceCount,
+        guard start == bytes.count, ranges.count >= 3, ranges.count - 2 <= PackLimits.maximumInstanceCount,
             let last = ranges.last, text(last, of: json) == "]}"
         else { return nil }
         var instances: [Range<Int>] = []
         instances.reserveCapacity(ranges.count - 2)
         for (number, range) in ranges.dropFirst().dropLast().enumerated() {
-            let hasComma = byte(range.upperBound - 1, of: json) == UInt8(ascii: ",")
+            let hasComma = !range.isEmpty && bytes[range.upperBound - 1] == UInt8(ascii: ",")
             guard hasComma == (number < ranges.count - 3) else { return nil }
             instances.append(range.lowerBound..<(hasComma ? range.upperBound - 1 : range.upperBound))
         }
@@ -115,24 +116,17 @@ public struct PackIndex: Hashable, Sendable {
 
     /// The record that a line is about; `nil` when it names none.
     private static func record(in line: Range<Int>, of json: ByteBuffer) -> RecordID? {
-        let view = json.readableBytesView
         // Behind the path and two UIDs, before anything that is long.
-        let end = min(line.upperBound, line.lowerBound + recordKeyLimit)
-        var rest = view[view.startIndex + line.lowerBound..<view.startIndex + end]
-        while let quote = rest.firstIndex(of: recordKey[0]) {
-            rest = rest[quote...]
-            if rest.starts(with: recordKey) {
-                let start = quote - view.startIndex + recordKey.count
-                guard start + recordByteCount <= line.upperBound else { return nil }
-                return text(start..<start + recordByteCount, of: json).flatMap { RecordID($0) }
+        let bytes = json.readableBytesUInt8Span.extracting(line.prefix(recordKeyLimit))
+        var start = 0
+        while start + recordKey.count + recordByteCount <= bytes.count {
+            if (recordKey.indices.allSatisfy { bytes[start + $0] == recordKey[$0] }) {
+                let digits = start + recordKey.count
+                return RecordID(digits: bytes.extracting(digits..<digits + recordByteCount))
             }
-            rest = rest.dropFirst()
+            start += 1
         }
         return nil
-    }
-
-    private static func byte(_ offset: Int, of json: ByteBuffer) -> UInt8? {
-        json.getInteger(at: json.readerIndex + offset)
     }
 
     private static func text(_ range: Range<Int>, of json: ByteBuffer) -> String? {

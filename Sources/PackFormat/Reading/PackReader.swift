@@ -71,9 +71,14 @@ public struct PackReader: Sendable {
         guard UInt64(bytes.readableBytes) == wanted.upperBound - wanted.lowerBound else {
             throw PackError(.damaged, "\(bytes.readableBytes) bytes came of \(wanted.upperBound - wanted.lowerBound)")
         }
-        var joined = bytes
-        joined.writeImmutableBuffer(tail)
-        tail = joined
+        if tail.readableBytes == 0 {
+            // Megabytes that would be copied.
+            tail = bytes
+        } else {
+            var joined = bytes
+            joined.writeImmutableBuffer(tail)
+            tail = joined
+        }
         let tailOffset = byteCount - UInt64(tail.readableBytes)
         if place == nil { place = try readPlace() }
         guard let place else { throw PackError(.notAPack, "the end is not a pack's") }

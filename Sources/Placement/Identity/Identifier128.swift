@@ -11,9 +11,15 @@ package struct Identifier128: Hashable, Comparable, Sendable {
 
     /// 32 hexadecimal digits, hyphens anywhere between them; `nil` for anything else.
     package init?(_ text: some StringProtocol) {
-        var words: [UInt64] = [0, 0]
+        self.init(digits: Array(text.utf8).span)
+    }
+
+    /// The same, of a text's bytes.
+    package init?(digits: Span<UInt8>) {
+        var words: (high: UInt64, low: UInt64) = (0, 0)
         var count = 0
-        for character in text.utf8 where character != UInt8(ascii: "-") {
+        for index in digits.indices where digits[index] != UInt8(ascii: "-") {
+            let character = digits[index]
             let nibble: UInt8
             switch character {
             case UInt8(ascii: "0")...UInt8(ascii: "9"): nibble = character - UInt8(ascii: "0")
@@ -22,12 +28,13 @@ package struct Identifier128: Hashable, Comparable, Sendable {
             default: return nil
             }
             guard count < 32 else { return nil }
-            words[count / 16] = words[count / 16] << 4 | UInt64(nibble)
+            words.high = words.high << 4 | words.low >> 60
+            words.low = words.low << 4 | UInt64(nibble)
             count += 1
         }
         guard count == 32 else { return nil }
-        self.high = words[0]
-        self.low = words[1]
+        self.high = words.high
+        self.low = words.low
     }
 
     package init(high: UInt64, low: UInt64) {

@@ -113,6 +113,12 @@ public struct RecordID: Hashable, Comparable, Sendable, CustomStringConvertible 
         self.init(high: identifier.high, low: identifier.low)
     }
 
+    /// Reads the bytes of the UUID form, hyphens optional; `nil` for anything else.
+    public init?(digits: Span<UInt8>) {
+        guard let identifier = Identifier128(digits: digits) else { return nil }
+        self.init(high: identifier.high, low: identifier.low)
+    }
+
     /// The placement group the record belongs to.
     public var group: PlacementGroup {
         // The initialisers admit only ids whose group is in range.

@@ -36,76 +36,113 @@ extension SurplusDropper {
         }
     }
 
+    /// What became of copies that a node was to drop.
+    private struct Settlement {
+        var gone: [RecordID] = []
+        var present: [UnconfirmedDrop] = []
+        /// In cold packs only, and to be dropped now.
+        var cold: [(drop: UnconfirmedDrop, item: DropRequest.Item)] = []
+        var postponed: [PostponedRepair] = []
+    }
+
     private func settle(
         _ drops: [UnconfirmedDrop],
         on node: any SurplusPeer,
         _ stamp: OrderStamp
     ) async throws(CatalogError) {
-        var gone: [RecordID] = []
-        var present: [UnconfirmedDrop] = []
-        var again: [(drop: UnconfirmedDrop, item: DropRequest.Item)] = []
-        var postponed: [PostponedRepair] = []
+        var settlement = Settlement()
         do throws(ReplicationError) {
-            // From here on nothing takes effect that was ordered before.
-            _ = try await tell(node, [], stamp)
-            for drop in drops {
-                do throws(ReplicationError) {
-                    guard let digest = try await node.digest(of: drop.record) else {
-                        gone.append(drop.record)
-                        continue
-                    }
-                    if drop.isCold, drop.isInSoundPack {
-                        again.append(
-                            (
-                                drop,
-                                DropRequest.Item(
-                                    recordID: drop.record,
-                                    payloadDigest: digest,
-                                    isHeldElsewhere: false
-                                )
-                            )
-                        )
-                        continue
-                    }
-                    // It may be the last good one: its packs are in doubt.
-                    if drop.isCold { try await node.verify(drop.record) }
-                    present.append(drop)
-                } catch {
-                    // Damaged, it is there, and counts as any other damaged one.
-                    guard error.code != .corrupt || drop.isCold else {
-                        present.append(drop)
-                        continue
-                    }
-                    postponed.append(self.postponed(drop, "\(node.name): \(error)"))
-                }
-            }
-            if !again.isEmpty {
-                let outcomes = try await tell(node, again.map(\.item), stamp)
-                for ((drop, _), outcome) in zip(again, outcomes) {
-                    switch outcome {
-                    case .dropped, .absent: gone.append(drop.record)
-                    case .deleted, .held, .differs, .damaged:
-                        postponed.append(
-                            PostponedRepair(
-                                record: drop.record,
-                                pause: Self.deletedPause,
-                                attemptCount: drop.attemptCount + 1,
-                                note: outcome.reason(node.name)
-                            )
-                        )
-                    }
-                }
-            }
+            try await look(at: drops, on: node, stamp, &settlement)
         } catch {
-            if error.code == .staleTerm { throw CatalogError(.staleTerm, "another coordinator leads") }
-            postponed = drops.map { self.postponed($0, "\(node.name): \(error)") }
+            try Self.throwIfStale(error)
+            settlement.cold = []
+            settlement.postponed = drops.map { self.postponed($0, "\(node.name): \(error)") }
         }
-        if !gone.isEmpty { try await ledger.finishDrops(gone, on: node.id, term: stamp.term) }
-        if !present.isEmpty {
-            let restored = try await restoration(present.map { ($0.record, $0.nodes) }, node.id)
+        // What is said of the packs since they were looked at counts: it may be the last good copy.
+        let proven = try await ledger.beginColdDrops(settlement.cold.map(\.drop.record), term: stamp.term)
+        for (drop, _) in settlement.cold where !proven.contains(drop.record) {
+            settlement.postponed.append(postponed(drop, "no pack of it was read whole of late; that is done first"))
+        }
+        settlement.cold.removeAll { !proven.contains($0.drop.record) }
+        do throws(ReplicationError) {
+            try await drop(settlement.cold, on: node, stamp, &settlement)
+        } catch {
+            try Self.throwIfStale(error)
+            settlement.postponed += settlement.cold.map { self.postponed($0.drop, "\(node.name): \(error)") }
+        }
+        if !settlement.gone.isEmpty { try await ledger.finishDrops(settlement.gone, on: node.id, term: stamp.term) }
+        if !settlement.present.isEmpty {
+            let restored = try await restoration(settlement.present.map { ($0.record, $0.nodes) }, node.id)
             try await ledger.restoreDrops(restored, on: node.id, term: stamp.term)
         }
-        try await postpone(postponed, on: node, stamp.term)
+        try await postpone(settlement.postponed, on: node, stamp.term)
+    }
+
+    private static func throwIfStale(_ error: ReplicationError) throws(CatalogError) {
+        if error.code == .staleTerm { throw CatalogError(.staleTerm, "another coordinator leads") }
+    }
+
+    /// Asks the node for each of the copies.
+    private func look(
+        at drops: [UnconfirmedDrop],
+        on node: any SurplusPeer,
+        _ stamp: OrderStamp,
+        _ settlement: inout Settlement
+    ) async throws(ReplicationError) {
+        // From here on nothing takes effect that was ordered before.
+        _ = try await tell(node, [], stamp)
+        for drop in drops {
+            do throws(ReplicationError) {
+                guard let digest = try await node.digest(of: drop.record) else {
+                    settlement.gone.append(drop.record)
+                    continue
+                }
+                if drop.isCold, drop.isInSoundPack {
+                    settlement.cold.append(
+                        (
+                            drop,
+                            DropRequest.Item(recordID: drop.record, payloadDigest: digest, isHeldElsewhere: false)
+                        )
+                    )
+                    continue
+                }
+                // It may be the last good one: its packs are in doubt.
+                if drop.isCold { try await node.verify(drop.record) }
+                settlement.present.append(drop)
+            } catch {
+                // Damaged, it is there, and counts as any other damaged one.
+                guard error.code != .corrupt || drop.isCold else {
+                    settlement.present.append(drop)
+                    continue
+                }
+                settlement.postponed.append(self.postponed(drop, "\(node.name): \(error)"))
+            }
+        }
+    }
+
+    /// Has the node drop copies of what is in cold packs only.
+    private func drop(
+        _ cold: [(drop: UnconfirmedDrop, item: DropRequest.Item)],
+        on node: any SurplusPeer,
+        _ stamp: OrderStamp,
+        _ settlement: inout Settlement
+    ) async throws(ReplicationError) {
+        guard !cold.isEmpty else { return }
+        let outcomes = try await tell(node, cold.map(\.item), stamp)
+        for ((drop, _), outcome) in zip(cold, outcomes) {
+            switch outcome {
+            case .dropped, .absent: settlement.gone.append(drop.record)
+            case .deleted, .held, .differs, .damaged:
+                settlement.postponed.append(
+                    PostponedRepair(
+                        record: drop.record,
+                        pause: Self.deletedPause,
+                        attemptCount: drop.attemptCount + 1,
+                        note: outcome.reason(node.name)
+                    )
+                )
+            }
+        }
     }
 
     /// The instances' copies, and that on `node` with them.

@@ -26,6 +26,8 @@ package protocol SurplusLedger: Sendable {
     func unconfirmedDrops(of nodes: [NodeID], limit: Int, term: Term) async throws(CatalogError) -> [UnconfirmedDrop]
     /// The same of what is in cold packs only.
     func coldDrops(of nodes: [NodeID], limit: Int, term: Term) async throws(CatalogError) -> [UnconfirmedDrop]
+    /// Those of `records`, in cold packs only, copies of which may be dropped at this moment, because a pack proves them.
+    func beginColdDrops(_ records: [RecordID], term: Term) async throws(CatalogError) -> Set<RecordID>
     func restoreDrops(_ restored: [CountedRepair], on node: NodeID, term: Term) async throws(CatalogError)
     func postponeDrops(_ drops: [PostponedRepair], on node: NodeID, term: Term) async throws(CatalogError)
     func placementNumber(of nodes: [NodeID]) async throws(CatalogError) -> Int32
@@ -66,15 +68,6 @@ package struct SurplusView: Sendable {
         self.planner = planner
         self.peers = Dictionary(peers.map { ($0.id, $0) }) { first, _ in first }
     }
-}
-
-extension SurplusLedger {
-    /// For ledgers that know of no packs.
-    package func coldDrops(
-        of nodes: [NodeID],
-        limit: Int,
-        term: Term
-    ) async throws(CatalogError) -> [UnconfirmedDrop] { [] }
 }
 
 extension Catalog: SurplusLedger {}

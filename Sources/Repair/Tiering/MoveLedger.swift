@@ -25,6 +25,7 @@ package protocol MoveLedger: Sendable {
         by node: NodeID,
         term: Term
     ) async throws(CatalogError)
+    func note(_ pack: ColdPack, isOffline: Bool) async throws(CatalogError)
     func noteSound(_ pack: ColdPack, by node: NodeID?, term: Term) async throws(CatalogError)
     func replace(
         _ pack: ColdPack,
@@ -36,7 +37,7 @@ package protocol MoveLedger: Sendable {
     ) async throws(CatalogError) -> Bool
     func dropPackedCopies(ofMove move: Int64, limit: Int, term: Term) async throws(CatalogError) -> PackedDrop
     func recheckPacks(olderThan age: Duration, limit: Int, term: Term) async throws(CatalogError) -> Int
-    func countPacks(ofMove move: Int64, term: Term) async throws(CatalogError)
+    func countPacks(ofMove move: Int64, takesOver: Bool, term: Term) async throws(CatalogError)
     func finish(move: Int64, note: String, term: Term) async throws(CatalogError)
     func postpone(
         move: Int64,

@@ -23,6 +23,10 @@ package struct MoveLimits: Hashable, Sendable {
     /// How long a move rests that a hold is in the way of.
     package var heldPause = Duration.seconds(60)
 
+    /// How long a move rests that a medium is missing for, and the reading of a pack that was moved long ago.
+    package var mediumPause = Duration.seconds(300)
+    package var mediumRecheckPause = Duration.seconds(6 * 3600)
+
     /// Every pack is read whole again when that was done last so long ago; `nil`: only when somebody could not read from it.
     package var recheckAge: Duration? = .seconds(90 * 86_400)
     /// How often it is looked for such packs, and how many are taken up then.

@@ -30,6 +30,8 @@ package enum MovePlan {
     package enum Setback: Equatable, Sendable {
         /// Later, or by another node.
         case wait
+        /// Until a medium is there; no failure.
+        case waitForMedium
         /// The pack is not what it should be.
         case replace
         /// Another coordinator leads.
@@ -59,6 +61,7 @@ package enum MovePlan {
     ) -> Setback {
         switch (error.code, step) {
         case (.staleTerm, _), (.staleEpoch, _): return .rest
+        case (.offline, _): return .waitForMedium
         case (.conflict, .build): return .replace
         // An earlier order of the same pack: what it left is damaged.
         case (.corrupt, .build), (.corrupt, .verify): return .replace

@@ -52,7 +52,11 @@ package struct MoveRun: Sendable {
             case .build(let pack): outcome = try await build(pack, move, step)
             case .verify(let pack): outcome = try await verify(pack, move, step)
             case .count:
-                try await ledger.countPacks(ofMove: move.id, term: term)
+                try await ledger.countPacks(
+                    ofMove: move.id,
+                    takesOver: move.drops && limits.dropsCopies,
+                    term: term
+                )
                 logger.notice("a study is read from packs from now on, should its copies fail", metadata: facts(move))
                 // How long they have to stand the catalog says when it is asked next.
                 outcome = .over
@@ -74,6 +78,11 @@ package struct MoveRun: Sendable {
     private func select(_ move: PackMove) async throws(CatalogError) -> Outcome {
         let parts = MovePlan.parts(try await ledger.movableRecords(of: move.id), limits: limits)
         guard !parts.isEmpty else {
+            if move.drops, limits.dropsCopies {
+                // Packs of earlier orders serve this one, as far as nodes have copies of what is in them.
+                try await ledger.countPacks(ofMove: move.id, takesOver: true, term: term)
+                guard try await ledger.packs(ofMove: move.id).isEmpty else { return .over }
+            }
             let note = "there was nothing to be packed: every instance is in a pack of the tier, or the study is gone"
             try await ledger.finish(move: move.id, note: note, term: term)
             return .over
@@ -145,6 +154,13 @@ package struct MoveRun: Sendable {
             )
             logger.notice("a study is in packs only", metadata: facts(move))
             return .over
+        case .recalled:
+            try await ledger.finish(
+                move: move.id,
+                note: "\(packs.count) packs were read back twice; the study is recalled, so no more copies are dropped",
+                term: term
+            )
+            return .over
         case .held(let hold):
             // Not a failure, however long it takes.
             try await ledger.postpone(
@@ -186,7 +202,16 @@ package struct MoveRun: Sendable {
             byteCount: UInt64(max(0, pack.byteCount)),
             digest: digest
         )
-        let result = await Self.caught { () async throws(ReplicationError) in try await peer.verifyPack(request) }
+        var result = await Self.caught { () async throws(ReplicationError) in try await peer.verifyPack(request) }
+        // What is only read again after a long time is not worth being restored for that.
+        if case .failure(let error) = result, error.code == .offline, move.doneAtMilliseconds == nil,
+            let reference = request.reference.restoring
+        {
+            var restoring = request
+            restoring.reference = reference
+            let request = restoring
+            result = await Self.caught { () async throws(ReplicationError) in try await peer.verifyPack(request) }
+        }
         switch result {
         case .success:
             try await ledger.noteSound(pack, by: peer.id, term: term)
@@ -216,6 +241,16 @@ package struct MoveRun: Sendable {
         switch setback {
         case .rest: return .over
         case .wait: return try await wait(move, note)
+        case .waitForMedium:
+            if pack.state == .counted { try await ledger.note(pack, isOffline: true) }
+            try await ledger.postpone(
+                move: move.id,
+                by: move.doneAtMilliseconds == nil ? limits.mediumPause : limits.mediumRecheckPause,
+                attempts: move.attemptCount,
+                note: "waits for medium: \(note)",
+                term: term
+            )
+            return .over
         case .replace:
             logger.error(
                 "a pack is not what was put into it, and is made anew",

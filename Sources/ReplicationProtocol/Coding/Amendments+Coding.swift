@@ -22,7 +22,7 @@ extension RecordAmendment {
         let recordID = try reader.recordID()
         let order = try Order(reading: &reader)
         let kind = Kind(rawValue: try reader.integer())
-        try reader.reserved(byteCount: 2)
+        let keptDays: UInt16 = try reader.integer()
         let byteCount: UInt32 = try reader.integer()
         let issuedAtMilliseconds: Int64 = try reader.integer()
         let reference = try reader.reference()
@@ -35,6 +35,7 @@ extension RecordAmendment {
             order: order,
             reference: reference,
             issuedAtMilliseconds: issuedAtMilliseconds,
+            keptDays: keptDays,
             payload: try reader.bytes(byteCount: Int(byteCount))
         )
     }
@@ -43,7 +44,7 @@ extension RecordAmendment {
         buffer.writeRecordID(recordID)
         order.write(to: &buffer)
         buffer.writeLittle(kind.rawValue)
-        buffer.writeRepeatingByte(0, count: 2)
+        buffer.writeLittle(keptDays)
         buffer.writeLittle(UInt32(payload.readableBytes))
         buffer.writeLittle(issuedAtMilliseconds)
         buffer.writeIdentifier(high: reference.high, low: reference.low)

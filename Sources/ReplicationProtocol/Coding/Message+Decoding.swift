@@ -69,6 +69,10 @@ extension Message {
         case .buildPackResult: self = .buildPackResult(try BuiltPack(reading: &reader))
         case .verifyPack: self = .verifyPack(try VerifyPackRequest(reading: &reader))
         case .verifyPackResult: self = .verifyPackResult
+        case .recall: self = .recall(try RecallRequest(reading: &reader))
+        case .recallResult: self = .recallResult(try RecallOutcome.readAll(from: &reader))
+        case .removePack: self = .removePack(try RemovePackRequest(reading: &reader))
+        case .removePackResult: self = .removePackResult
         }
         if !type.mayGrow { try reader.end() }
     }

@@ -47,7 +47,7 @@ extension Message {
             buffer.writeLittle(goAway.code.rawValue)
             buffer.writeText(goAway.message)
         case .credit(let byteCount), .putCommit(let byteCount): buffer.writeLittle(byteCount)
-        case .cancel, .verifyResult, .verifyPackResult: break
+        case .cancel, .verifyResult, .verifyPackResult, .removePackResult: break
         case .error(let error):
             buffer.writeLittle(error.code.rawValue)
             buffer.writeInteger(error.retry.rawValue)
@@ -110,6 +110,9 @@ extension Message {
         case .buildPack(let request): request.write(to: &buffer)
         case .buildPackResult(let pack): pack.write(to: &buffer)
         case .verifyPack(let request): request.write(to: &buffer)
+        case .recall(let request): request.write(to: &buffer)
+        case .recallResult(let outcomes): buffer.writeBytes(outcomes.map(\.rawValue))
+        case .removePack(let request): request.write(to: &buffer)
         }
     }
 }

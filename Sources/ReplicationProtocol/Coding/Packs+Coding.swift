@@ -126,3 +126,81 @@ extension VerifyPackRequest {
         reference.write(to: &buffer)
     }
 }
+
+extension RecallRequest {
+    init(reading reader: inout PayloadReader) throws(ReplicationError) {
+        let pack = try reader.reference()
+        let timeoutMilliseconds: UInt32 = try reader.integer()
+        try reader.reserved(byteCount: 4)
+        let stamp = try OrderStamp(reading: &reader)
+        let byteCount: UInt64 = try reader.integer()
+        let digest = try reader.digest()
+        let reference = try PackReference(pack, reading: &reader)
+        var records: [RecordID] = []
+        while reader.bytes.readableBytes > 0 {
+            guard records.count < Self.maximumRecordCount else {
+                throw .malformed(reader.type, "more than \(Self.maximumRecordCount) records")
+            }
+            records.append(try reader.recordID())
+        }
+        guard !records.isEmpty else { throw .malformed(reader.type, "no records") }
+        self.init(
+            reference: reference,
+            stamp: stamp,
+            byteCount: byteCount,
+            digest: digest,
+            records: records,
+            timeoutMilliseconds: timeoutMilliseconds
+        )
+    }
+
+    func write(to buffer: inout ByteBuffer) {
+        buffer.writeIdentifier(high: reference.pack.high, low: reference.pack.low)
+        buffer.writeLittle(timeoutMilliseconds)
+        buffer.writeRepeatingByte(0, count: 4)
+        stamp.write(to: &buffer)
+        buffer.writeLittle(byteCount)
+        buffer.writeDigest(digest)
+        reference.write(to: &buffer)
+        for record in records { buffer.writeRecordID(record) }
+    }
+}
+
+extension RecallOutcome {
+    /// All of an answer, in the order of the records that were asked for.
+    static func readAll(from reader: inout PayloadReader) throws(ReplicationError) -> [RecallOutcome] {
+        var outcomes: [RecallOutcome] = []
+        while reader.bytes.readableBytes > 0 {
+            let number: UInt8 = try reader.integer()
+            guard let outcome = RecallOutcome(rawValue: number), outcomes.count < RecallRequest.maximumRecordCount
+            else {
+                throw .malformed(reader.type, "the unknown outcome \(number), or too many")
+            }
+            outcomes.append(outcome)
+        }
+        guard !outcomes.isEmpty else { throw .malformed(reader.type, "no outcome") }
+        return outcomes
+    }
+}
+
+extension RemovePackRequest {
+    init(reading reader: inout PayloadReader) throws(ReplicationError) {
+        let pack = try reader.reference()
+        let timeoutMilliseconds: UInt32 = try reader.integer()
+        try reader.reserved(byteCount: 4)
+        let stamp = try OrderStamp(reading: &reader)
+        self.init(
+            reference: try PackReference(pack, reading: &reader),
+            stamp: stamp,
+            timeoutMilliseconds: timeoutMilliseconds
+        )
+    }
+
+    func write(to buffer: inout ByteBuffer) {
+        buffer.writeIdentifier(high: reference.pack.high, low: reference.pack.low)
+        buffer.writeLittle(timeoutMilliseconds)
+        buffer.writeRepeatingByte(0, count: 4)
+        stamp.write(to: &buffer)
+        reference.write(to: &buffer)
+    }
+}

@@ -64,6 +64,8 @@ public struct RecordAmendment: Hashable, Sendable {
     public var reference: ReferenceID
     /// Milliseconds since 1970 UTC, by the clock of whoever ordered it.
     public var issuedAtMilliseconds: Int64
+    /// Of a tombstone: days for which it can be taken back, where that is longer than nodes keep deleted records by themselves.
+    public var keptDays: UInt16
     /// A reason, or what the kind calls for.
     public var payload: ByteBuffer
 
@@ -73,6 +75,7 @@ public struct RecordAmendment: Hashable, Sendable {
         order: Order,
         reference: ReferenceID,
         issuedAtMilliseconds: Int64,
+        keptDays: UInt16 = 0,
         payload: ByteBuffer = ByteBuffer()
     ) {
         self.recordID = recordID
@@ -80,6 +83,7 @@ public struct RecordAmendment: Hashable, Sendable {
         self.order = order
         self.reference = reference
         self.issuedAtMilliseconds = issuedAtMilliseconds
+        self.keptDays = keptDays
         self.payload = payload
     }
 }

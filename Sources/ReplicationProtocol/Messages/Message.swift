@@ -58,6 +58,11 @@ public enum Message: Hashable, Sendable {
     case buildPackResult(BuiltPack)
     case verifyPack(VerifyPackRequest)
     case verifyPackResult
+    case recall(RecallRequest)
+    /// In the order of the request.
+    case recallResult([RecallOutcome])
+    case removePack(RemovePackRequest)
+    case removePackResult
 
     public var type: MessageType {
         switch self {
@@ -109,6 +114,10 @@ public enum Message: Hashable, Sendable {
         case .buildPackResult: .buildPackResult
         case .verifyPack: .verifyPack
         case .verifyPackResult: .verifyPackResult
+        case .recall: .recall
+        case .recallResult: .recallResult
+        case .removePack: .removePack
+        case .removePackResult: .removePackResult
         }
     }
 }

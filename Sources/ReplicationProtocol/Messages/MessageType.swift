@@ -52,6 +52,10 @@ public enum MessageType: UInt8, Sendable, CaseIterable {
     case buildPackResult = 0x54
     case verifyPack = 0x55
     case verifyPackResult = 0x56
+    case recall = 0x57
+    case recallResult = 0x58
+    case removePack = 0x59
+    case removePackResult = 0x5a
 
     /// The name as in docs/replication-protocol.md.
     public var name: String {
@@ -104,6 +108,10 @@ public enum MessageType: UInt8, Sendable, CaseIterable {
         case .buildPackResult: "BUILD-PACK-RESULT"
         case .verifyPack: "VERIFY-PACK"
         case .verifyPackResult: "VERIFY-PACK-RESULT"
+        case .recall: "RECALL"
+        case .recallResult: "RECALL-RESULT"
+        case .removePack: "REMOVE-PACK"
+        case .removePackResult: "REMOVE-PACK-RESULT"
         }
     }
 
@@ -112,7 +120,7 @@ public enum MessageType: UInt8, Sendable, CaseIterable {
         switch self {
         case .hello, .helloAck, .statusResult: 4096
         case .ping, .pong, .credit, .putCommit, .healedResult: 8
-        case .cancel, .verifyResult, .verifyPackResult: 0
+        case .cancel, .verifyResult, .verifyPackResult, .removePackResult: 0
         case .goAway, .error: 1024
         case .putAck, .amendResult, .pullResult: 1
         case .get, .head, .verify, .list, .status, .digest, .amendments, .purgePermit, .map, .damage, .healed:
@@ -128,7 +136,9 @@ public enum MessageType: UInt8, Sendable, CaseIterable {
         case .dropResult: DropRequest.maximumCount
         case .buildPack: 8192 + BuildPackRequest.maximumRecordCount * RecordID.byteCount
         case .buildPackResult: 48
-        case .verifyPack: 1024
+        case .verifyPack, .removePack: 1024
+        case .recall: 1024 + RecallRequest.maximumRecordCount * RecordID.byteCount
+        case .recallResult: RecallRequest.maximumRecordCount
         case .putBegin, .metadata, .data, .headResult, .listResult, .amendmentsResult, .damageResult:
             MessageHeader.maximumPayloadByteCount
         }
@@ -138,12 +148,13 @@ public enum MessageType: UInt8, Sendable, CaseIterable {
     public var opensStream: Bool {
         switch self {
         case .putBegin, .get, .head, .verify, .list, .status, .places, .amend, .amendments, .digest, .pull,
-            .purgePermit, .map, .damage, .healed, .drop, .buildPack, .verifyPack:
+            .purgePermit, .map, .damage, .healed, .drop, .buildPack, .verifyPack, .recall, .removePack:
             true
         case .hello, .helloAck, .ping, .pong, .goAway, .credit, .cancel, .error, .metadata, .data, .putCommit, .putAck,
             .getBegin, .headResult, .verifyResult, .listResult, .statusResult, .placesResult,
             .amendResult, .amendmentsResult, .digestResult, .pullProgress, .pullResult, .purgeResult, .mapResult,
-            .damageResult, .healedResult, .dropResult, .buildPackResult, .verifyPackResult:
+            .damageResult, .healedResult, .dropResult, .buildPackResult, .verifyPackResult,
+            .recallResult, .removePackResult:
             false
         }
     }

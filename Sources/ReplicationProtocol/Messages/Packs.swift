@@ -93,6 +93,20 @@ public struct BuiltPack: Hashable, Sendable {
     }
 }
 
+/// REMOVE-PACK: a node is to remove a pack from its store, and what unfinished uploads have left of it; one that is not there has
+/// been removed.
+public struct RemovePackRequest: Hashable, Sendable {
+    public var reference: PackReference
+    public var stamp: OrderStamp
+    public var timeoutMilliseconds: UInt32
+
+    public init(reference: PackReference, stamp: OrderStamp, timeoutMilliseconds: UInt32 = 0) {
+        self.reference = reference
+        self.stamp = stamp
+        self.timeoutMilliseconds = timeoutMilliseconds
+    }
+}
+
 /// VERIFY-PACK: a node is to read a pack whole, from its store, and to prove every digest in it.
 public struct VerifyPackRequest: Hashable, Sendable {
     public var reference: PackReference
@@ -115,4 +129,48 @@ public struct VerifyPackRequest: Hashable, Sendable {
         self.digest = digest
         self.timeoutMilliseconds = timeoutMilliseconds
     }
+}
+
+/// RECALL: a node is to store records of a pack, each compared with its digest before it is written.
+public struct RecallRequest: Hashable, Sendable {
+    /// The most records of one order.
+    public static let maximumRecordCount = 1024
+
+    public var reference: PackReference
+    public var stamp: OrderStamp
+    /// What was said of the pack when it was built.
+    public var byteCount: UInt64
+    public var digest: SHA256Digest
+    public var records: [RecordID]
+    public var timeoutMilliseconds: UInt32
+
+    public init(
+        reference: PackReference,
+        stamp: OrderStamp,
+        byteCount: UInt64,
+        digest: SHA256Digest,
+        records: [RecordID],
+        timeoutMilliseconds: UInt32 = 0
+    ) {
+        self.reference = reference
+        self.stamp = stamp
+        self.byteCount = byteCount
+        self.digest = digest
+        self.records = records
+        self.timeoutMilliseconds = timeoutMilliseconds
+    }
+}
+
+/// What became of a record that was to be stored from a pack.
+public enum RecallOutcome: UInt8, Sendable, CaseIterable {
+    /// It is durable on the node, as it is in the pack.
+    case stored = 1
+    /// The node had it, the same and whole.
+    case alreadyStored = 2
+    /// Its bytes in the pack have not their digest, or what the pack says of it can't be read.
+    case damaged = 3
+    /// The pack does not have it.
+    case absent = 4
+    /// The node has another record under the id, or it is deleted there.
+    case refused = 5
 }

@@ -20,13 +20,14 @@ extension MessageType {
         case .credit: side == .server || !isForConnection
         case .cancel, .putBegin, .putCommit, .get, .head, .verify, .list, .status, .places, .amend,
             .amendments, .digest, .pull, .purgePermit, .map, .damage, .healed, .drop, .buildPack,
-            .verifyPack:
+            .verifyPack, .recall, .removePack:
             !isForConnection && side == .client
         case .data, .metadata: !isForConnection
         case .putAck, .getBegin, .headResult, .verifyResult, .listResult, .statusResult,
             .placesResult, .amendResult, .amendmentsResult, .digestResult, .pullProgress, .pullResult, .purgeResult,
             .mapResult,
-            .damageResult, .healedResult, .dropResult, .buildPackResult, .verifyPackResult:
+            .damageResult, .healedResult, .dropResult, .buildPackResult, .verifyPackResult,
+            .recallResult, .removePackResult:
             !isForConnection && side == .server
         // Only a server fails a single stream; a client withdraws it with CANCEL.
         case .error: isForConnection || side == .server

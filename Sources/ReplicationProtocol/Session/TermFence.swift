@@ -203,9 +203,11 @@ extension Message {
         case .pull(let request): .addition(term: request.stamp.term, mapEpoch: request.stamp.mapEpoch)
         case .buildPack(let request): .addition(term: request.stamp.term, mapEpoch: request.stamp.mapEpoch)
         case .verifyPack(let request): .addition(term: request.stamp.term, mapEpoch: request.stamp.mapEpoch)
+        case .recall(let request): .addition(term: request.stamp.term, mapEpoch: request.stamp.mapEpoch)
         case .amend(let request): request.fenceDemand
         case .purgePermit(let request): .removal(request.stamp)
         case .drop(let request): .removal(request.stamp)
+        case .removePack(let request): .removal(request.stamp)
         // A node that has forgotten its damage says "not found" where it said "unknown".
         case .healed(let request): .removal(request.stamp)
         case .map(let request): .map(request.stamp, isMember: request.isMember)
@@ -235,6 +237,8 @@ extension Message {
         case .drop(let request): request.timeoutMilliseconds
         case .buildPack(let request): request.timeoutMilliseconds
         case .verifyPack(let request): request.timeoutMilliseconds
+        case .recall(let request): request.timeoutMilliseconds
+        case .removePack(let request): request.timeoutMilliseconds
         default: 0
         }
     }

@@ -60,6 +60,60 @@ extension ReplicationClient {
         }
     }
 
+    /// Has the peer store records that a pack has; returns what became of each, in their order, when that is durable there.
+    ///
+    /// Idempotent: what the peer has whole already is as good. `.corrupt` says that the pack can't be read at all, `.notFound`
+    /// that the store is there and the pack is not. `timeout` is the time the peer may go without saying anything.
+    public func recall(
+        _ request: RecallRequest,
+        priority: RequestPriority = .repair,
+        timeout: TimeAmount? = nil,
+        progress: @escaping @Sendable (PullProgress) -> Void = { _ in }
+    ) async throws(ReplicationError) -> [RecallOutcome] {
+        try Self.check(request.reference)
+        guard (1...RecallRequest.maximumRecordCount).contains(request.records.count) else {
+            throw ReplicationError(
+                .invalidRequest,
+                "\(request.records.count) records are to be recalled; there may be \(RecallRequest.maximumRecordCount)"
+            )
+        }
+        let outcomes: [RecallOutcome] = try await ask(priority, timeout) { _ in
+            .recall(request)
+        } read: {
+            switch $0 {
+            case .pullProgress(let step):
+                progress(step)
+                return .progress
+            case .recallResult(let outcomes): return .answer(outcomes)
+            default: return .unexpected
+            }
+        }
+        guard outcomes.count == request.records.count else {
+            throw ReplicationError(
+                .protocolViolation,
+                "\(outcomes.count) outcomes of \(request.records.count) records that were to be recalled"
+            )
+        }
+        return outcomes
+    }
+
+    /// Has the peer remove a pack from its store; one that is not there has been removed.
+    public func removePack(
+        _ request: RemovePackRequest,
+        priority: RequestPriority = .repair,
+        timeout: TimeAmount? = nil
+    ) async throws(ReplicationError) {
+        try Self.check(request.reference)
+        let _: Void = try await ask(priority, timeout) { _ in
+            .removePack(request)
+        } read: {
+            switch $0 {
+            case .removePackResult: return .answer(())
+            default: return .unexpected
+            }
+        }
+    }
+
     /// What is longer would be cut on its way.
     private static func check(_ reference: PackReference) throws(ReplicationError) {
         guard (1...PackReference.maximumStudyByteCount).contains(reference.studyInstanceUID.utf8.count),

@@ -106,7 +106,8 @@ final class ServerConnection: MessageConnection {
             if header.flags.priority == .foreground { foreground.note() }
             try open(header, ServerGet(header, request, connection: self))
         case .pull(let request): try open(header, ServerPull(header, request, connection: self))
-        case .buildPack, .verifyPack: try open(header, ServerPackOrder(header, message, connection: self))
+        case .buildPack, .verifyPack, .recall, .removePack:
+            try open(header, ServerPackOrder(header, message, connection: self))
         case .head, .verify, .list, .status, .places, .amend, .amendments, .digest, .purgePermit,
             .map, .damage, .healed, .drop:
             try open(header, ServerQuery(header, message, connection: self))
@@ -174,6 +175,8 @@ final class ServerConnection: MessageConnection {
     func streamWaitsForMemory() {
         for stream in streams.values.sorted(by: { $0.id < $1.id }) { stream.othersWait() }
     }
+
+    var hasStreamWaitingForMemory: Bool { streams.values.contains { $0.isWaitingForMemory } }
 
     /// An answer is about to wait for its turn; the claim is whether it may.
     func answerWaits(byteCount: Int) -> Bool {

@@ -3,7 +3,7 @@
 import NIOCore
 import ReplicationProtocol
 
-/// A pack that is built or read whole on the server: the client is told how far that is.
+/// A pack that is built, read whole, read records from or removed by the server: the client is told how far that is.
 final class ServerPackOrder: ServerStream {
     /// Between two messages about progress.
     private static let reportInterval = TimeAmount.seconds(1)
@@ -11,7 +11,7 @@ final class ServerPackOrder: ServerStream {
     private let question: Message
     private var lastReport: NIODeadline?
 
-    /// `question` is BUILD-PACK or VERIFY-PACK.
+    /// `question` is BUILD-PACK, VERIFY-PACK, RECALL or REMOVE-PACK.
     init(_ header: MessageHeader, _ question: Message, connection: ServerConnection) {
         self.question = question
         super.init(header, timeoutMilliseconds: question.timeoutMilliseconds, connection: connection)
@@ -50,6 +50,11 @@ final class ServerPackOrder: ServerStream {
         case .verifyPack(let request):
             try await service.verifyPack(request, progress: progress)
             return .verifyPackResult
+        case .recall(let request):
+            return .recallResult(try await service.recall(request, progress: progress))
+        case .removePack(let request):
+            try await service.removePack(request)
+            return .removePackResult
         default:
             throw ReplicationError(.internal, "\(question.type.name) is no order about a pack")
         }

@@ -13,6 +13,8 @@ class ServerStream: OutboundStream {
     let deadline: NIODeadline?
     private var task: Task<Void, Never>?
     private var memory = Memory.none
+    /// Whether the memory that was asked for is not there yet.
+    var isWaitingForMemory: Bool { if case .waiting = memory { !isOver } else { false } }
     private(set) var isOver = false
 
     private enum Memory {
@@ -71,6 +73,8 @@ class ServerStream: OutboundStream {
         case .granted:
             memory = .lent(byteCount: byteCount)
             memoryGranted(afterWaiting: false)
+            // It has passed those of lesser priority: their bytes may be all that the connection has credit for.
+            if connection.hasStreamWaitingForMemory { othersWait() }
         case .waiting(let ticket):
             memory = .waiting(ticket)
             connection.streamWaitsForMemory()

@@ -79,6 +79,15 @@ public protocol ReplicationService: Sendable {
         progress: @escaping @Sendable (PullProgress) -> Void
     ) async throws(ReplicationError)
 
+    /// Removes a pack from its store; one that is not there has been removed.
+    func removePack(_ request: RemovePackRequest) async throws(ReplicationError)
+
+    /// Stores records that a pack of a store has; returns what became of each when that is durable. Says now and then how far it is.
+    func recall(
+        _ request: RecallRequest,
+        progress: @escaping @Sendable (PullProgress) -> Void
+    ) async throws(ReplicationError) -> [RecallOutcome]
+
     /// What ``persist(_:)`` was last told; the server asks once, before it listens.
     func fencePosition() async throws(ReplicationError) -> FencePosition
 
@@ -139,6 +148,17 @@ extension ReplicationService {
         _ request: VerifyPackRequest,
         progress: @escaping @Sendable (PullProgress) -> Void
     ) async throws(ReplicationError) {
+        throw .notOffered("packs")
+    }
+
+    public func removePack(_ request: RemovePackRequest) async throws(ReplicationError) {
+        throw .notOffered("the removal of packs")
+    }
+
+    public func recall(
+        _ request: RecallRequest,
+        progress: @escaping @Sendable (PullProgress) -> Void
+    ) async throws(ReplicationError) -> [RecallOutcome] {
         throw .notOffered("packs")
     }
 }

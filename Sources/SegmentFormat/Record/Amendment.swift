@@ -73,19 +73,24 @@ public struct Amendment: Hashable, Sendable {
     public var reference: Reference
     /// Milliseconds since 1970, by the clock of whoever ordered it.
     public var issuedAtMilliseconds: Int64
+    /// Of a tombstone: days for which the deletion can be taken back, where that is longer than the node keeps deleted records
+    /// by itself.
+    public var keptDays: UInt16
 
     public init(
         subject: RecordID,
         kind: Kind,
         order: Order,
         reference: Reference,
-        issuedAtMilliseconds: Int64
+        issuedAtMilliseconds: Int64,
+        keptDays: UInt16 = 0
     ) {
         self.subject = subject
         self.kind = kind
         self.order = order
         self.reference = reference
         self.issuedAtMilliseconds = issuedAtMilliseconds
+        self.keptDays = keptDays
     }
 
     /// The type of the record that it is the metadata of.
@@ -98,7 +103,8 @@ public struct Amendment: Hashable, Sendable {
         buffer.writeLittle(Self.version)
         buffer.writeZeros(1)
         buffer.writeLittle(kind.rawValue)
-        buffer.writeZeros(4)
+        buffer.writeLittle(keptDays)
+        buffer.writeZeros(2)
         buffer.writeLittle(order.term.rawValue)
         buffer.writeLittle(order.sequence)
         buffer.writeLittle(issuedAtMilliseconds)
@@ -119,7 +125,8 @@ public struct Amendment: Hashable, Sendable {
         }
         try fields.skip(1)
         let kind = Kind(rawValue: try fields.next())
-        try fields.skip(4)
+        let keptDays: UInt16 = try fields.next()
+        try fields.skip(2)
         let term = Term(rawValue: try fields.next())
         let sequence: UInt64 = try fields.next()
         let issued: Int64 = try fields.next()
@@ -129,7 +136,8 @@ public struct Amendment: Hashable, Sendable {
             kind: kind,
             order: Order(term: term, sequence: sequence),
             reference: Reference(high: reference.high, low: reference.low),
-            issuedAtMilliseconds: issued
+            issuedAtMilliseconds: issued,
+            keptDays: keptDays
         )
         guard recordType == type else {
             throw SegmentFormatError(.malformed, "amendment of kind \(kind.rawValue) has record type \(type.rawValue)")

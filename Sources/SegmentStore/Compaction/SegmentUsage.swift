@@ -85,10 +85,13 @@ extension StoreView {
     func isDeletedForGood(_ standing: RecordStanding, _ amendments: [IndexedRecord]) -> Bool {
         guard standing.isDeleted, !standing.isHeld,
             let decisive = amendments.first(where: { $0.amendment?.order == standing.decided }),
-            // By this node's clock, from when it heard of it: the time that was left to take it back here.
-            let info = try? reader.head(decisive.id, at: decisive.locator)
+            // What can't be read decides nothing.
+            let info = try? reader.head(decisive.id, at: decisive.locator),
+            let deletion = try? Amendment(decoding: info.metadata, subject: decisive.id, type: info.type)
         else { return false }
-        return clock.wallMilliseconds() - info.writtenAtMilliseconds > configuration.deletionGrace.milliseconds
+        let kept = max(configuration.deletionGrace.milliseconds, Int64(deletion.keptDays) * 86_400_000)
+        // By this node's clock, from when it heard of it: the time that was left to take it back here.
+        return clock.wallMilliseconds() - info.writtenAtMilliseconds > kept
     }
 
     /// The records of a segment, by its footer or else by a scan; `nil` when a part can't be read.

@@ -97,7 +97,12 @@ extension StoreEngine {
                 record: put.id
             )
         }
-        if let stored, stored.amendment != amendment {
+        // The days of a deletion are in its record and not in the index.
+        var named = amendment
+        named.keptDays = 0
+        var known = stored?.amendment
+        known?.keptDays = 0
+        if let known, known != named {
             return SegmentStoreError(.conflict, "another amendment has this term and sequence", record: put.id)
         }
         if stored == nil, amendment.kind == .tombstone, standing.isHeld {

@@ -124,7 +124,9 @@ final class ComparisonOracle {
 
     /// What is still to be found or judged; nil when the catalog says of all copies on nodes that are sure where they are.
     var unsettled: String? {
-        let rows = catalog.live.filter { !oracle.doomed.contains($0.recordID) }
+        let rows = catalog.live.filter { row in
+            !oracle.doomed.contains(row.recordID) && (row.nodes.isEmpty || !oracle.isLeftToPack(row))
+        }
         for node in nodes where isMember(node) {
             let (id, itsWordCounts) = (node.store.id, isSure(node))
             // Who is not sure will be, when it has been healed; but one whose writes went astray may never be.

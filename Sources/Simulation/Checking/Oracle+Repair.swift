@@ -78,7 +78,7 @@ extension Oracle {
             node.isMember && !node.isLost && node.isRunning && catalog.service(of: node.store.id) == .inService
         }
         let wanted = min(world.plan.copies, Set(serving.map(\.domain)).count)
-        for row in catalog.live {
+        for row in catalog.live where !isLeftToPack(row) {
             let holders = serving.filter { row.nodes.contains($0.store.id) }
             let hosts = Set(holders.map(\.domain)).count
             if hosts < wanted {

@@ -70,7 +70,9 @@ final class Oracle {
         }
         promises[instance.sopInstanceUID] = known
         let hosts = Set(holders.compactMap { nodes[$0]?.domain })
-        if hosts.count < world.plan.acknowledgements {
+        // Copies that were dropped before the client was told: a pack stands in for them.
+        let isInPack = !Set(holders).isSuperset(of: stored.nodes) && isPacked(instance.recordID)
+        if hosts.count < world.plan.acknowledgements, !isInPack {
             world.violate("\(instance.name) is promised with copies on \(hosts.count) hosts")
         }
         checkDurable(instance, holders)
@@ -140,6 +142,14 @@ final class Oracle {
 
     /// All instances that were ever sent under a UID.
     var candidates: (String) -> [Instance] = { _ in [] }
+
+    /// Whether a record can be read from a pack.
+    var isPacked: (RecordID) -> Bool = { _ in false }
+
+    /// Whether a record is in a pack, and no node whose disk keeps its word is counted to have it: there is no way back yet.
+    func isLeftToPack(_ row: CatalogModel.Entry) -> Bool {
+        !row.nodes.contains { isSound($0) } && isPacked(row.recordID)
+    }
 
     func catalogRefused(_ id: RecordID) { refused.insert(id) }
 
@@ -267,7 +277,7 @@ final class Oracle {
     func checkRedundancy() {
         for promise in kept where !isReported(promise) {
             let rows = catalog.rows[promise.instance.sopInstanceUID] ?? []
-            for row in rows where row.recordID == promise.instance.recordID {
+            for row in rows where row.recordID == promise.instance.recordID && !isLeftToPack(row) {
                 for id in row.nodes.sorted() where catalog.service(of: id) != .removed {
                     guard let node = nodes[id], node.store.damageCount != nil, let engine = node.store.engine else {
                         continue

@@ -132,12 +132,22 @@ final class Workload {
                     if isFinal { cluster.oracle.read(instance, nil, isFinal: true) }
                     return end()
                 }
-                ingest.read(place.0, copies: place.1) { [self] bytes in
+                ingest.readAnywhere(place.0, copies: place.1) { [self] bytes in
                     if !isOver, !cluster.oracle.doomed.contains(place.0) {
                         cluster.oracle.read(instance, bytes, isFinal: isFinal)
                     }
                     end()
                 }
+            }
+        }
+    }
+
+    /// Reads this and that when the work is done, and things go wrong again.
+    func readMore(over time: Int64) {
+        for _ in 0..<instances.count {
+            openCount += 1
+            world.after(world.time(0...time)) { [self] in
+                if let instance = world.pick(instances) { read(instance) } else { openCount -= 1 }
             }
         }
     }
@@ -148,6 +158,8 @@ final class Workload {
         // Deletions wait for the catalog, and for what it is owed.
         let kept = cluster.oracle.kept.filter { promise in
             let id = promise.instance.recordID
+            // What is held no coordinator deletes.
+            guard cluster.coordinator.moves.holds[promise.instance.studyInstanceUID] == nil else { return false }
             return cluster.catalog.rows[promise.instance.sopInstanceUID]?.first?.recordID == id
                 && !cluster.ingests.contains { !$0.isRunning || $0.records?.names(id) ?? true }
         }

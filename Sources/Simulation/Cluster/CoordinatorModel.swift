@@ -17,6 +17,7 @@ final class CoordinatorModel {
     private let nodes: [StorageProcess]
     private let catalog: CatalogModel
     let ledger: LedgerModel
+    let moves: MoveModel
     private var current: TermOfOffice?
     private var sequence: UInt64 = 0
     /// The groups that records of this run are in.
@@ -36,7 +37,9 @@ final class CoordinatorModel {
         self.nodes = nodes
         self.catalog = catalog
         self.ledger = LedgerModel(catalog)
-        current = TermOfOffice(self, ledger, catalog, in: world)
+        self.moves = MoveModel(ledger)
+        if world.plan.tiering != nil { moves.store = ColdStoreModel(world) }
+        current = TermOfOffice(self, ledger, moves, catalog, in: world)
         permitPurges()
         healer = HealerModel(self, nodes: nodes, catalog: catalog, in: world)
     }
@@ -52,6 +55,7 @@ final class CoordinatorModel {
         ledger.comparisonOracle = nil
         ledger.dropBegun = { _, _, _ in }
         ledger.dropRestored = { _, _ in }
+        moves.oracle = nil
     }
 
     // MARK: Office
@@ -62,7 +66,7 @@ final class CoordinatorModel {
         catalog.term = Term(rawValue: catalog.term.rawValue + 1)
         if world.chance(50) { current?.die() } else { current?.linger() }
         world.note("a coordinator takes over with term \(catalog.term.rawValue)")
-        current = TermOfOffice(self, ledger, catalog, in: world)
+        current = TermOfOffice(self, ledger, moves, catalog, in: world)
     }
 
     /// How the nodes stand, as the one in office knows.
@@ -106,7 +110,7 @@ final class CoordinatorModel {
     var unsettled: String? {
         if catalog.openOrder != nil { return "an order is not decided" }
         let planner = Planner(map: catalog.map, copies: world.plan.copies, nodes: conditions)
-        for row in catalog.live {
+        for row in catalog.live where !(moves.oracle?.isLeftToPack(row) ?? false) {
             let set = ActualSet(placement: ledger.number(of: row.nodes), group: row.recordID.group, nodes: row.nodes)
             guard let difference = planner.difference(of: set) else { continue }
             if difference.kind == .surplus { continue }
@@ -114,12 +118,19 @@ final class CoordinatorModel {
         }
         for (key, drop) in ledger.drops where drop.state == .ordered {
             guard let node = process(key.node), !node.isLost,
-                catalog.live.contains(where: { $0.recordID == key.record })
+                let row = catalog.live.first(where: { $0.recordID == key.record }),
+                !(row.nodes.isEmpty && keepsCold(key.record, node))
             else { continue }
             return "\(node.name) has not said what became of \(key.record), which it was to drop"
         }
         guard let (record, item) = ledger.items.min(by: { $0.key < $1.key }) else { return nil }
         return "\(ledger.items.count) in the queue: \(record) is \(item.state), \(item.note)"
+    }
+
+    /// Whether a node keeps a copy of what is in packs only: it is told to, or not sure of what it has and drops nothing, until a person
+    /// has seen to it.
+    private func keepsCold(_ record: RecordID, _ node: StorageProcess) -> Bool {
+        node.holds(record) || node.store.engine?.status.isUncertain ?? true
     }
 
     // MARK: Orders about records

@@ -80,8 +80,8 @@ extension LedgerModel {
         }
         let rows = catalog.live
         return sorted.compactMap { key, drop in
-            // Of what is in the trash nothing.
-            guard let row = rows.first(where: { $0.recordID == key.record }) else { return nil }
+            // Of what is in the trash nothing, and what is in packs only is asked for apart.
+            guard let row = rows.first(where: { $0.recordID == key.record }), !row.nodes.isEmpty else { return nil }
             return UnconfirmedDrop(
                 record: key.record,
                 node: key.node,
@@ -118,7 +118,8 @@ extension LedgerModel {
             if drop.state != .ordered { drop.state = isLeft ? .needsPerson : .waiting }
             drop.attemptCount = repair.attemptCount
             let pause = repair.pause ?? (drop.state == .ordered ? .seconds(1) : .zero)
-            drop.due = world.now + Int64(pause / .microseconds(1))
+            let longest = world.plan.tiering == nil ? Int64.max : Limits.longestPutOff
+            drop.due = world.now + min(Int64(pause / .microseconds(1)), longest)
             drops[key] = drop
         }
     }

@@ -54,7 +54,7 @@ final class LedgerModel {
 
     var placedGroups: [PlacedGroup] {
         var groups: Set<PlacedGroup> = []
-        for row in catalog.live {
+        for row in catalog.live where !row.nodes.isEmpty {
             let number = number(of: row.nodes)
             groups.insert(
                 PlacedGroup(placement: number, nodes: placements[Int(number)], group: row.recordID.group)
@@ -162,12 +162,14 @@ final class LedgerModel {
 // Safety: made, used and let go of on its world's one thread, where `WorldExecutor` runs the tasks that have it.
 final class SimulatedLedger: RepairLedger, @unchecked Sendable {
     let ledger: LedgerModel
+    let moves: MoveModel
     private let catalog: CatalogModel
     /// The coordinator is dead: what it does from now on does not happen.
     var isClosed = false
 
-    init(_ ledger: LedgerModel, _ catalog: CatalogModel) {
+    init(_ ledger: LedgerModel, _ moves: MoveModel, _ catalog: CatalogModel) {
         self.ledger = ledger
+        self.moves = moves
         self.catalog = catalog
     }
 

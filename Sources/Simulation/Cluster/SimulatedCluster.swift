@@ -13,6 +13,9 @@ final class SimulatedCluster {
     let ingests: [IngestProcess]
     let oracle: Oracle
     let comparison: ComparisonOracle
+    /// In runs with tiering.
+    let coldStore: ColdStoreModel?
+    let tiering: TieringOracle?
     private let links: [[Link]]
 
     init(_ world: World) {
@@ -35,12 +38,22 @@ final class SimulatedCluster {
         }
         oracle = Oracle(world: world, nodes: nodes, catalog: catalog)
         comparison = ComparisonOracle(oracle, coordinator.ledger, nodes: nodes)
+        coldStore = coordinator.moves.store
+        tiering = coldStore.map { [oracle, coordinator] in TieringOracle(oracle, coordinator.moves, $0) }
+        coordinator.moves.oracle = tiering
+        oracle.isPacked = { [tiering] in tiering?.isInPack($0) ?? false }
         for node in nodes {
             node.denied = { [oracle] in oracle.denied($0, by: $1) }
-            node.dropped = { [oracle] in oracle.dropped($0, on: $1) }
+            node.dropped = { [oracle, tiering] in
+                tiering?.dropped($0, on: $1, isHeldThere: $2)
+                oracle.dropped($0, on: $1)
+            }
             node.wasRead = { [comparison] in comparison.read($0, on: $1) }
         }
-        for ingest in ingests { ingest.refused = { [oracle] in oracle.catalogRefused($0) } }
+        for ingest in ingests {
+            ingest.refused = { [oracle] in oracle.catalogRefused($0) }
+            ingest.moves = coordinator.moves
+        }
         coordinator.ledger.comparisonOracle = comparison
         coordinator.ledger.counted = { [oracle, comparison] in
             comparison.isBack($0, on: $1)
@@ -79,15 +92,17 @@ final class SimulatedCluster {
             if node.isRunning { node.stop() }
             node.crashed = { _ in }
             node.denied = { _, _ in }
-            node.dropped = { _, _ in }
+            node.dropped = { _, _, _ in }
             node.wasRead = { _, _ in }
             node.forget()
         }
         for ingest in ingests {
             if ingest.isRunning { ingest.die(withPower: true) }
             ingest.refused = { _ in }
+            ingest.moves = nil
         }
         oracle.candidates = { _ in [] }
+        oracle.isPacked = { _ in false }
         coordinator.end()
     }
 }

@@ -13,9 +13,9 @@ final class SimulatedPeer: HealingPeer, RepairPeer, SurplusPeer, ComparisonPeer,
     /// Small, so that there is more than one page.
     private static let pageCount = 3
 
-    private let node: StorageProcess
-    private let coordinator: CoordinatorModel
-    private var world: World { node.world }
+    let node: StorageProcess
+    let coordinator: CoordinatorModel
+    var world: World { node.world }
 
     init(_ node: StorageProcess, _ coordinator: CoordinatorModel) {
         self.node = node
@@ -106,14 +106,15 @@ final class SimulatedPeer: HealingPeer, RepairPeer, SurplusPeer, ComparisonPeer,
         try await ask { [node] in node.amend(Amendment(amendment), stamp, $0) }
     }
 
-    private func ask<Value: Sendable>(
+    func ask<Value: Sendable>(
         after extra: Int64 = 0,
+        timeout: Int64 = Limits.orderTimeout,
         _ work: @escaping (@escaping (Result<Value, ReplicationError>) -> Void) -> Void
     ) async throws(ReplicationError) -> Value {
         let (world, node, coordinator) = (world, node, coordinator)
         // A connection ends with the process it leads to, and what was sent on it arrives nowhere else.
         let life = node.isRunning ? node.incarnation : nil
-        return try await world.calls.call(in: world, timeout: Limits.orderTimeout) { reply in
+        return try await world.calls.call(in: world, timeout: timeout) { reply in
             world.after(extra + world.time(100...1_500)) {
                 guard node.isRunning, life == nil || node.incarnation == life else {
                     return reply(.failure(ReplicationError(.connectionLost, "it is down")))

@@ -24,6 +24,7 @@ final class TermOfOffice: @unchecked Sendable {
     private unowned let coordinator: CoordinatorModel
     private let worker: RepairWorker
     private var comparison: ComparedNodes
+    private let mover: MoveWorker?
     private var membership: Membership
     private var weights: CapacityWeights
     private var registered: [NodeID: StorageMember] = [:]
@@ -38,13 +39,19 @@ final class TermOfOffice: @unchecked Sendable {
     /// How long it waits between two beats.
     private var pause: Int64 = 150_000
 
-    init(_ coordinator: CoordinatorModel, _ ledger: LedgerModel, _ catalog: CatalogModel, in world: World) {
+    init(
+        _ coordinator: CoordinatorModel,
+        _ ledger: LedgerModel,
+        _ moves: MoveModel,
+        _ catalog: CatalogModel,
+        in world: World
+    ) {
         self.world = world
         self.catalog = catalog
         self.ledger = ledger
         self.coordinator = coordinator
         self.term = catalog.term
-        self.access = SimulatedLedger(ledger, catalog)
+        self.access = SimulatedLedger(ledger, moves, catalog)
         self.membership = Membership(limits: world.plan.membership, at: .microseconds(world.now))
         self.weights = CapacityWeights(limits: world.plan.membership)
         let gate = CountingGate()
@@ -65,7 +72,19 @@ final class TermOfOffice: @unchecked Sendable {
             interval: .microseconds(pause),
             in: world
         )
+        let clock = world.clock
+        self.mover = world.plan.tiering.map { [access, pause] tiering in
+            MoveWorker(
+                ledger: access,
+                limits: tiering.limits,
+                interval: .microseconds(pause),
+                clock: world.repairClock,
+                logger: Self.logger,
+                now: { 1_800_000_000_000 + clock.now / 1000 }
+            )
+        }
         tasks.append(Task(executorPreference: world.executor) { [self] in await lead() })
+        if let mover { tasks.append(Task(executorPreference: world.executor) { await mover.run() }) }
         if !world.has(.neverRepair) {
             tasks.append(Task(executorPreference: world.executor) { [worker] in await worker.run() })
         }
@@ -91,6 +110,7 @@ final class TermOfOffice: @unchecked Sendable {
         isOver = true
         worker.rest()
         comparison.rest()
+        mover?.update(nil)
         for task in tasks { task.cancel() }
         tasks = []
     }
@@ -131,6 +151,7 @@ final class TermOfOffice: @unchecked Sendable {
         let peers = coordinator.peers(conditions, map)
         worker.update(map, conditions, stamp, peers: peers, alarm: "")
         comparison.update(map, stamp, answering: answering, peers: peers)
+        mover?.update(MoveView(stamp: stamp, peers: peers, members: Set(map.members.map(\.id))))
         try await decideOrder(records, map)
     }
 

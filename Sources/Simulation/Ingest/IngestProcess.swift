@@ -38,6 +38,8 @@ final class IngestProcess: Process {
     private var noting: [(JournalModel.Entry, (Bool) -> Void)] = []
     /// Entries that the catalog refused, by SOP Instance UID and record; kept for the checks.
     var refused: (RecordID) -> Void = { _ in }
+    /// What the catalog has of packs.
+    var moves: MoveModel?
 
     init(world: World, number: Int, nodes: [StorageProcess], ways: [Link], catalog: CatalogModel) {
         self.id = NodeID(high: 9, low: UInt64(number + 1))

@@ -238,5 +238,12 @@ enum Limits {
     static let lossSettling: Int64 = 2_500_000
     static let catalogTimeout: Int64 = 400_000
     static let healthInterval: Int64 = 200_000
+    static let storeTimeout: Int64 = 400_000
+    static let packTimeout: Int64 = 4_000_000
+    static let staleListing: Int64 = 800_000
+    /// What was sent to the catalog is done by then, or never.
+    static let longestStatement: Int64 = 2_000_000
+    /// The longest that a drop is put off: so that a run meets the second attempt.
+    static let longestPutOff: Int64 = 1_000_000
     static let clientTimeout: Int64 = 5_000_000
 }

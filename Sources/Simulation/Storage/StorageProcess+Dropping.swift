@@ -38,7 +38,8 @@ extension StorageProcess {
                 }
                 if case .success(let outcomes) = result {
                     for (item, outcome) in zip(items, outcomes) where outcome == .dropped {
-                        dropped(item.recordID, store.id)
+                        let isHeld = (try? engine.standing(of: item.recordID))?.isHeld ?? false
+                        dropped(item.recordID, store.id, isHeld && !item.isHeldElsewhere)
                     }
                 }
                 return result.map { $0.map(RecordDropOutcome.init(simulated:)) }

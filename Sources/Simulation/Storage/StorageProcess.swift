@@ -38,8 +38,8 @@ final class StorageProcess: Process {
     var denied: (RecordID, NodeID) -> Void = { _, _ in }
     /// The last order to let copies go, of this life.
     var lastDrop: Amendment.Order?
-    /// Told when it has let a copy go.
-    var dropped: (RecordID, NodeID) -> Void = { _, _ in }
+    /// Told when it has let a copy go, and whether it was to hold it whatever is elsewhere.
+    var dropped: (RecordID, NodeID, Bool) -> Void = { _, _, _ in }
     /// Told when it has read a copy whole.
     var wasRead: (RecordID, NodeID) -> Void = { _, _ in }
     /// Told when the process is dead because its disk stopped at an effect.
@@ -143,6 +143,9 @@ final class StorageProcess: Process {
         store.close()
         died()
     }
+
+    /// Whether it has been told to hold a record.
+    func holds(_ id: RecordID) -> Bool { (try? store.engine?.standing(of: id))?.isHeld ?? false }
 
     /// Lets go of who waits for it.
     func forget() {

@@ -10,9 +10,11 @@ final class FaultInjector {
     private let world: World
     private let cluster: SimulatedCluster
     private let staff: Operator
+    private let tiering: TieringWork?
     private var isActive = true
 
-    init(_ cluster: SimulatedCluster, _ staff: Operator) {
+    init(_ cluster: SimulatedCluster, _ staff: Operator, _ tiering: TieringWork?) {
+        self.tiering = tiering
         self.world = cluster.world
         self.cluster = cluster
         self.staff = staff
@@ -61,7 +63,7 @@ final class FaultInjector {
             .nodeKill, .nodePowerLoss, .crashAtEffect, .nodePause, .nodeSlow, .clockJump, .nodeRestart, .diskFull,
             .bitRot, .badSector, .lostWrite, .misdirectedWrite, .syncError, .writeError, .partition, .partitionOneWay,
             .delay, .connectionCut, .halfOpen, .misroute, .wireCorruption, .ingestKill, .ingestPowerLoss, .ingestPause,
-            .catalogAway, .catalogSlow, .catalogUnknown, .catalogFailover,
+            .catalogAway, .catalogSlow, .catalogUnknown, .catalogFailover, .storeAway,
         ]
         let ofMembers: [FaultKind] = [
             .nodeLoss, .nodeAbsence, .nodeDrain, .nodeRemove, .nodeAdd, .coordinatorCut, .coordinatorChange,
@@ -83,6 +85,7 @@ final class FaultInjector {
         case .ingestKill, .ingestPowerLoss, .ingestPause:
             if let ingest = world.pick(cluster.ingests), ingest.isRunning { hit(ingest, kind) }
         case .catalogAway, .catalogSlow, .catalogUnknown, .catalogFailover: hitCatalog(kind)
+        case .storeAway: tiering?.leave()
         default: hitMembership(of: node, kind)
         }
     }
@@ -131,7 +134,7 @@ final class FaultInjector {
     private func disturbOnce() {
         let drawn: [FaultKind] = [
             .nodeKill, .nodePowerLoss, .nodePause, .nodeSlow, .catalogAway, .catalogSlow, .catalogUnknown,
-            .catalogFailover, .coordinatorCut, .coordinatorChange,
+            .catalogFailover, .coordinatorCut, .coordinatorChange, .storeAway,
         ]
         guard let kind = world.pick(drawn.filter(world.plan.allows)), let node = world.pick(cluster.members) else {
             return
@@ -139,6 +142,7 @@ final class FaultInjector {
         switch kind {
         case .nodeKill, .nodePowerLoss, .nodePause, .nodeSlow: if node.isRunning { hit(node, kind) }
         case .coordinatorCut, .coordinatorChange: hitMembership(of: node, kind)
+        case .storeAway: tiering?.leave()
         default: hitCatalog(kind)
         }
     }

@@ -18,6 +18,13 @@ package enum FaultKind: String, CaseIterable, Sendable, Comparable {
     case coordinatorCut, coordinatorChange
     // Where nodes and catalog differ, and no node knows it.
     case copyMislaid, copyUncounted
+    // In the cold store, and on the way to it.
+    case storeAway, packPutFails, packAnswerLost, packUnseen, packReadFails, packRot
+
+    /// Those of runs with tiering only.
+    static let ofPacks: [FaultKind] = [
+        .storeAway, .packPutFails, .packAnswerLost, .packUnseen, .packReadFails, .packRot,
+    ]
 
     /// Its place in the list.
     var number: Int { Self.allCases.firstIndex(of: self) ?? 0 }

@@ -154,9 +154,10 @@ final class Operator {
     private func loseHost() {
         let hosts = Set(staying.map(\.domain)).sorted().filter { host in
             catalog.live.allSatisfy { row in
-                staying.contains { node in
-                    row.nodes.contains(node.store.id) && node.domain != host && node.store.damageCount != nil
-                }
+                row.nodes.isEmpty
+                    || staying.contains { node in
+                        row.nodes.contains(node.store.id) && node.domain != host && node.store.damageCount != nil
+                    }
             }
         }
         guard let host = world.pick(hosts) else { return }

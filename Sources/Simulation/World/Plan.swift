@@ -49,6 +49,8 @@ struct Plan {
     /// Copies that nodes lose without knowing it, and copies that the catalog does not learn of, when the work is done.
     var mislaidCount = 0
     var uncountedCount = 0
+    /// How studies are moved to a cold store; nil where they are not.
+    var tiering: Tiering?
     /// Percent of disk operations that fail, where the atlas allows it.
     var diskErrorPercent = 0.0
 
@@ -71,7 +73,11 @@ struct Plan {
         diskErrorPercent = [0, 0, 0.2, 1][Int.random(in: 0..<4, using: &random)]
         // A swarm: each run has its own mixture, seldom all at once.
         let percent = [30, 60, 100][Int.random(in: 0..<3, using: &random)]
-        kinds = Set(FaultKind.allCases.filter { _ in Int.random(in: 0..<100, using: &random) < percent })
+        kinds = Set(
+            FaultKind.allCases.filter { !FaultKind.ofPacks.contains($0) }.filter { _ in
+                Int.random(in: 0..<100, using: &random) < percent
+            }
+        )
         if Bool.random(using: &random) {
             var order = Array(0..<hostCount)
             order.shuffle(using: &random)
@@ -81,6 +87,7 @@ struct Plan {
         }
         planRepair(hostCount, using: &random)
         planComparison(using: &random)
+        planTiering(using: &random)
     }
 
     private mutating func planComparison(using random: inout SeededGenerator) {

@@ -63,6 +63,7 @@ extension ReplicationError {
         case .denied: code = .forbidden
         case .damaged: code = .corrupt
         case .invalid: code = .invalidRequest
+        case .offline: code = .offline
         // Nothing is known of what it holds.
         case .unavailable: code = .unknown
         default: code = .diskFailed

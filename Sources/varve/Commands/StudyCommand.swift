@@ -8,11 +8,11 @@ import Ingest
 struct StudyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "study",
-        abstract: "List studies, show where their copies are, move them into packs, hold, tag and delete them.",
+        abstract: "List studies, show their copies, move them into packs and back, hold, tag and delete them.",
         subcommands: [
             StudyListCommand.self, StudyShowCommand.self, StudyDeleteCommand.self, StudyUndeleteCommand.self,
-            StudyTrashCommand.self, StudyMoveCommand.self, StudyHoldCommand.self, StudyReleaseCommand.self,
-            StudyHoldsCommand.self, StudyTagCommand.self,
+            StudyTrashCommand.self, StudyMoveCommand.self, StudyRecallCommand.self, StudyGiveUpCommand.self,
+            StudyHoldCommand.self, StudyReleaseCommand.self, StudyHoldsCommand.self, StudyTagCommand.self,
         ]
     )
 }
@@ -98,6 +98,8 @@ struct StudyShowCommand: AsyncParsableCommand {
         }
         lines += policy(of: detail)
         lines.append("")
+        let isRecalling = detail.recalls?.contains { $0.state == "under way" } ?? false
+        let cold = isRecalling ? "recalling" : "in packs only"
         var table = TextTable(["INSTANCE", "STORED AS", "BYTES", "COPIES"], rightAligned: [2])
         for instance in detail.instances {
             let copies = instance.copies.map { copy in
@@ -105,7 +107,7 @@ struct StudyShowCommand: AsyncParsableCommand {
             }
             table.add([
                 instance.sopInstanceUID, instance.storedTransferSyntax, String(instance.storedBytes),
-                instance.isPacked == true ? "in packs only" : copies.joined(separator: ", "),
+                instance.isPacked == true ? cold : copies.joined(separator: ", "),
             ])
         }
         lines.append(table.text)
@@ -143,6 +145,12 @@ struct StudyShowCommand: AsyncParsableCommand {
             lines.append(
                 "move \(move.id)      to \(move.tier), ordered \(move.requestedAt): \(move.state)"
                     + (move.note.isEmpty ? "" : " (\(move.note))")
+            )
+        }
+        for recall in detail.recalls ?? [] {
+            lines.append(
+                "recall \(recall.id)    ordered \(recall.requestedAt): \(recall.state), \(recall.instances) of"
+                    + " \(recall.wantedInstances) instances are back" + (recall.note.isEmpty ? "" : " (\(recall.note))")
             )
         }
         let packs = detail.packs ?? []

@@ -11,8 +11,9 @@ struct StudyMoveCommand: AsyncParsableCommand {
         abstract: "Have a study written into packs of a tier, read back, and read back again after a while.",
         discussion: """
             Example: varve study move 1.2.840.113619.2.5 --tier cold --reason "ten years old"
-            The copies on storage nodes stay: this version drops none. 'varve study show' tells how far it is, and \
-            why when it needs a person; the same order again tries at once.
+            Where coordinators have 'drop-packed-copies: yes', the copies on storage nodes go then, unless --keep-hot is \
+            given; 'varve study recall' brings them back. 'varve study show' tells how far it is, and why when it needs a \
+            person; the same order again tries at once.
             """
     )
 
@@ -54,6 +55,6 @@ struct StudyMoveCommand: AsyncParsableCommand {
         let report = try JSONDecoder().decode(MoveReport.self, from: body)
         output("move \(report.id) to \(report.tier) at \(report.place): \(report.state)")
         guard !cancel else { return }
-        output("the copies on storage nodes stay; 'varve study show \(study)' tells how far it is")
+        output("'varve study show \(study)' tells how far it is")
     }
 }

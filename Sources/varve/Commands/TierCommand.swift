@@ -9,7 +9,9 @@ struct TierCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "tier",
         abstract: "Show the tiers of the archive, and what is in them.",
-        subcommands: [TierListCommand.self, TierMovesCommand.self]
+        subcommands: [
+            TierListCommand.self, TierMovesCommand.self, TierRecallsCommand.self, TierRemovalsCommand.self,
+        ]
     )
 }
 
@@ -48,5 +50,14 @@ struct TierListCommand: AsyncParsableCommand {
             ])
         }
         output(table.text)
+        for tier in tiers {
+            if let packs = tier.offlinePacks {
+                output("\(tier.tier): offline: \(packs) packs are on media that are not at hand")
+            }
+            guard let instances = tier.deletedInstances, let packs = tier.packsWithDeleted else { continue }
+            output(
+                "\(tier.tier): \(instances) deleted instances are still in \(packs) packs; 'varve tier removals' tells which go"
+            )
+        }
     }
 }

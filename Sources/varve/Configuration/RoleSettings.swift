@@ -64,6 +64,12 @@ extension StorageNodeConfiguration {
         segmentByteCount = try settings.integer("segment-bytes", default: segmentByteCount, in: 1 << 20...1 << 36)
         minimumFreeBytes = try settings.integer("minimum-free-bytes", default: minimumFreeBytes, in: 0...1 << 50)
         compactionSeconds = try settings.integer("compaction-seconds", default: compactionSeconds, in: 0...1 << 31)
+        deletionGraceSeconds = try settings.integer(
+            "deletion-grace-seconds",
+            default: deletionGraceSeconds,
+            in: 0...1 << 31
+        )
+        trashGraceSeconds = try settings.integer("trash-grace-seconds", default: trashGraceSeconds, in: 0...1 << 31)
         scrubSeconds = try settings.integer("scrub-seconds", default: scrubSeconds, in: 0...1 << 31)
         let weight = try settings.integer("weight", default: -1, in: -1...1 << 31)
         self.weight = weight < 0 ? nil : UInt32(weight)
@@ -104,6 +110,9 @@ extension CoordinatorConfiguration {
             default: lifecycleRoundSeconds,
             in: 0...31_536_000
         )
+        let purgeSeconds = try settings.integer("purge-seconds", default: 3_600, in: 0...31_536_000)
+        purge.period = purgeSeconds > 0 ? .seconds(purgeSeconds) : nil
+        purge.grace = .seconds(try settings.integer("purge-after-seconds", default: 7 * 86_400, in: 0...1 << 31))
         copies = try settings.integer("copies", default: copies, in: 1...16)
         try readMembership(&settings)
         repair.streamsPerNode = try settings.integer("repair-streams", default: repair.streamsPerNode, in: 1...16)
@@ -123,6 +132,10 @@ extension CoordinatorConfiguration {
             throw SettingsError("'drop-packed-copies' must be yes or no")
         }
         dropsPackedCopies = dropsPacked == "yes"
+        let purges = settings.string("purge-packs", default: "no")
+        guard ["yes", "no"].contains(purges) else { throw SettingsError("'purge-packs' must be yes or no") }
+        purgesPacks = purges == "yes"
+        packGraceSeconds = try settings.integer("pack-grace-seconds", default: packGraceSeconds, in: 0...31_536_000)
         try settings.finish()
     }
 

@@ -11,13 +11,14 @@ import SegmentFormat
 /// What a store gives for a pack, whatever became of it.
 ///
 /// Input: one byte that says what follows: a pack's bytes as they are, or where a manifest is to be (2 bytes) and the
-/// manifest, around which the rest of a pack is made, so that the mutator need not guess digests.
+/// manifest, around which the rest of a pack is made, so that the mutator need not guess digests; a store's marker; or a record, its
+/// place and its line.
 enum PackFuzz {
     static let target = FuzzTarget("pack", seeds: seeds, run: run)
 
     static func run(_ input: ByteBuffer) {
         var bytes = input
-        switch bytes.takeByte() % 3 {
+        switch bytes.takeByte() % 4 {
         case 0:
             self.read(bytes, tailByteCount: 64)
             _ = self.index(bytes, tailByteCount: 64)
@@ -26,8 +27,21 @@ enum PackFuzz {
             let pack = self.sealed(bytes, at: offset)
             self.read(pack, tailByteCount: 1 << 10)
             _ = self.index(pack, tailByteCount: 1 << 10)
-        default: _ = try? StoreMarker(decoding: bytes)
+        case 2: _ = try? StoreMarker(decoding: bytes)
+        default: self.readPlace(bytes)
         }
+    }
+
+    /// A place and a line that are made for each other, and say whatever they like.
+    private static func readPlace(_ bytes: ByteBuffer) {
+        var rest = bytes
+        guard let record = rest.readBytes(length: RecordID.byteCount).flatMap({ RecordID(bytes: $0) }),
+            let study = try? UID(validating: "1.2"),
+            var place = rest.readBytes(length: RecordPlace.byteCount)
+        else { return }
+        place.replaceSubrange(16..<24, with: SHA256Hasher.digest(of: rest).bytes.prefix(8))
+        let entry = try? RecordPlace(place)?.entry(of: record, rest, in: study)
+        FuzzTarget.check(entry == nil || entry?.instance.record == record, "a line of another record")
     }
 
     private static func index(_ pack: ByteBuffer, tailByteCount: UInt64) -> PackIndex? {
@@ -43,6 +57,12 @@ enum PackFuzz {
         for record in index.records.prefix(16) {
             guard let entry = try? index.entry(of: record) else { continue }
             FuzzTarget.check(entry.range.upperBound <= byteCount, "an indexed entry beyond the pack")
+            guard var places = try? index.places(of: [record]),
+                let place = RecordPlace(places.readBytes(length: RecordPlace.byteCount) ?? [])
+            else { continue }
+            let line = pack.getSlice(at: pack.readerIndex + Int(place.line.lowerBound), length: place.line.count)
+            let placed = try? place.entry(of: record, line ?? ByteBuffer(), in: index.description.studyInstanceUID)
+            FuzzTarget.check(placed == entry, "a record's place leads to another")
         }
         return index
     }
@@ -138,7 +158,19 @@ enum PackFuzz {
             manifest.writeInteger(UInt16(start - 43), endianness: .little)
             manifest.writeBytes(bytes[start..<end + 4])
         }
-        return [marker, whole, manifest]
+        return [marker, whole, manifest] + self.placeSeeds(pack)
+    }
+
+    private static func placeSeeds(_ pack: ByteBuffer) -> [ByteBuffer] {
+        guard let index = self.index(pack, tailByteCount: 1 << 10), let record = index.records.first,
+            var places = try? index.places(of: [record]),
+            let bytes = places.readBytes(length: RecordPlace.byteCount), let place = RecordPlace(bytes),
+            let line = pack.getSlice(at: pack.readerIndex + Int(place.line.lowerBound), length: place.line.count)
+        else { return [] }
+        var seed = ByteBuffer(integer: UInt8(3))
+        seed.writeBytes(record.bytes + bytes)
+        seed.writeImmutableBuffer(line)
+        return [seed]
     }
 
     private static func pack() throws -> ByteBuffer {

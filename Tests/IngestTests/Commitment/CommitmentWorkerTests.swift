@@ -210,4 +210,65 @@ import Testing
         await parts.work(ageSeconds: 0)
         #expect(parts.reports.isEmpty)
     }
+
+    // MARK: In cold packs only
+
+    private static func row(nodes: [NodeID]) throws -> InstanceRow {
+        InstanceRow(
+            studyInstanceUID: "1",
+            seriesInstanceUID: "1.1",
+            instance: InstanceAttributes(sopInstanceUID: "1.2.7", sopClassUID: "1.9"),
+            contentDigest: SHA256Digest(words: (0, 0, 0, 0)),
+            pixelDigest: nil,
+            receivedTransferSyntax: "1.2.840.10008.1.2.1",
+            storedTransferSyntax: "1.2.840.10008.1.2.1",
+            receivedByteCount: 1,
+            storedByteCount: 1,
+            recordID: try #require(RecordID(high: 0, low: 7)),
+            nodes: nodes,
+            receivedAtMilliseconds: 0,
+            callingAETitle: ""
+        )
+    }
+
+    @Test(arguments: [nil, "the pack is in doubt"] as [String?])
+    func `what is counted on no node is committed when a pack proves it`(objection: String?) async throws {
+        let row = try Self.row(nodes: [])
+        let asked = NIOLockedValueBox<[RecordID]>([])
+        let check = CommitmentCheck(
+            wantedCopies: 2,
+            find: { _ throws(CatalogError) in row },
+            verify: { _, _ in VerifiedCopies(failures: ["no node is to be asked"]) },
+            objection: { record in
+                asked.withLockedValue { $0.append(record) }
+                return objection
+            }
+        )
+        let instance = CommitmentInstance(sopClassUID: "1.9", sopInstanceUID: "1.2.7")
+        let verdicts = try await check.verdicts(on: [instance])
+        #expect(asked.withLockedValue { $0 } == [row.recordID])
+        if let objection {
+            #expect(verdicts == [.waiting(.processing, "it is in cold packs only: \(objection)")])
+        } else {
+            #expect(verdicts == [.committed])
+        }
+        // The class is looked at first.
+        let other = try await check.verdicts(on: [CommitmentInstance(sopClassUID: "1.8", sopInstanceUID: "1.2.7")])
+        #expect(other == [.failed(.classInstanceConflict)])
+    }
+
+    @Test func `copies on nodes are not replaced by a pack`() async throws {
+        let row = try Self.row(nodes: [NodeID(high: 0, low: 1)])
+        let check = CommitmentCheck(
+            wantedCopies: 2,
+            find: { _ throws(CatalogError) in row },
+            verify: { _, _ in VerifiedCopies(domains: [FailureDomain(host: "a")], failures: ["storage-2: away"]) },
+            objection: { _ in nil }
+        )
+        let verdicts = try await check.verdicts(on: [CommitmentInstance(sopClassUID: "1.9", sopInstanceUID: "1.2.7")])
+        guard case .waiting(.processing, _) = verdicts.first else {
+            Issue.record("\(verdicts)")
+            return
+        }
+    }
 }

@@ -51,6 +51,14 @@ final class ScriptedCatalog: CatalogEntering {
         return isTrashed
     }
 
+    func isEntered(record: RecordID) async throws(CatalogError) -> Bool {
+        let (failure, isEntered) = state.withLockedValue { state in
+            (state.failure, state.committed.values.contains { $0.recordID == record })
+        }
+        if let failure { throw failure }
+        return isEntered
+    }
+
     func commit(_ entry: InstanceEntry) async throws(CatalogError) -> CommitOutcome {
         let result: Result<CommitOutcome, CatalogError> = state.withLockedValue { state in
             if let failure = state.failure { return .failure(failure) }

@@ -204,6 +204,23 @@ import Testing
         }
     }
 
+    @Test func `an entry that somebody else has entered settles though no node gives its record`() async throws {
+        try await withParts { parts in
+            parts.health.failed()
+            let cold = try parts.records.put(MadeInstance.grey(number: 1), receivedAt: 1)
+            let unknown = try parts.records.put(MadeInstance.grey(number: 2), receivedAt: 2)
+            for entry in [cold, unknown] { #expect(try await parts.registrar.enter(entry) == .noted) }
+            _ = try await parts.catalog.commit(cold)
+            parts.records.silence(true)
+            parts.health.answered()
+            try await parts.drain.drain()
+            #expect(parts.journal.count == 1 && parts.drain.refusedCount == 0)
+            parts.records.silence(false)
+            try await parts.drain.drain()
+            #expect(parts.journal.count == 0 && parts.catalog.committed.count == 2)
+        }
+    }
+
     @Test func `an entry of what was deleted meanwhile settles`() async throws {
         try await withParts { parts in
             parts.health.failed()

@@ -19,7 +19,7 @@ struct PackLibraryTests {
     private static let cluster = ClusterID(high: 1, low: 2)
     private static let study = "1.2.840.99.7"
     /// Small ones, and one that is not read whole for a part of it.
-    private static let byteCounts = [1000, 70_000, 17 << 20]
+    static let byteCounts = [1000, 70_000, 17 << 20]
 
     /// Nodes of which none answers.
     private struct Silence: RecordReader {
@@ -32,7 +32,7 @@ struct PackLibraryTests {
         }
     }
 
-    private struct Shelf: PackDirectory {
+    struct Shelf: PackDirectory {
         let packs = NIOLockedValueBox<[ColdPack]>([])
         let doubted = NIOLockedValueBox<[UInt64]>([])
 
@@ -43,12 +43,14 @@ struct PackLibraryTests {
         func doubt(_ pack: ColdPack, note: String) async { doubted.withLockedValue { $0.append(pack.idLow) } }
     }
 
-    private struct Scene {
+    struct Scene {
         let records: any RecordReader
         let library: PackLibrary
         let shelf: Shelf
         let directory: String
         let payloads: [ByteBuffer]
+        /// Studies that a reader waits for.
+        let notes: ColdReadNotes
 
         func id(_ number: Int) throws -> RecordID { try #require(RecordID(high: 0, low: UInt64(number))) }
 
@@ -110,13 +112,31 @@ struct PackLibraryTests {
         /// Flips a bit in the content of a record.
         func damage(_ low: UInt64, _ number: Int, at offset: Int = 0) async throws {
             let manifest = try await ObjectReader(path: path(low)).packManifest()
-            let place = Int(manifest.entries[number].offset) + offset
+            try flip(low, at: Int(manifest.entries[number].offset) + offset)
+        }
+
+        private func flip(_ low: UInt64, at place: Int) throws {
             let file = try FileHandle(forUpdating: URL(fileURLWithPath: path(low)))
             try file.seek(toOffset: UInt64(place))
             let byte = try #require(try file.read(upToCount: 1)?.first)
             try file.seek(toOffset: UInt64(place))
             try file.write(contentsOf: Data([byte ^ 1]))
             try file.close()
+        }
+
+        /// Has the shelf say where a record lies in its pack.
+        func notePlaces(of number: Int, changed: (inout [UInt8]) -> Void = { _ in }) async throws {
+            let pack = try #require(shelf.packs.withLockedValue { $0.first })
+            let places = try await library.places(of: [try id(number)], in: pack)
+            var place = Array(places.readableBytesView)
+            changed(&place)
+            shelf.packs.withLockedValue { [place] in $0[0].recordPlace = place }
+        }
+
+        /// Flips a bit between the first and the second line of the manifest.
+        func damageManifest(_ low: UInt64) async throws {
+            let manifest = try await ObjectReader(path: path(low)).packManifest()
+            try flip(low, at: Int(manifest.contentByteCount) + 60)
         }
 
         @inline(never)
@@ -131,16 +151,18 @@ struct PackLibraryTests {
         }
     }
 
-    private static func with(_ body: (Scene) async throws -> Void) async throws {
+    static func with(_ body: (Scene) async throws -> Void) async throws {
         let directory = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString).path
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
         // A directory left behind in the temporary folder harms nobody.
         defer { try? FileManager.default.removeItem(atPath: directory) }
         _ = try await DirectoryStore.create(directory, cluster: cluster)
         let shelf = Shelf()
+        let notes = ColdReadNotes()
         let library = PackLibrary(
             directory: shelf,
             stores: ColdStores(cluster: cluster, allowed: [.directory(directory)]),
+            notes: notes,
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         )
         let payloads = byteCounts.enumerated().map { number, count in
@@ -152,17 +174,56 @@ struct PackLibraryTests {
                 library: library,
                 shelf: shelf,
                 directory: directory,
-                payloads: payloads
+                payloads: payloads,
+                notes: notes
             )
         )
     }
 
-    private static func failure(_ body: () async throws -> Void) async -> RetrieveFailure? {
+    static func failure(_ body: () async throws -> Void) async -> RetrieveFailure? {
         do {
             try await body()
             return nil
         } catch {
             return error as? RetrieveFailure
+        }
+    }
+
+    @Test func `what is on media that are not at hand says when to come back, and that a reader waits is noted once`()
+        async throws
+    {
+        try await Self.with { scene in
+            try await scene.put(1)
+            _ = try await scene.head(0)
+            let away = scene.directory + "-away"
+            try FileManager.default.moveItem(atPath: scene.directory, toPath: away)
+            // As it is without anything said about media.
+            let unreachable = await Self.failure { _ = try await scene.read(2) }
+            #expect(unreachable?.kind == .unavailable && scene.notes.offline.take().isEmpty)
+            scene.shelf.packs.withLockedValue { packs in
+                for index in packs.indices { packs[index].place += "?offline-media=7200:7" }
+            }
+            for _ in 1...2 {
+                let failure = await Self.failure { _ = try await scene.head(0) }
+                #expect(failure?.kind == .offline && failure?.retryAfterSeconds == 7200)
+                #expect(failure?.reason.contains("ask again in 2 hours") == true)
+            }
+            // A node that is away is back sooner.
+            let soon = await Self.failure { _ = try await scene.read(1) }
+            #expect(soon?.kind == .unavailable && soon?.retryAfterSeconds == nil)
+            #expect(scene.notes.offline.take().keys.sorted() == [Self.study] && scene.notes.offline.take().isEmpty)
+            #expect(scene.shelf.doubted.withLockedValue { $0.isEmpty })
+            try FileManager.default.moveItem(atPath: away, toPath: scene.directory)
+            for number in scene.payloads.indices { try await Self.check(number, of: scene) }
+            // Another medium is in: the file is not there.
+            try FileManager.default.moveItem(atPath: scene.path(1), toPath: scene.path(1) + ".away")
+            let place = "\(ColdPlace.directory(scene.directory, media: .usual))"
+            scene.shelf.packs.withLockedValue { $0[0].place = place }
+            let failure = await Self.failure { _ = try await scene.head(0) }
+            #expect(failure?.kind == .offline && failure?.retryAfterSeconds == 14_400)
+            #expect(scene.shelf.doubted.withLockedValue { $0.isEmpty })
+            try FileManager.default.moveItem(atPath: scene.path(1) + ".away", toPath: scene.path(1))
+            _ = try await scene.head(0)
         }
     }
 
@@ -176,7 +237,7 @@ struct PackLibraryTests {
 
     /// Reads a record, parts of it, and what is known of it.
     @inline(never)
-    private static func check(_ number: Int, of scene: Scene) async throws {
+    static func check(_ number: Int, of scene: Scene) async throws {
         let payload = scene.payloads[number]
         let whole = try await scene.read(number)
         #expect(whole == payload)
@@ -190,7 +251,7 @@ struct PackLibraryTests {
     }
 
     @inline(never)
-    private static func checkHead(_ number: Int, of scene: Scene) async throws {
+    static func checkHead(_ number: Int, of scene: Scene) async throws {
         let payload = scene.payloads[number]
         let head = try await scene.head(number)
         #expect(head.metadata == ByteBuffer(string: "metadata of \(number)"))

@@ -10,7 +10,7 @@ AS_STORED = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 
 class WadoError(RuntimeError):
     def __init__(self, status, body):
-        super().__init__("HTTP %s: %s" % (status, body[:300]))
+        super().__init__("HTTP %s: %s" % (status, body[:2000]))
         self.status = status
 
 

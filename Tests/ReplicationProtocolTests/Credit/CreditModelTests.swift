@@ -13,6 +13,13 @@ struct CreditModelTests {
         let problem = model.run()
         #expect(problem == nil, "VARVE_SEED=\(seed)")
     }
+
+    /// A put that had its memory at once waited for credit that puts of lesser priority held, and they for its memory.
+    @Test func aPutThatPassesOthersIsNotStuckBehindThem() {
+        var model = PutModel(seed: 15_427_830_312_288_888_734)
+        let problem = model.run()
+        #expect(problem == nil)
+    }
 }
 
 /// Client and server state machines joined by two queues a connection, driven by a random schedule.
@@ -276,6 +283,10 @@ private struct PutModel {
         case .granted:
             puts[index].lent = byteCount
             perform(puts[index].receiver?.memoryGranted(afterWaiting: false), index)
+            let connection = puts[index].connection
+            if puts.contains(where: { $0.connection == connection && $0.ticket != nil }) {
+                perform(puts[index].receiver?.othersWait(), index)
+            }
         case .waiting(let ticket):
             puts[index].ticket = ticket
             for other in puts.indices where puts[other].connection == puts[index].connection && other != index {

@@ -129,6 +129,20 @@ struct MessageFields {
             add("length", request.byteCount)
             add("digest", digest: request.digest)
         case .verifyPackResult: break
+        case .recall(let request):
+            add(request.reference)
+            add("timeout", request.timeoutMilliseconds)
+            add(request.stamp)
+            add("length", request.byteCount)
+            add("digest", digest: request.digest)
+            add("records", text: request.records.map { Self.hex($0.bytes) }.joined(separator: " "))
+        case .recallResult(let outcomes):
+            add("outcomes", text: outcomes.map { "\($0.rawValue)" }.joined(separator: " "))
+        case .removePack(let request):
+            add(request.reference)
+            add("timeout", request.timeoutMilliseconds)
+            add(request.stamp)
+        case .removePackResult: break
         case .map(let request):
             add("timeout", request.timeoutMilliseconds)
             add(request.stamp)
@@ -251,7 +265,7 @@ struct MessageFields {
         let payload = GoldenFile.hex(amendment.payload)
         return [
             hex(amendment.recordID.bytes), "\(amendment.order.term.rawValue)", "\(amendment.order.sequence)",
-            "\(amendment.kind.rawValue)", "\(amendment.issuedAtMilliseconds)",
+            "\(amendment.kind.rawValue)", "\(amendment.keptDays)", "\(amendment.issuedAtMilliseconds)",
             hex(high: amendment.reference.high, low: amendment.reference.low), payload.isEmpty ? "none" : payload,
         ].joined(separator: "/")
     }

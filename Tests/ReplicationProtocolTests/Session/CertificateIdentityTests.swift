@@ -103,7 +103,11 @@ struct CertificateIdentityTests {
 
     @Test func theMessagesOfThatTestHaveOrdersAmongThem() {
         let types = Set(Samples.all.map(\.message.type))
-        #expect(types.isSuperset(of: [.amend, .pull, .purgePermit, .map, .drop, .buildPack, .verifyPack]))
+        #expect(
+            types.isSuperset(of: [
+                .amend, .pull, .purgePermit, .map, .drop, .buildPack, .verifyPack, .recall, .removePack,
+            ])
+        )
         let terms = Samples.all.compactMap { sample in
             if case .putBegin(let begin) = sample.message { Optional(begin.request.term != nil) } else { nil }
         }

@@ -216,12 +216,13 @@ struct SessionTests {
         let fromClient: Set<MessageType> = [
             .putBegin, .putCommit, .get, .head, .verify, .list, .status, .places, .cancel, .amend, .amendments,
             .digest,
-            .pull, .purgePermit, .map, .damage, .healed, .drop, .buildPack, .verifyPack,
+            .pull, .purgePermit, .map, .damage, .healed, .drop, .buildPack, .verifyPack, .recall, .removePack,
         ]
         let fromServer: Set<MessageType> = [
             .putAck, .getBegin, .headResult, .verifyResult, .listResult, .statusResult, .placesResult, .error,
             .amendResult, .amendmentsResult, .digestResult, .pullProgress, .pullResult, .purgeResult, .mapResult,
-            .damageResult, .healedResult, .dropResult, .buildPackResult, .verifyPackResult,
+            .damageResult, .healedResult, .dropResult, .buildPackResult, .verifyPackResult, .recallResult,
+            .removePackResult,
         ]
         let fromBoth: Set<MessageType> = [.data, .metadata, .credit]
         for type in MessageType.allCases {

@@ -168,12 +168,14 @@ struct TermFenceTests {
     @Test func messagesClaimWhatTheyDo() {
         let stamp = Samples.stamp
         #expect(Message.purgePermit(Samples.purge).fenceDemand == .removal(stamp))
+        #expect(Message.removePack(Samples.removePack).fenceDemand == .removal(stamp))
         #expect(Message.drop(Samples.drop).fenceDemand == .removal(stamp))
         #expect(Message.healed(HealedRequest(stamp: stamp, reconciled: nil)).fenceDemand == .removal(stamp))
         #expect(Message.pull(Samples.pull).fenceDemand == .addition(term: stamp.term, mapEpoch: stamp.mapEpoch))
         let addition = FenceDemand.addition(term: stamp.term, mapEpoch: stamp.mapEpoch)
         #expect(Message.buildPack(Samples.buildPack).fenceDemand == addition)
         #expect(Message.verifyPack(Samples.verifyPack).fenceDemand == addition)
+        #expect(Message.recall(Samples.recall).fenceDemand == addition)
         let hold = AmendRequest(Samples.amendment(), stamp)
         #expect(Message.amend(hold).fenceDemand == .addition(term: nil, mapEpoch: stamp.mapEpoch))
         let note = AmendRequest(Samples.amendment(.firstOther), stamp)

@@ -16,6 +16,7 @@ extension Samples {
         term: UInt64 = 2,
         sequence: UInt64 = 1,
         issuedAt: Int64 = 1_790_000_000_000,
+        keptDays: UInt16 = 0,
         payload: ByteBuffer = ByteBuffer(string: "trial 7")
     ) -> RecordAmendment {
         RecordAmendment(
@@ -24,6 +25,7 @@ extension Samples {
             order: RecordAmendment.Order(term: Term(rawValue: term), sequence: sequence),
             reference: permit,
             issuedAtMilliseconds: issuedAt,
+            keptDays: keptDays,
             payload: payload
         )
     }
@@ -83,6 +85,21 @@ extension Samples {
         stamp: stamp,
         byteCount: 1 << 33,
         digest: digest,
+        timeoutMilliseconds: 60_000
+    )
+
+    static let removePack = RemovePackRequest(
+        reference: packReference,
+        stamp: stamp,
+        timeoutMilliseconds: 60_000
+    )
+
+    static let recall = RecallRequest(
+        reference: packReference,
+        stamp: stamp,
+        byteCount: 1 << 33,
+        digest: digest,
+        records: [record(9), record(10)],
         timeoutMilliseconds: 60_000
     )
 
@@ -165,11 +182,21 @@ extension Samples {
         ),
         Sample(name: "VERIFY-PACK", message: .verifyPack(verifyPack), flags: MessageFlags(.repair), streamID: 31),
         Sample(name: "VERIFY-PACK-RESULT", message: .verifyPackResult, streamID: 31),
+        Sample(name: "RECALL", message: .recall(recall), flags: MessageFlags(.repair), streamID: 31),
+        Sample(name: "RECALL-RESULT", message: .recallResult(RecallOutcome.allCases), streamID: 31, sequence: 1),
+        Sample(name: "REMOVE-PACK", message: .removePack(removePack), flags: MessageFlags(.repair), streamID: 31),
+        Sample(name: "REMOVE-PACK-RESULT", message: .removePackResult, streamID: 31),
         Sample(
             name: "MAP",
             message: .map(MapRequest(stamp: stamp, isMember: true, timeoutMilliseconds: 500)),
             flags: MessageFlags(.control),
             streamID: 33
+        ),
+        Sample(
+            name: "AMEND of a deletion that can be taken back for longer",
+            message: .amend(AmendRequest(amendment(.tombstone, keptDays: 0x015a), stamp, timeoutMilliseconds: 5000)),
+            flags: MessageFlags(.control),
+            streamID: 31
         ),
         Sample(name: "MAP-RESULT", message: .mapResult(stamp), streamID: 33),
         Sample(

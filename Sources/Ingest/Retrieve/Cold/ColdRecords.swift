@@ -28,16 +28,47 @@ package struct ColdRecords: RecordReader {
                 return try await library.read(id, range: range, after: Self.onNoNode)
             } catch {
                 guard !Task.isCancelled else { throw error }
-                // A copy that was not dropped yet is as good.
-                return try await hot.read(id, copies: copies, range: range)
+                return try await Self.said(error) { () async throws(RetrieveFailure) in
+                    // A copy that was not dropped yet is as good.
+                    try await hot.read(id, copies: copies, range: range)
+                }
             }
         }
         do throws(RetrieveFailure) {
             return try await hot.read(id, copies: copies, range: range)
         } catch {
             guard !Task.isCancelled else { throw error }
-            return try await library.read(id, range: range, after: error)
+            return try await Self.soon { () async throws(RetrieveFailure) in
+                try await library.read(id, range: range, after: error)
+            }
         }
+    }
+
+    /// When no node has it either, what is on media that are not at hand is still that.
+    private static func said<Value>(
+        _ failure: RetrieveFailure,
+        _ body: () async throws(RetrieveFailure) -> Value
+    ) async throws(RetrieveFailure) -> Value {
+        do throws(RetrieveFailure) {
+            return try await body()
+        } catch {
+            throw failure.kind == .offline ? failure : error
+        }
+    }
+
+    /// Of what nodes have that are away, media are not waited for: the nodes are back sooner.
+    private static func soon<Value>(
+        _ body: () async throws(RetrieveFailure) -> Value
+    ) async throws(RetrieveFailure) -> Value {
+        do throws(RetrieveFailure) {
+            return try await body()
+        } catch {
+            throw soon(error)
+        }
+    }
+
+    private static func soon(_ failure: RetrieveFailure) -> RetrieveFailure {
+        failure.kind == .offline ? RetrieveFailure(.unavailable, failure.reason) : failure
     }
 
     private static let onNoNode = RetrieveFailure(.unavailable, "it is in cold packs only")
@@ -48,14 +79,18 @@ package struct ColdRecords: RecordReader {
                 return try await library.head(id, after: Self.onNoNode)
             } catch {
                 guard !Task.isCancelled else { throw error }
-                return try await hot.head(id, copies: copies)
+                return try await Self.said(error) { () async throws(RetrieveFailure) in
+                    try await hot.head(id, copies: copies)
+                }
             }
         }
         do throws(RetrieveFailure) {
             return try await hot.head(id, copies: copies)
         } catch {
             guard !Task.isCancelled else { throw error }
-            return try await library.head(id, after: error)
+            return try await Self.soon { () async throws(RetrieveFailure) in
+                try await library.head(id, after: error)
+            }
         }
     }
 
@@ -87,7 +122,11 @@ package struct ColdRecords: RecordReader {
             let cold = RunningWork.task {
                 try await library.read(id, range: range, after: failure)
             } _: { result in
-                completion(result.mapError { $0 as? RetrieveFailure ?? RetrieveFailure(.unavailable, "\($0)") })
+                completion(
+                    result.mapError { error in
+                        (error as? RetrieveFailure).map(Self.soon) ?? RetrieveFailure(.unavailable, "\(error)")
+                    }
+                )
             }
             let isCancelled = stage.withLockedValue { stage in
                 stage.cold = cold

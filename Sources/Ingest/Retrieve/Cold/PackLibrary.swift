@@ -6,10 +6,10 @@ package import ColdStore
 package import Logging
 import NIOConcurrencyHelpers
 package import NIOCore
-import NIOPosix
 import PackFormat
 package import Placement
 package import ReplicationProtocol
+import Telemetry
 
 /// Gives records out of cold packs, by ranged reads, and nothing that was not compared with its digest.
 ///
@@ -20,18 +20,20 @@ package final class PackLibrary: Sendable {
     /// Bytes of records that are kept, as whoever looks at one frame will look at the next.
     private static let keptByteLimit = 64 << 20
     /// What is larger is read twice when a part of it is asked for: once to prove it, in pieces, and then the part.
-    private static let wholeByteLimit: UInt64 = 16 << 20
+    static let wholeByteLimit: UInt64 = 16 << 20
     /// Bytes that are read at once while that is proven.
-    private static let pieceByteCount: UInt64 = 4 << 20
+    static let pieceByteCount: UInt64 = 4 << 20
     /// Large records that are known to be proven in a pack.
     private static let provenLimit = 1024
     /// Bytes that manifest and directory of a pack take for each instance, mostly; when they take more, it is read twice.
-    private static let tailByteCount: UInt64 = 2048
-    private static let maximumTailByteCount: UInt64 = 16 << 20
+    static let tailByteCount: UInt64 = 2048
+    static let maximumTailByteCount: UInt64 = 16 << 20
 
     /// A pack whose manifest has been read.
-    private struct OpenPack: Sendable {
+    struct OpenPack: Sendable {
         let id: PackID
+        /// How its store was to be used then.
+        let place: String
         let reader: ObjectReader
         let index: PackIndex
     }
@@ -56,6 +58,8 @@ package final class PackLibrary: Sendable {
         var packs: [PackID: (pack: OpenPack, lastUse: UInt64)] = [:]
         /// Packs whose manifests are being read: one read for all who want it.
         var opening: [PackID: Task<Result<OpenPack, ColdStoreError>, Never>] = [:]
+        /// Records that were asked for first, until the manifests of their packs have been read.
+        var placing: [PackID: (record: RecordID, task: Placing)] = [:]
         var kept: [RecordID: Kept] = [:]
         var keptByteCount = 0
         var proven: Set<Place> = []
@@ -63,12 +67,20 @@ package final class PackLibrary: Sendable {
         var readCount = 0
     }
 
-    private let directory: any PackDirectory
-    private let stores: ColdStores
+    let directory: any PackDirectory
+    let stores: ColdStores
+    /// Studies that were read, for those who recall them then.
+    private let notes: ColdReadNotes?
     private let logger: Logger
     private let state = NIOLockedValueBox(State())
 
-    package init(directory: any PackDirectory, stores: ColdStores, logger: Logger) {
+    package init(
+        directory: any PackDirectory,
+        stores: ColdStores,
+        notes: ColdReadNotes? = nil,
+        logger: Logger
+    ) {
+        self.notes = notes
         self.directory = directory
         self.stores = stores
         self.logger = logger
@@ -84,14 +96,24 @@ package final class PackLibrary: Sendable {
         after failure: RetrieveFailure
     ) async throws(RetrieveFailure) -> ByteBuffer {
         if let kept = kept(id), let bytes = Self.slice(kept, range) { return bytes }
-        return try await fromPacks(id, after: failure) { (pack, entry) async throws(ColdStoreError) in
-            try await self.bytes(of: entry, id, range, from: pack)
+        return try await fromPacks(id, after: failure) { (pack) async throws(ColdStoreError) in
+            guard let placed = try await self.placed(id, in: pack) else {
+                let open = try await opened(pack)
+                return try await self.bytes(of: try Self.entry(of: id, in: open), id, range, from: open)
+            }
+            return try Self.wanted(range, of: placed.bytes)
         }
     }
 
     /// A record's metadata, payload byte count and digest, as its pack's manifest has them.
     package func head(_ id: RecordID, after failure: RetrieveFailure) async throws(RetrieveFailure) -> HeadResult {
-        try await fromPacks(id, after: failure) { (_, entry) async throws(ColdStoreError) in
+        try await fromPacks(id, after: failure) { (pack) async throws(ColdStoreError) in
+            let entry: PackEntry
+            if let placed = try await placed(id, in: pack) {
+                entry = placed.entry
+            } else {
+                entry = try Self.entry(of: id, in: try await opened(pack))
+            }
             guard let metadata = entry.instance.metadata else {
                 throw ColdStoreError(.damaged, "the pack has no metadata of the record")
             }
@@ -107,7 +129,7 @@ package final class PackLibrary: Sendable {
     private func fromPacks<Value: Sendable>(
         _ id: RecordID,
         after failure: RetrieveFailure,
-        _ body: (OpenPack, PackEntry) async throws(ColdStoreError) -> Value
+        _ body: (ColdPack) async throws(ColdStoreError) -> Value
     ) async throws(RetrieveFailure) -> Value {
         let packs: [ColdPack]
         do throws(RetrieveFailure) {
@@ -118,11 +140,11 @@ package final class PackLibrary: Sendable {
         }
         var reasons: [String] = []
         var isDamaged = true
+        var retryAfter: Int?
         for pack in packs {
             do throws(ColdStoreError) {
-                let open = try await opened(pack)
-                let entry = try Self.entry(of: id, in: open)
-                let value = try await body(open, entry)
+                let value = try await body(pack)
+                notes?.read.note(pack.studyInstanceUID, at: Timestamp.now().milliseconds)
                 let isFirst = state.withLockedValue { state in
                     state.readCount += 1
                     return state.readCount == 1
@@ -138,9 +160,17 @@ package final class PackLibrary: Sendable {
                 reasons.append("\(pack.tier): \(error)")
                 await failed(pack, error)
                 if error.code != .damaged && error.code != .notFound { isDamaged = false }
+                if error.code == .offline {
+                    let seconds = Self.retryAfterSeconds(pack)
+                    retryAfter = min(retryAfter ?? seconds, seconds)
+                    notes?.offline.note(pack.studyInstanceUID, at: Timestamp.now().milliseconds)
+                }
             }
         }
         guard !packs.isEmpty else { throw failure }
+        if let retryAfter {
+            throw Self.offline(reasons, retryAfterSeconds: retryAfter)
+        }
         let isUnavailable = failure.kind == .unavailable || !isDamaged
         throw RetrieveFailure(
             isUnavailable ? .unavailable : failure.kind,
@@ -148,7 +178,7 @@ package final class PackLibrary: Sendable {
         )
     }
 
-    private func failed(_ pack: ColdPack, _ error: ColdStoreError) async {
+    func failed(_ pack: ColdPack, _ error: ColdStoreError) async {
         let id = PackID(high: pack.idHigh, low: pack.idLow)
         logger.warning(
             "a pack could not be read from",
@@ -168,21 +198,66 @@ package final class PackLibrary: Sendable {
 
     // MARK: - Packs
 
-    private func opened(_ pack: ColdPack) async throws(ColdStoreError) -> OpenPack {
+    func opened(_ pack: ColdPack) async throws(ColdStoreError) -> OpenPack {
+        switch beginOpening(pack) {
+        case .open(let open): return open
+        case .opening(let task): return try await task.value.get()
+        }
+    }
+
+    private func beginOpening(_ pack: ColdPack) -> Found {
         let id = PackID(high: pack.idHigh, low: pack.idLow)
-        let found = state.withLockedValue { state -> Found in
+        return state.withLockedValue { state in
             state.clock += 1
             state.packs[id]?.lastUse = state.clock
-            if let open = state.packs[id]?.pack { return .open(open) }
+            if let open = state.packs[id]?.pack, open.place == pack.place { return .open(open) }
             if let opening = state.opening[id] { return .opening(opening) }
             // Not ended with whoever asked first: others wait for it, too.
             let opening = Task { await self.open(pack, id) }
             state.opening[id] = opening
             return .opening(opening)
         }
-        switch found {
-        case .open(let open): return open
-        case .opening(let task): return try await task.value.get()
+    }
+
+    /// Reads the first record that is asked for of a pack, without its manifest, which is read after that.
+    ///
+    /// Whoever asks for the same record meanwhile is given it as well; others, who get nil, wait for the manifest.
+    func withPlace(
+        of pack: ColdPack,
+        _ record: RecordID,
+        _ body: @escaping @Sendable () async -> Result<PlacedRecord?, ColdStoreError>
+    ) async throws(ColdStoreError) -> PlacedRecord? {
+        let id = PackID(high: pack.idHigh, low: pack.idLow)
+        let task = state.withLockedValue { state -> Placing? in
+            if let placing = state.placing[id] { return placing.record == record ? placing.task : nil }
+            guard state.packs[id] == nil, state.opening[id] == nil else { return nil }
+            // Not ended with whoever asked first, as above.
+            let task = Task {
+                let placed = await body()
+                guard case .success(.some) = placed else {
+                    // Whoever asked reads the manifest now, or can't.
+                    self.state.withLockedValue { $0.placing[id] = nil }
+                    return placed
+                }
+                Task {
+                    await self.openBehind(pack)
+                    // Not before: who asks for the record meanwhile need not wait for the manifest either.
+                    self.state.withLockedValue { $0.placing[id] = nil }
+                }
+                return placed
+            }
+            state.placing[id] = (record, task)
+            return task
+        }
+        return try await task?.value.get()
+    }
+
+    /// Reads the manifest for those who come next; nobody waits for it, so what is wrong with it is reported here.
+    private func openBehind(_ pack: ColdPack) async {
+        do throws(ColdStoreError) {
+            _ = try await opened(pack)
+        } catch {
+            await failed(pack, error)
         }
     }
 
@@ -204,49 +279,6 @@ package final class PackLibrary: Sendable {
         return result
     }
 
-    private func readManifest(of pack: ColdPack, _ id: PackID) async throws(ColdStoreError) -> OpenPack {
-        guard let key = ColdStore.ObjectKey(PackDescription.key(of: id, study: pack.studyInstanceUID)) else {
-            throw ColdStoreError(.invalid, "the study's UID can't be a name in a store")
-        }
-        let store = try await stores.store(at: pack.place)
-        let byteCount = UInt64(max(0, pack.byteCount))
-        let reader = Self.reader(key, byteCount: byteCount, in: store)
-        let index: PackIndex
-        do throws(ColdStoreError) {
-            let tail = (UInt64(max(0, pack.instanceCount)) + 16) * Self.tailByteCount
-            index = try await reader.packIndex(tailByteCount: min(tail, Self.maximumTailByteCount))
-        } catch {
-            // Its length is asked for only now, as a good pack is read without.
-            guard let status = try await store.status(of: key), status.byteCount != byteCount else { throw error }
-            throw ColdStoreError(.damaged, "the pack has \(status.byteCount) bytes, it was written with \(byteCount)")
-        }
-        guard index.description.id == id, index.description.cluster == stores.cluster else {
-            throw ColdStoreError(.damaged, "another pack lies under the name")
-        }
-        return OpenPack(id: id, reader: reader, index: index)
-    }
-
-    private static func entry(of id: RecordID, in pack: OpenPack) throws(ColdStoreError) -> PackEntry {
-        let entry: PackEntry?
-        do throws(PackError) {
-            entry = try pack.index.entry(of: id)
-        } catch {
-            throw ColdStoreError(.damaged, error.message)
-        }
-        guard let entry else {
-            throw ColdStoreError(.damaged, "the record is not in the pack that should hold it")
-        }
-        return entry
-    }
-
-    private static func reader(
-        _ key: ColdStore.ObjectKey,
-        byteCount: UInt64,
-        in store: some ObjectStore
-    ) -> ObjectReader {
-        ObjectReader(key, byteCount: byteCount, in: store)
-    }
-
     // MARK: - Bytes
 
     private func bytes(
@@ -265,7 +297,11 @@ package final class PackLibrary: Sendable {
         let bytes = try await pack.reader.read(entry.range)
         guard await Self.digest(of: bytes) == entry.digest else { throw Self.rotten }
         keep(bytes, id)
-        guard let wanted = Self.slice(bytes, range) else {
+        return try Self.wanted(range, of: bytes)
+    }
+
+    private static func wanted(_ range: Range<Int>?, of bytes: ByteBuffer) throws(ColdStoreError) -> ByteBuffer {
+        guard let wanted = slice(bytes, range) else {
             throw ColdStoreError(.invalid, "a range beyond the record's end")
         }
         return wanted
@@ -289,23 +325,7 @@ package final class PackLibrary: Sendable {
         }
     }
 
-    private static let rotten = ColdStoreError(.damaged, "the record's bytes in the pack have not their digest")
-
-    /// On a thread made for it: an event loop may be waiting.
-    private static func digest(of bytes: ByteBuffer) async -> SHA256Digest? {
-        // Fails only when the process is ending.
-        try? await NIOThreadPool.singleton.runIfActive { SHA256Hasher.digest(of: bytes) }
-    }
-
-    private static func updated(_ hasher: SHA256Hasher, _ bytes: ByteBuffer) async -> SHA256Hasher {
-        // Fails only when the process is ending; the digest is not right then.
-        let updated = try? await NIOThreadPool.singleton.runIfActive {
-            var hasher = hasher
-            hasher.update(bytes)
-            return hasher
-        }
-        return updated ?? hasher
-    }
+    static let rotten = ColdStoreError(.damaged, "the record's bytes in the pack have not their digest")
 
     private func kept(_ id: RecordID) -> ByteBuffer? {
         state.withLockedValue { state in
@@ -317,7 +337,7 @@ package final class PackLibrary: Sendable {
         }
     }
 
-    private func keep(_ bytes: ByteBuffer, _ id: RecordID) {
+    func keep(_ bytes: ByteBuffer, _ id: RecordID) {
         guard bytes.readableBytes <= Int(Self.wholeByteLimit) else { return }
         state.withLockedValue { state in
             guard state.kept[id] == nil else { return }

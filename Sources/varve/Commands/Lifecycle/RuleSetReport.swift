@@ -9,7 +9,7 @@ struct RuleSetReport: Encodable {
         /// `nodes` or `packs`.
         let kind: String
         /// A label, a directory, or the address of a bucket.
-        let place: String
+        var place: String
     }
 
     struct PolicyEntry: Encodable {
@@ -26,6 +26,7 @@ struct RuleSetReport: Encodable {
         let codec: String?
         let recallTo: String?
         let soak: String?
+        let stay: String?
         let trash: String
     }
 
@@ -38,10 +39,20 @@ struct RuleSetReport: Encodable {
         let codec: String?
     }
 
+    struct PrefetchEntry: Encodable {
+        let name: String
+        /// Of the new study; of its priors.
+        let conditions: [String]
+        let priorConditions: [String]
+        let same: [String]
+        let atMost: Int
+    }
+
     let tiers: [TierEntry]
     let policies: [PolicyEntry]
     let rules: [RuleEntry]
     let defaultPolicy: String
+    let prefetch: [PrefetchEntry]
 
     init(_ ruleSet: RuleSet) {
         tiers = ruleSet.tiers.map(TierEntry.init)
@@ -56,12 +67,22 @@ struct RuleSetReport: Encodable {
             )
         }
         defaultPolicy = ruleSet.policies[ruleSet.defaultPolicy].name
+        prefetch = ruleSet.prefetches.map { rule in
+            PrefetchEntry(
+                name: rule.name,
+                conditions: rule.condition?.outline ?? [],
+                priorConditions: rule.priors?.outline ?? [],
+                same: rule.same.map(\.rawValue),
+                atMost: rule.limit
+            )
+        }
     }
 
     // MARK: Text
 
     var text: String {
-        [tierTable.text, policyTable.text, ruleTable.text].joined(separator: "\n\n")
+        let tables = [tierTable, policyTable, ruleTable] + (prefetch.isEmpty ? [] : [prefetchTable])
+        return tables.map(\.text).joined(separator: "\n\n")
     }
 
     private var tierTable: TextTable {
@@ -71,13 +92,30 @@ struct RuleSetReport: Encodable {
     }
 
     private var policyTable: TextTable {
-        var table = TextTable(["POLICY", "COPIES", "SPREAD", "CODEC", "RECALL TO", "SOAK", "TRASH"])
+        var table = TextTable(["POLICY", "COPIES", "SPREAD", "CODEC", "RECALL TO", "SOAK", "STAY", "TRASH"])
         for policy in policies {
             let copies = policy.copies.map { "\($0.tier) \($0.count)" }.joined(separator: ", ")
             table.add([
                 policy.name, policy.expires ? "expires" : copies, policy.spread ?? "-",
-                policy.codec ?? "-", policy.recallTo ?? "-", policy.soak ?? "-", policy.trash,
+                policy.codec ?? "-", policy.recallTo ?? "-", policy.soak ?? "-", policy.stay ?? "-", policy.trash,
             ])
+        }
+        return table
+    }
+
+    private var prefetchTable: TextTable {
+        var table = TextTable(["PREFETCH", "AT MOST", "SAME", "NEW STUDY", "PRIORS"], rightAligned: [1])
+        for entry in prefetch {
+            let (new, priors) = (entry.conditions, entry.priorConditions)
+            for line in 0..<max(1, new.count, priors.count) {
+                let isFirst = line == 0
+                table.add([
+                    isFirst ? entry.name : "", isFirst ? String(entry.atMost) : "",
+                    isFirst ? (entry.same.isEmpty ? "-" : entry.same.joined(separator: ", ")) : "",
+                    new.isEmpty && isFirst ? "every study" : new.dropFirst(line).first ?? "",
+                    priors.isEmpty && isFirst ? "every study" : priors.dropFirst(line).first ?? "",
+                ])
+            }
         }
         return table
     }
@@ -112,6 +150,7 @@ extension RuleSetReport.TierEntry {
             let path = [store.endpoint, store.bucket, store.prefix].filter { !$0.isEmpty }.joined(separator: "/")
             (kind, place) = ("packs", "s3 \(path)")
         }
+        if let media = tier.offlineMedia { place += ", offline media: \(media.retryAfterSeconds) s" }
     }
 }
 
@@ -125,6 +164,7 @@ extension RuleSetReport.PolicyEntry {
         codec = policy.keeping?.codec?.rawValue
         recallTo = policy.keeping?.recallTier.map { tiers[$0].name }
         soak = policy.keeping?.soak.description
+        stay = policy.keeping?.stay.description
         trash = policy.trash.description
     }
 }

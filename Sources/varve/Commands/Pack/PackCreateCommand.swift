@@ -29,6 +29,13 @@ struct PackCreateCommand: AsyncParsableCommand {
     @Option(help: "The store to write to: file:///DIRECTORY or s3://BUCKET/PREFIX.") var store: String?
     @Option(help: "The UUID of a cluster, to be noted in the pack; without, that of the store.") var cluster: String?
     @Option(help: "The storage class of the object in a bucket; without, the bucket's own.") var storageClass: String?
+    @Option(
+        help: ArgumentHelp(
+            "Lock the object in its bucket against removal, like governance:365 (days) or compliance:365.",
+            valueName: "mode:days"
+        )
+    )
+    var objectLock: String?
     @OptionGroup var bucket: BucketOptions
     @Flag(help: "Print JSON.") var json = false
 
@@ -40,6 +47,15 @@ struct PackCreateCommand: AsyncParsableCommand {
     func validate() throws {
         guard (output == nil) != (store == nil) else { throw ValidationError("name one of --output and --store") }
         _ = try PackPlace.cluster(cluster)
+        guard let objectLock else { return }
+        guard ObjectLock(objectLock) != nil else {
+            throw ValidationError(
+                "--object-lock \(objectLock): it must be like governance:365, for at most \(ObjectLock.maximumDays) days"
+            )
+        }
+        guard store?.hasPrefix("s3://") == true else {
+            throw ValidationError("--object-lock is for objects in a bucket: name one with --store s3://BUCKET/PREFIX")
+        }
     }
 
     /// What was made, as JSON.
@@ -88,7 +104,9 @@ struct PackCreateCommand: AsyncParsableCommand {
                 summary = try await write(sources, description, into: directory, key)
             } else {
                 let found = description
-                summary = try await PackPlace.use(try bucket.store(store, storageClass: storageClass)) { bucket in
+                summary = try await PackPlace.use(
+                    try bucket.store(store, storageClass: storageClass, lock: objectLock.flatMap { ObjectLock($0) })
+                ) { bucket in
                     try await write(sources, found, into: bucket, key)
                 }
             }

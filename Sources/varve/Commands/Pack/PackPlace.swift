@@ -30,7 +30,7 @@ struct BucketOptions: ParsableArguments {
     @Option(help: "The profile in it; without, AWS_PROFILE or default.") var profile: String?
 
     /// The store of a bucket; `url` is `s3://BUCKET` or `s3://BUCKET/PREFIX`.
-    func store(_ url: String, storageClass: String? = nil) throws -> S3Store {
+    func store(_ url: String, storageClass: String? = nil, lock: ObjectLock? = nil) throws -> S3Store {
         let environment = ProcessInfo.processInfo.environment.filter { !$0.value.isEmpty }
         let location = try S3Location(
             url: url,
@@ -38,7 +38,7 @@ struct BucketOptions: ParsableArguments {
             region: region ?? environment["AWS_REGION"] ?? environment["AWS_DEFAULT_REGION"] ?? "us-east-1",
             usesPathStyle: pathStyle
         )
-        return S3Store(location, credentials: try found(environment), storageClass: storageClass)
+        return S3Store(location, credentials: try found(environment), storageClass: storageClass, lock: lock)
     }
 
     private func found(_ environment: [String: String]) throws -> S3Credentials {
