@@ -10,8 +10,8 @@ import Supervisor
 
 /// How long a plan takes from a catalog of so many studies, one instance each, in a Postgres of its own.
 ///
-/// Prints how long the instances took to enter, their facts to collect, and the fastest of three plans, without and with
-/// a rule set that holds already.
+/// Prints how long the instances took to enter, their facts to collect, the fastest of three plans, without and with
+/// a rule set that holds already, and how long it takes to judge all studies and keep what comes out, as a coordinator does.
 struct CatalogPlanBenchmark {
     let directory: String
     let studyCount: Int
@@ -73,6 +73,30 @@ struct CatalogPlanBenchmark {
             _ = try await planner.list(RuleSetChange(to: ruleSet, from: nil), on: day, limit: 10_000)
         }
         print("list of 10000: \(seconds(listed)) s")
+        try await judgeAll(catalog, ruleSet, on: day)
+    }
+
+    /// Judges all studies and keeps the decisions, twice: the second time they replace those of the version before.
+    private func judgeAll(_ catalog: Catalog, _ ruleSet: RuleSet, on day: CalendarDate) async throws {
+        guard let term = try await catalog.acquireLease(holder: "benchmark", duration: .seconds(7_200)) else {
+            print("not judged: a coordinator leads this catalog")
+            return
+        }
+        for what in ["judged and kept", "judged and kept again, by the next version"] {
+            let before = try await catalog.currentRuleSet()?.version ?? 0
+            let version = try await catalog.loadRuleSet(
+                "# what the rules are this program knows, judged at \(before)",
+                replacing: before,
+                loadedBy: "benchmark",
+                reason: "to measure"
+            )
+            let round = LifecycleRound(catalog: catalog, ruleSet: ruleSet, version: version, day: day, term: term)
+            let took = try await ContinuousClock().measure { while try await round.passPage() {} }
+            let kept = try await catalog.policyCounts().reduce(0) { $0 + ($1.version == version ? $1.studyCount : 0) }
+            print("\(what): \(seconds(took)) s, \(kept) studies")
+            try await catalog.vacuum()
+        }
+        try await catalog.releaseLease(holder: "benchmark", term: term)
     }
 
     private func fill(_ catalog: Catalog, from first: Int) async throws {

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // What making copies of records on other nodes costs at least, to compare repair with: for each of TARGETS a log file, to which
 // STREAMS connections over loopback TCP bring records; one thread reads a record from its file and sends it, another takes it,
-// writes it to the log, calls fdatasync, and answers, upon which the next is sent. No checksums, no index, no catalog.
-// Prints wall seconds and bytes. With `checked`, it computes what proves a copy, as storage nodes do, and nothing else: a CRC-32C
+// writes it to the log, calls fdatasync, and answers, upon which the next is sent. No checksums, no index, no catalog. The disk is read
+// and written past the page cache: through it, a virtual machine's rate is that of the memory its host gives it that minute.
+// Prints wall seconds and bytes. With `cached`, it goes through the page cache all the same. With `checked`, it computes what proves a copy, as storage nodes do, and nothing else: a CRC-32C
 // of each 64 KiB read from the file, one of each 256 KiB sent and taken, one of each 64 KiB written, and the SHA-256 of the record
 // that was taken (libcrypto and ISA-L, which use what the processor has for them).
-// usage: bare_copy DIRECTORY TARGETS STREAMS RECORDS BYTES [checked]    reads DIRECTORY/source, which it makes first
+// usage: bare_copy DIRECTORY TARGETS STREAMS RECORDS BYTES [checked | cached]
+// BYTES is a multiple of 4096. Reads DIRECTORY/source, which it makes first.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -21,7 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BLOCK = 64 << 10, FRAME = 256 << 10 };
+enum { BLOCK = 64 << 10, FRAME = 256 << 10, SECTOR = 4096 };
 
 static int targets, streams, records, bytes, source, is_checked;
 static volatile uint32_t sum;
@@ -31,6 +33,13 @@ static volatile int next_record, places[64];
 static void fail(const char *what) {
     perror(what);
     exit(1);
+}
+
+// Memory for a record, as reading and writing past the page cache want it.
+static char *room_for_record(void) {
+    char *record = aligned_alloc(SECTOR, (size_t)bytes);
+    if (!record) fail("aligned_alloc");
+    return record;
 }
 
 struct pair {
@@ -60,7 +69,7 @@ static void digest(char *record) {
 
 static void *send_records(void *argument) {
     struct pair *pair = argument;
-    char *record = malloc((size_t)bytes), answer;
+    char *record = room_for_record(), answer;
     for (;;) {
         int number = __sync_fetch_and_add(&next_record, 1);
         if (number >= records) break;
@@ -76,7 +85,7 @@ static void *send_records(void *argument) {
 
 static void *take_records(void *argument) {
     struct pair *pair = argument;
-    char *record = malloc((size_t)bytes), answer = 1;
+    char *record = room_for_record(), answer = 1;
     for (;;) {
         ssize_t first = recv(pair->takes, record, (size_t)bytes, 0);
         if (first < 0) fail("recv");
@@ -103,18 +112,20 @@ static void connect_pair(int listener, struct sockaddr_in *address, struct pair 
 }
 
 int main(int count, char **arguments) {
-    if (count != 6 && (count != 7 || strcmp(arguments[6], "checked") != 0)) {
-        fprintf(stderr, "usage: bare_copy DIRECTORY TARGETS STREAMS RECORDS BYTES [checked]\n");
+    is_checked = count == 7 && strcmp(arguments[6], "checked") == 0;
+    int is_cached = count == 7 && strcmp(arguments[6], "cached") == 0;
+    if (count != 6 && !is_checked && !is_cached) {
+        fprintf(stderr, "usage: bare_copy DIRECTORY TARGETS STREAMS RECORDS BYTES [checked | cached]\n");
         return 2;
     }
-    is_checked = count == 7;
+    int mode = O_RDWR | O_CREAT | O_TRUNC | (is_cached ? 0 : O_DIRECT);
     targets = atoi(arguments[2]), streams = atoi(arguments[3]), records = atoi(arguments[4]), bytes = atoi(arguments[5]);
-    if (targets < 1 || targets > 64 || streams < 1 || bytes < 8) return 2;
+    if (targets < 1 || targets > 64 || streams < 1 || bytes < SECTOR || bytes % SECTOR != 0) return 2;
     char path[4096];
     snprintf(path, sizeof path, "%s/source", arguments[1]);
-    source = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+    source = open(path, mode, 0600);
     if (source < 0) fail("open");
-    char *record = malloc((size_t)bytes + 8);
+    char *record = room_for_record();
     uint64_t state = 88172645463325252ull;
     for (int number = 0; number < records; number++) {
         for (int at = 0; at < bytes; at += 8) {
@@ -126,7 +137,7 @@ int main(int count, char **arguments) {
     if (fdatasync(source)) fail("fdatasync");
     for (int target = 0; target < targets; target++) {
         snprintf(path, sizeof path, "%s/log-%d", arguments[1], target);
-        logs[target] = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+        logs[target] = open(path, mode, 0600);
         if (logs[target] < 0) fail("open");
         // As segments are: what a sync writes is data alone. Half more than an even share.
         if (posix_fallocate(logs[target], 0, ((off_t)3 * records / targets / 2 + 1) * bytes)) fail("posix_fallocate");

@@ -231,8 +231,8 @@ class Watch(threading.Thread):
 class Bare:
     """The least that has to be done: each run writes as much as repair does, to files of its own, which stay until all have run.
 
-    A virtual disk takes a burst of half a gigabyte at three times the rate of what comes after it, and gigabytes into blocks of
-    files that have just been removed at up to twice the rate of others; repair has neither.
+    Past the page cache, as storage nodes do. Through it a virtual machine writes at 300 MB/s or at 1,700, by whether its host
+    has to find the pages first: that is measured too, and only told.
     """
 
     def __init__(self, work):
@@ -243,15 +243,16 @@ class Bare:
             libraries = ["-lpthread", "-lisal", "-lcrypto"] if name == "bare_copy" else ["-lpthread"]
             subprocess.run(["gcc", "-O2", "-o", os.path.join(work, name), source, *libraries], check=True)
         self.rates = {"bare_log": [], "bare_copy": []}
-        self.checked = []
+        self.checked, self.cached = [], []
 
     def measure(self, targets, record_bytes, records, runs=3):
         """Runs each a few times by turns: single runs lie up to a factor of two apart."""
         for _ in range(runs):
             self._measure_once(targets, record_bytes, records)
-        print("    bare log %s MB/s, bare copy over loopback into %d synced logs %s MB/s, with its checksums %s" % (
+        print("    bare log %s MB/s, bare copy over loopback into %d synced logs %s MB/s, with its checksums %s, "
+              "through the page cache %s" % (
             self._last(self.rates["bare_log"], runs), targets, self._last(self.rates["bare_copy"], runs),
-            self._last(self.checked, runs)), flush=True)  # fmt: skip
+            self._last(self.checked, runs), self._last(self.cached, runs)), flush=True)  # fmt: skip
 
     @staticmethod
     def _last(rates, count):
@@ -262,11 +263,13 @@ class Bare:
         log = [os.path.join(self._directory(), "log"), "16", str(records), str(block_bytes)]
         seconds = float(self._run([os.path.join(self.work, "bare_log"), *log])[0])
         self.rates["bare_log"].append(records * block_bytes / seconds)
-        for rates, words in ((self.rates["bare_copy"], []), (self.checked, ["checked"])):
+        for rates, words in (
+            (self.rates["bare_copy"], []), (self.checked, ["checked"]), (self.cached, ["cached"]),
+        ):  # fmt: skip
             directory = self._directory()
             # One for all: it is written before the time is taken.
             os.symlink(os.path.join(self.work, "bare-source"), os.path.join(directory, "source"))
-            copy = [directory, str(targets), str(STREAMS), str(records), str(record_bytes // 8 * 8), *words]
+            copy = [directory, str(targets), str(STREAMS), str(records), str(block_bytes), *words]
             seconds, count = map(float, self._run([os.path.join(self.work, "bare_copy"), *copy]))
             rates.append(count / seconds)
 
@@ -408,7 +411,9 @@ def main():
         tell(results, "repair %.0f MB/s, the machine allows %.0f" % (rate / 1e6, allowed / 1e6), rate / allowed,
              ">= %.2f" % RATE_GOAL, rate / allowed >= RATE_GOAL)  # fmt: skip
         checked = statistics.median(bare.checked)
-        print("of the bare copy with its checksums, %.0f MB/s: %.2f" % (checked / 1e6, rate / checked), flush=True)
+        cached = statistics.median(bare.cached)
+        print("of the bare copy with its checksums, %.0f MB/s: %.2f; of the one through the page cache, %.0f MB/s: %.2f" % (
+            checked / 1e6, rate / checked, cached / 1e6, rate / cached), flush=True)  # fmt: skip
         bare.clear()
         step("a new, empty node, no limit of the rate")
         new_node(cluster, chosen.instances, results)
