@@ -27,7 +27,7 @@ struct RecallPlanTests {
         var limits = RecallLimits()
         limits.recordsAtOnce = 3
         limits.bytesAtOnce = 100
-        return RecallPlan.next(records, tried, targets: nodes, least: 2, limits: limits)
+        return RecallPlan.next(records, tried, targets: RecallWorld.map().members, least: 2, limits: limits)
     }
 
     private static func read(
@@ -94,7 +94,7 @@ struct RecallPlanTests {
         let group = try #require(PlacementGroup(rawValue: 7))
         let holders = map.holders(of: group, copies: 3)
         func targets(_ answering: [NodeID], copies: Int = 3) -> [NodeID] {
-            RecallPlan.targets(of: group, map: map, copies: copies, answering: Set(answering), least: 2)
+            RecallPlan.targets(of: group, map: map, copies: copies, answering: Set(answering), least: 2).map(\.id)
         }
         #expect(targets(nodes) == holders)
         #expect(targets(nodes.filter { $0 != holders[0] }) == [holders[1], holders[2]])
@@ -104,6 +104,32 @@ struct RecallPlanTests {
         #expect(targets([nodes[0]]) == [nodes[0]])
         #expect(targets([]) == [])
         #expect(targets(nodes, copies: 1) == map.holders(of: group, copies: 1))
+    }
+
+    @Test func `a second copy on one host does not count, and who stands in stands elsewhere`() throws {
+        let nodes = (1...4).map { NodeID(high: 0, low: UInt64($0)) }
+        // Two each on two hosts.
+        let map = RecallWorld.map(nodes) { "host-\($0.low % 2)" }
+        let group = try #require(PlacementGroup(rawValue: 7))
+        let holders = map.holders(of: group, copies: 3)
+        func targets(_ answering: [NodeID]) -> [StorageMember] {
+            RecallPlan.targets(of: group, map: map, copies: 3, answering: Set(answering), least: 2)
+        }
+        let crowded = holders.filter { $0.low % 2 == holders[2].low % 2 }
+        let alone = try #require(holders.first { !crowded.contains($0) })
+        #expect(crowded.count == 2)
+        let standing = nodes.filter { !holders.contains($0) }
+        #expect(targets(nodes.filter { $0 != alone }).map(\.id) == crowded + standing)
+        #expect(RecallPlan.hostCount(targets(crowded)) == 1)
+        let record = try Self.record(1, dropping: [alone])
+        let step = RecallPlan.next(
+            [record],
+            .init(),
+            targets: targets(holders),
+            least: 2,
+            limits: RecallLimits()
+        )
+        #expect(step == .settle)
     }
 
     @Test func `each attempt asks another node first`() {

@@ -56,7 +56,10 @@ final class RecallWorld: Sendable {
         self.state = NIOLockedValueBox(state)
     }
 
-    static func map(_ nodes: [NodeID] = nodes) -> PlacementMap {
+    static func map(
+        _ nodes: [NodeID] = nodes,
+        host: (NodeID) -> String = { "host-\($0.low)" }
+    ) -> PlacementMap {
         PlacementMap(
             epoch: MapEpoch(rawValue: 1),
             members: nodes.map { node in
@@ -65,7 +68,7 @@ final class RecallWorld: Sendable {
                     name: "storage-\(node.low)",
                     host: "127.0.0.1",
                     port: 7000,
-                    domain: FailureDomain(host: "host-\(node.low)")
+                    domain: FailureDomain(host: host(node))
                 )
             }
         )

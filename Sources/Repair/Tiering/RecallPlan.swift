@@ -24,7 +24,7 @@ package enum RecallPlan {
 
     package enum Step: Equatable, Sendable {
         case read(Batch)
-        /// Too many nodes may be dropping copies of what is left: they have to say first that these are gone.
+        /// On too many hosts nodes may be dropping copies of what is left: they have to say first that these are gone.
         case settle
         /// What is left can't be read now.
         case giveUp
@@ -52,12 +52,12 @@ package enum RecallPlan {
         package init() {}
     }
 
-    /// The next step of a recall whose study has these records in packs only, of which `least` of the `targets` have to get a
+    /// The next step of a recall whose study has these records in packs only, of which `targets` on `least` hosts have to get a
     /// copy each.
     package static func next(
         _ records: [RecallableRecord],
         _ tried: Tried,
-        targets: [NodeID],
+        targets: [StorageMember],
         least: Int,
         limits: RecallLimits
     ) -> Step {
@@ -68,8 +68,8 @@ package enum RecallPlan {
             guard let pack = record.pack, !tried.packs.contains(pack),
                 !tried.records.contains(Tried.Record(record: record.record, pack: pack))
             else { continue }
-            let avoided = Set(record.dropping).intersection(targets)
-            guard targets.count - avoided.count >= least else {
+            let avoided = Set(record.dropping).intersection(targets.map(\.id))
+            guard hostCount(targets.filter { !avoided.contains($0.id) }) >= least else {
                 isSettling = true
                 continue
             }
@@ -89,21 +89,29 @@ package enum RecallPlan {
         return isSettling ? .settle : .giveUp
     }
 
-    /// The nodes that get the records of a group: those that the map wants them on and that answer; when these are too few, others
-    /// that stand in.
+    /// The nodes that get the records of a group: those that the map wants them on and that answer; when these stand on too few
+    /// hosts, others that stand in.
     package static func targets(
         of group: PlacementGroup,
         map: PlacementMap,
         copies: Int,
         answering: Set<NodeID>,
         least: Int
-    ) -> [NodeID] {
-        let wanted = map.holders(of: group, copies: copies).filter { answering.contains($0) }
-        guard wanted.count < min(least, copies) else { return wanted }
+    ) -> [StorageMember] {
+        var chosen = map.holders(of: group, copies: copies).filter { answering.contains($0) }.compactMap { map[$0] }
         let away = Set(map.members.map(\.id)).subtracting(answering)
-        let others = map.ranking(of: group, copies: copies, avoiding: away).map(\.id)
-            .filter { answering.contains($0) && !wanted.contains($0) }
-        return wanted + others.prefix(min(least, copies) - wanted.count)
+        for other in map.ranking(of: group, copies: copies, avoiding: away) {
+            guard hostCount(chosen) < min(least, copies) else { break }
+            // A second copy on a host is lost with the first.
+            guard answering.contains(other.id), !chosen.contains(where: { $0.domain == other.domain }) else { continue }
+            chosen.append(other)
+        }
+        return chosen
+    }
+
+    /// The hosts that these stand on: two copies on one count once, as they do when a store is acknowledged (`WriteQuorum`).
+    package static func hostCount(_ members: [StorageMember]) -> Int {
+        Set(members.map(\.domain)).count
     }
 
     /// The nodes in the order in which they are asked to read a pack: at each new attempt the next comes first.

@@ -37,12 +37,12 @@ package struct RecallRun: Sendable {
 
     private var term: Term { view.stamp.term }
 
-    /// So many nodes have to have a record before it is counted.
+    /// On so many hosts nodes have to have a record before it is counted.
     private var least: Int { min(limits.leastCopies, view.copies) }
 
-    private func targets(of records: [RecallableRecord], attempt: Int) -> [NodeID] {
+    private func targets(of records: [RecallableRecord], attempt: Int) -> [StorageMember] {
         guard let first = records.first else { return [] }
-        func among(_ answering: Set<NodeID>) -> [NodeID] {
+        func among(_ answering: Set<NodeID>) -> [StorageMember] {
             RecallPlan.targets(
                 of: first.record.group,
                 map: view.map,
@@ -55,7 +55,7 @@ package struct RecallRun: Sendable {
         guard attempt >= limits.settlings else { return among(answering) }
         // They have had their time to say that the copies are gone.
         let standing = among(answering.subtracting(records.flatMap(\.dropping)))
-        return standing.count < least ? among(answering) : standing
+        return RecallPlan.hostCount(standing) < least ? among(answering) : standing
     }
 
     /// Why records did not come back.
@@ -83,8 +83,9 @@ package struct RecallRun: Sendable {
             guard !left.isEmpty else { return try await finish(recall) }
             // All of a study is of one group.
             let targets = targets(of: left, attempt: recall.attemptCount)
-            guard targets.count >= least else {
-                failures.add("only \(targets.count) of the \(least) storage nodes that it takes answer", mayPass: true)
+            let hosts = RecallPlan.hostCount(targets)
+            guard hosts >= least else {
+                failures.add("storage nodes answer on only \(hosts) of the \(least) hosts that it takes", mayPass: true)
                 return try await giveUp(recall, left, failures)
             }
             func next() -> RecallPlan.Step {
@@ -183,7 +184,7 @@ package struct RecallRun: Sendable {
     private func carryOut(
         _ batch: RecallPlan.Batch,
         of pack: ColdPack,
-        to nodes: [NodeID],
+        to members: [StorageMember],
         _ recall: StudyRecall,
         _ tried: inout RecallPlan.Tried,
         _ failures: inout Failures
@@ -193,7 +194,7 @@ package struct RecallRun: Sendable {
             failures.add("of a pack the SHA-256 is not known", mayPass: false)
             return .counted([])
         }
-        let targets = nodes.filter { !batch.avoided.contains($0) }.compactMap { view.peers[$0] }
+        let targets = members.filter { !batch.avoided.contains($0.id) }.compactMap { view.peers[$0.id] }
         let request = RecallRequest(
             reference: PackReference(pack),
             stamp: view.stamp,
@@ -232,10 +233,14 @@ package struct RecallRun: Sendable {
         )
         let (holders, reasons) = await copies.make(of: stored)
         for reason in reasons { failures.add(reason, mayPass: true) }
-        let (enough, few) = (holders.filter { $0.value.count >= least }, holders.filter { $0.value.count < least })
+        let (enough, few) = (holders.filter { isEnough($0.value) }, holders.filter { !isEnough($0.value) })
         // They are on some node, and found there the next time.
         for record in few.keys { tried.records.insert(RecallPlan.Tried.Record(record: record, pack: batch.pack)) }
         return try await count(enough, recall)
+    }
+
+    private func isEnough(_ holders: [NodeID]) -> Bool {
+        RecallPlan.hostCount(holders.compactMap { view.map[$0] }) >= least
     }
 
     private func read(
