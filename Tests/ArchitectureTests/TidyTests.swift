@@ -41,6 +41,22 @@ import Testing
         }
     }
 
+    /// Logs are sent to places where patients' data must not go; an instance is told by its record, and by its UID at debug.
+    @Test func `what is logged above debug names no UID`() throws {
+        let levels = ["info", "notice", "warning", "error", "critical"].map { "ogger.\($0)(" }
+        for file in try SourceTree.swiftFiles(under: "Sources") {
+            for (number, line) in file.lines.enumerated() where levels.contains(where: line.contains) {
+                let indent = line.prefix { $0 == " " }
+                let isWhole = line.hasSuffix(")")
+                let end = isWhole ? number : file.lines[number...].firstIndex { $0 == indent + ")" } ?? number
+                let call = file.lines[number...end].filter { !isComment($0) }.joined(separator: "\n")
+                for value in ["UID)", "\\(uid)", "study)", "series)", "instance)", "PatientID)"] {
+                    #expect(!call.contains(value), "\(file.path):\(number + 1) logs \(value)")
+                }
+            }
+        }
+    }
+
     private func isComment(_ line: Substring) -> Bool {
         line.trimmingCharacters(in: .whitespaces).hasPrefix("//")
     }

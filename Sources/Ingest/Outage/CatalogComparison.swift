@@ -193,8 +193,9 @@ struct CatalogComparison: Sendable {
             }
             logger.notice(
                 "a record that the catalog did not know was entered",
-                metadata: ["record": "\(id)", "instance": "\(instance)"]
+                metadata: ["record": "\(id)"]
             )
+            logger.debug("it is this instance", metadata: ["record": "\(id)", "instance": "\(instance)"])
         } catch {
             report.add(
                 error.kind == .damaged ? .unreadable : .orphan,

@@ -55,6 +55,10 @@ final class CatalogSweep: Sendable {
             for finding in missing {
                 logger.error(
                     "the catalog names a record that no node has",
+                    metadata: ["record": "\(finding.record)"]
+                )
+                logger.debug(
+                    "it is this instance",
                     metadata: ["record": "\(finding.record)", "instance": "\(finding.sopInstanceUID)"]
                 )
             }

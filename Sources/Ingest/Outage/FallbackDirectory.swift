@@ -51,7 +51,7 @@ package struct FallbackDirectory: InstanceDirectory {
         let records = try await nodes.instances(study: item.study, instance: item.instance)
         logger.info(
             "what the catalog cannot tell was found on the storage nodes",
-            metadata: ["study": "\(item.study)", "instances": "\(records.count)"]
+            metadata: ["instances": "\(records.count)"]
         )
         return records.map(\.storedInstance).filter { instance in
             item.series == nil || instance.seriesInstanceUID == item.series

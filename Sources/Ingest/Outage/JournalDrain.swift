@@ -185,9 +185,11 @@ package final class JournalDrain: Sendable {
         refused.withLockedValue { $0 += 1 }
         logger.error(
             "an instance stored without the catalog is not taken by it; its record stays on the nodes",
-            metadata: [
-                "instance": "\(entry.sopInstanceUID)", "record": "\(entry.recordID)", "reason": "\(reason)",
-            ]
+            metadata: ["record": "\(entry.recordID)", "reason": "\(reason)"]
+        )
+        logger.debug(
+            "it is this instance",
+            metadata: ["record": "\(entry.recordID)", "instance": "\(entry.sopInstanceUID)"]
         )
     }
 }

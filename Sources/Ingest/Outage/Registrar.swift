@@ -85,7 +85,7 @@ package struct Registrar: Sendable {
             first = nil
             logger.warning(
                 "without the catalog: cannot tell whether the SOP Instance UID is taken",
-                metadata: ["instance": "\(uid)", "reason": "\(error)"]
+                metadata: ["record": "\(entry.recordID)", "reason": "\(error)"]
             )
         }
         let isFirst = first == nil || first?.recordID == entry.recordID

@@ -31,10 +31,11 @@ extension StorePipeline {
         logger.notice(
             "an instance breaks rules of the standard",
             metadata: [
-                "policy": "\(validation.rawValue)", "instance": "\(instance.sopInstanceUID)",
-                "errors": "\(report.errorCount)", "findings": "\(Self.words(report))",
+                "policy": "\(validation.rawValue)", "errors": "\(report.errorCount)",
+                "findings": "\(Self.words(report))",
             ]
         )
+        logger.debug("it is this instance", metadata: ["instance": "\(instance.sopInstanceUID)"])
         switch validation {
         case .accept, .warn: return summary
         case .refuse: throw StoreFailure(.malformed, summary)
