@@ -54,7 +54,7 @@ struct MigrationTests {
             }
             tasks.addTask {
                 let applied = try await new.migrate()
-                #expect(applied == [7, 8] + Array(10...31))
+                #expect(applied == [7, 8] + Array(10...32))
             }
             try await tasks.waitForAll()
         }
@@ -92,7 +92,7 @@ struct MigrationTests {
             """,
             database: database
         )
-        let applied = [8] + Array(10...31)
+        let applied = [8] + Array(10...32)
         #expect(try await catalog.migrate() == applied)
         let valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'instances_by_uid_key'::regclass"
         #expect(try server.sql(valid, database: database) == ["t"])

@@ -3,11 +3,14 @@
 
 import json
 import os
+import zipfile
 
+import pytest
 import requests
 from pydicom.uid import generate_uid
 from test_commitment import Reports, ask, associate, pairs, request
 from test_outage import assert_reads_back, psql, wait_until
+from test_recall import copies, recalls, wait_cold
 from test_tiering import counted, damage, made_study, make_cluster, move, path_of, store, stored, wait_done  # noqa: F401
 from test_tiering_away import DROPPING, open_drops
 
@@ -156,6 +159,42 @@ def test_a_pack_that_was_deleted_in_part_is_made_anew_without_it(make_cluster, s
     (removal,) = removals(cluster)
     assert removal["kind"] == "given up" and "a part of it was deleted" in removal["reason"]
     assert_reads_back(cluster, left)
+
+
+@pytest.mark.parametrize("victims", [[], ["coordinator-1", "storage-1"]])
+def test_of_a_study_in_packs_only_what_was_deleted_leaves_them_too(make_cluster, store, victims):  # noqa: F811
+    cluster = make_cluster(*DROPPING, *PURGING, "--http-delete", "trash")
+    made, pack = cold_study(cluster, "purge-cold", 8)
+    uid = made[0].study
+    deleted = requests.delete("%s/studies/%s/series/%s" % (cluster.dicomweb, uid, made[0].series), timeout=60)
+    assert deleted.status_code == 204, deleted.text
+    left = [one for one in made if one.series != made[0].series]
+    assert left
+    run_out(cluster)
+    wait_until("the rest to come back", lambda: recalls(cluster, uid), 120)
+    assert recalls(cluster, uid)[0]["requestedBy"] == "the coordinator" and recalls(cluster, uid)[0]["urgency"] == "policy"
+    # Whoever orders it, and whoever has what came back, die meanwhile.
+    for victim in victims:
+        cluster.kill(victim)
+    wait_until("another pack", lambda: last_packs(cluster, uid) not in ([], [pack["pack"]]), 180)
+    wait_cold(cluster, uid)
+    (new,) = counted(cluster, uid)
+    assert new["instances"] == len(left)
+    wait_until("the old one to be removed", lambda: not os.path.exists(path_of(store, pack)), 120)
+    assert "a part of it was deleted" in removals(cluster)[0]["reason"]
+    names = "".join(zipfile.ZipFile(path_of(store, new)).namelist())
+    assert all(one.sop_instance in names for one in left) and made[0].sop_instance not in names
+    # Once, and with nothing on the nodes.
+    assert len(recalls(cluster, uid)) == 1 and set(copies(cluster, uid)) == {0}
+    assert_reads_back(cluster, left)
+    wait_until("nothing deleted to be in packs", lambda: "deleted instances are still" not in cluster.run("tier", "list").stdout, 60)
+
+
+def last_packs(cluster, uid):
+    try:
+        return [one["pack"] for one in counted(cluster, uid)]
+    except Exception:  # noqa: BLE001  # Whoever was killed is on its way back.
+        return []
 
 
 def test_nothing_is_removed_unless_the_coordinators_are_told_to(make_cluster, store):  # noqa: F811

@@ -27,6 +27,7 @@ final class PackCareWorld: Sendable {
         var refusals: [UInt64: ReplicationError] = [:]
         var away: Set<UInt64> = []
         var rewrites = 0
+        var repackings = 0
         /// What is known to be on media that are not at hand.
         var offline: Set<UInt64> = []
         var stepsLeft = Int.max
@@ -201,6 +202,14 @@ extension PackCareWorld: PackCareLedger {
             guard state.rewrites > 0 else { return false }
             state.rewrites -= 1
             return true
+        }
+    }
+
+    func repack(limit: Int, term: Term) async throws(CatalogError) -> Repacking {
+        try step(term) { state in
+            let count = min(limit, state.repackings)
+            state.repackings -= count
+            return Repacking(recalledCount: count)
         }
     }
 

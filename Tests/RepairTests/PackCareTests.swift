@@ -139,11 +139,12 @@ struct PackCareTests {
     }
 
     @Test func `whoever dies at any step, what is to go is gone and nothing else is`() async {
-        for steps in 1...14 {
+        for steps in 1...15 {
             let world = PackCareWorld(packs: 4)
             world.state.withLockedValue { state in
                 state.wanted = [2]
                 state.rewrites = 2
+                state.repackings = 2
                 state.stepsLeft = steps
             }
             _ = await world.remove()
@@ -156,6 +157,7 @@ struct PackCareTests {
             #expect(isSafe, "\(steps)")
             world.takeOver()
             #expect(await world.remove())
+            #expect(world.state.withLockedValue { $0.repackings == 0 && $0.rewrites == 0 }, "\(steps)")
             let (objects, life) = world.state.withLockedValue { ($0.objects, $0.packs.mapValues(\.life)) }
             #expect(objects == [2], "\(steps)")
             #expect(life == [1: .removed, 2: .counted, 3: .removed, 4: .removed], "\(steps)")

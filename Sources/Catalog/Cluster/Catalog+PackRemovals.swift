@@ -61,6 +61,18 @@ extension Catalog {
         }
     }
 
+    /// Has studies in packs only come back of which packs were deleted in part, at most `limit` at once, and the rest packed anew of
+    /// those that have; says of how many studies.
+    ///
+    /// docs/decisions/0074-packs-deleted-in-part.md
+    public func repack(limit: Int, term: Term) async throws(CatalogError) -> Repacking {
+        let values: [PostgresValue] = [.term(term), .int4(Int32(clamping: limit))]
+        return try await perform(.repeatable) { connection, deadline throws(PostgresFailure) in
+            let row = try connection.query(Self.repack, values, deadline: deadline).first
+            return Repacking(movedCount: row?.int(0) ?? 0, recalledCount: row?.int(1) ?? 0)
+        }
+    }
+
     /// The packs that are to be removed or were, the last first; at most `limit`.
     public func packRemovals(limit: Int) async throws(CatalogError) -> [PackRemoval] {
         try await perform(.repeatable) { connection, deadline throws(PostgresFailure) in
@@ -103,6 +115,8 @@ extension Catalog {
     )
 
     private static let rewritePack = PreparedStatement("rewrite_pack", "SELECT rewrite_pack($1, $2, $3)")
+
+    private static let repack = PreparedStatement("repack", "SELECT moved, recalled FROM repack($1, $2)")
 
     private static let packRemovals = PreparedStatement(
         "pack_removals",

@@ -41,5 +41,6 @@ struct Migration: Sendable {
         .comparison, .putOffDrops, .lifecycle, .packs, .recordLookups, .coldInstances, .acts,
         .rejections, .recalls, .prefetch, .purges, .packProof, .recordPlaces, .recallsTouch, .offlineMedia,
         .onward,
+        .repacking,
     ]
 }

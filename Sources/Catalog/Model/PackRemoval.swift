@@ -77,3 +77,16 @@ public struct DeletedInPacks: Hashable, Sendable {
         self.instanceCount = instanceCount
     }
 }
+
+/// Studies whose packs are made anew without what was deleted of them.
+public struct Repacking: Hashable, Sendable {
+    /// Those that have come back, and are packed now.
+    public var movedCount: Int
+    /// Those that are to come back for it.
+    public var recalledCount: Int
+
+    public init(movedCount: Int = 0, recalledCount: Int = 0) {
+        self.movedCount = movedCount
+        self.recalledCount = recalledCount
+    }
+}

@@ -28,6 +28,7 @@ package protocol PackCareLedger: Sendable {
         createdAtMilliseconds: Int64,
         term: Term
     ) async throws(CatalogError) -> Bool
+    func repack(limit: Int, term: Term) async throws(CatalogError) -> Repacking
     func beginPackRemovals(limit: Int, term: Term) async throws(CatalogError) -> [ColdPack]
     func noteRemoved(_ pack: ColdPack, by node: NodeID, term: Term) async throws(CatalogError)
     func postponeRemoval(
@@ -81,6 +82,8 @@ package struct PackCareLimits: Hashable, Sendable {
     package var removalsAtOnce = 4
     /// Packs that are made anew without what was deleted, of one look.
     package var rewritesAtOnce = 8
+    /// Studies in packs only that are on their way back to be packed anew, without those that wait for media.
+    package var repackingsAtOnce = 4
 
     package init() {}
 }

@@ -36,6 +36,14 @@ package struct PackRemovalRun: Sendable {
     package func mark() async throws(CatalogError) {
         let count = try await ledger.markPacks(grace: limits.grace, limit: limits.marksAtOnce, term: view.stamp.term)
         if count > 0 { logger.notice("packs are to be removed from their stores", metadata: ["packs": "\(count)"]) }
+        // Before packs are made anew of what nodes have: a study that came back for it goes again.
+        let repacking = try await ledger.repack(limit: limits.repackingsAtOnce, term: view.stamp.term)
+        if repacking != Repacking() {
+            logger.notice(
+                "packs of studies in packs only are made anew without what was deleted of them",
+                metadata: ["recalled": "\(repacking.recalledCount)", "packed": "\(repacking.movedCount)"]
+            )
+        }
         var generator = SystemRandomNumberGenerator()
         for _ in 0..<limits.rewritesAtOnce where !Task.isCancelled {
             let isRewritten = try await ledger.rewritePack(
