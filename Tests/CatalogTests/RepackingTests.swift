@@ -115,6 +115,14 @@ struct RepackingTests {
                 return
             }
             try await Self.comeBack(study)
+            // Not before it is known who wants what.
+            let early = try await study.catalog.rewritePack(
+                asHigh: 4,
+                low: 4,
+                createdAtMilliseconds: 7,
+                term: study.term
+            )
+            #expect(!early)
             let stays = try await Self.repack(study)
             #expect(stays == Repacking())
             // Of what nodes have the pack is made anew, and copies stay.

@@ -135,10 +135,10 @@ extension Catalog {
         "deleted_in_packs",
         """
         SELECT m.tier, m.place, count(DISTINCT c.id), count(*) FROM cold_packs c JOIN pack_moves m ON m.id = c.move
-            CROSS JOIN LATERAL unnest(c.records) r(record)
+            CROSS JOIN LATERAL run_out_of_pack(m.study_uid, c.records) r(record)
         WHERE c.state = 4 AND EXISTS (
             SELECT FROM deletions d WHERE d.study_uid = m.study_uid AND d.restored_at IS NULL
-        ) AND is_run_out(r.record)
+        )
         GROUP BY m.tier, m.place ORDER BY m.tier, m.place
         """
     )
