@@ -127,7 +127,14 @@ extension Migration {
             PERFORM require_term(mine);
             moved := 0;
             recalled := 0;
-            FOR back IN SELECT * FROM pack_recalls r WHERE r.repacks = 1 AND r.state = 2 ORDER BY r.id LIMIT most LOOP
+            FOR back IN SELECT * FROM pack_recalls b
+                WHERE b.repacks = 1 AND b.state = 2 AND NOT EXISTS (
+                    SELECT FROM pack_moves m WHERE m.study_key = b.study_key AND m.state <> 2
+                ) AND NOT EXISTS (
+                    SELECT FROM pack_recalls r WHERE r.study_key = b.study_key AND r.state <> 2
+                )
+                ORDER BY b.id LIMIT most
+            LOOP
                 -- Nothing is dropped, deleted, given back or recalled meanwhile.
                 PERFORM pg_advisory_xact_lock(\#(deletionLock));
                 CONTINUE WHEN EXISTS (
